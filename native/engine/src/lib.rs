@@ -1,0 +1,1 @@
+//! Fairlead `engine`: see the crate's modules.

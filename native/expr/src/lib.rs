@@ -1,0 +1,1 @@
+//! Fairlead `expr`: see the crate's modules.

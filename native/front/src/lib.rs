@@ -1,0 +1,1 @@
+//! Fairlead `front`: see the crate's modules.

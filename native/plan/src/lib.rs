@@ -1,0 +1,1 @@
+//! Fairlead `plan`: see the crate's modules.

@@ -1,0 +1,1 @@
+//! Fairlead `upstream`: see the crate's modules.

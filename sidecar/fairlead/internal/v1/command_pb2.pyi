@@ -1,0 +1,217 @@
+from fairlead.internal.v1 import engine_config_pb2 as _engine_config_pb2
+from fairlead.v1 import amount_pb2 as _amount_pb2
+from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
+from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Command(_message.Message):
+    __slots__ = ("caller", "admit", "settle", "release", "expire", "adjust_budget", "load_config", "control_write", "start", "config_rejected")
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    ADMIT_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_FIELD_NUMBER: _ClassVar[int]
+    ADJUST_BUDGET_FIELD_NUMBER: _ClassVar[int]
+    LOAD_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_WRITE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_REJECTED_FIELD_NUMBER: _ClassVar[int]
+    caller: Caller
+    admit: _gate_service_pb2.AdmitRequest
+    settle: _gate_service_pb2.SettleRequest
+    release: _gate_service_pb2.ReleaseRequest
+    expire: Expire
+    adjust_budget: AdjustBudget
+    load_config: LoadConfig
+    control_write: ControlWrite
+    start: Start
+    config_rejected: _audit_record_pb2.ConfigRejected
+    def __init__(self, caller: _Optional[_Union[Caller, _Mapping]] = ..., admit: _Optional[_Union[_gate_service_pb2.AdmitRequest, _Mapping]] = ..., settle: _Optional[_Union[_gate_service_pb2.SettleRequest, _Mapping]] = ..., release: _Optional[_Union[_gate_service_pb2.ReleaseRequest, _Mapping]] = ..., expire: _Optional[_Union[Expire, _Mapping]] = ..., adjust_budget: _Optional[_Union[AdjustBudget, _Mapping]] = ..., load_config: _Optional[_Union[LoadConfig, _Mapping]] = ..., control_write: _Optional[_Union[ControlWrite, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., config_rejected: _Optional[_Union[_audit_record_pb2.ConfigRejected, _Mapping]] = ...) -> None: ...
+
+class Caller(_message.Message):
+    __slots__ = ("tenant", "agent", "operator")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    operator: str
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ...) -> None: ...
+
+class Expire(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Start(_message.Message):
+    __slots__ = ("program_version",)
+    PROGRAM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    program_version: str
+    def __init__(self, program_version: _Optional[str] = ...) -> None: ...
+
+class AdjustBudget(_message.Message):
+    __slots__ = ("budget", "tenant", "instance", "credit", "reason", "writes")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WRITES_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    tenant: str
+    instance: str
+    credit: _amount_pb2.Amount
+    reason: str
+    writes: _containers.RepeatedCompositeFieldContainer[Write]
+    def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., credit: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reason: _Optional[str] = ..., writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ...) -> None: ...
+
+class LoadConfig(_message.Message):
+    __slots__ = ("config", "secrets", "source", "writes", "validate_only", "secrets_only")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    WRITES_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_ONLY_FIELD_NUMBER: _ClassVar[int]
+    config: _engine_config_pb2.EngineConfig
+    secrets: _engine_config_pb2.Secrets
+    source: str
+    writes: _containers.RepeatedCompositeFieldContainer[Write]
+    validate_only: bool
+    secrets_only: bool
+    def __init__(self, config: _Optional[_Union[_engine_config_pb2.EngineConfig, _Mapping]] = ..., secrets: _Optional[_Union[_engine_config_pb2.Secrets, _Mapping]] = ..., source: _Optional[str] = ..., writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ..., validate_only: bool = ..., secrets_only: bool = ...) -> None: ...
+
+class ControlWrite(_message.Message):
+    __slots__ = ("writes", "record", "power")
+    WRITES_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    writes: _containers.RepeatedCompositeFieldContainer[Write]
+    record: _audit_record_pb2.ControlChanged
+    power: bool
+    def __init__(self, writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ..., record: _Optional[_Union[_audit_record_pb2.ControlChanged, _Mapping]] = ..., power: bool = ...) -> None: ...
+
+class Write(_message.Message):
+    __slots__ = ("family", "key", "value")
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    family: int
+    key: bytes
+    value: bytes
+    def __init__(self, family: _Optional[int] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class CommandResult(_message.Message):
+    __slots__ = ("admitted", "settled", "released", "expired", "budget", "done", "rejection", "needs_record", "sequence")
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_RECORD_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    admitted: _gate_service_pb2.AdmitResponse
+    settled: _gate_service_pb2.SettleResponse
+    released: _gate_service_pb2.ReleaseResponse
+    expired: int
+    budget: BudgetView
+    done: Done
+    rejection: Rejection
+    needs_record: NeedsRecord
+    sequence: int
+    def __init__(self, admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., expired: _Optional[int] = ..., budget: _Optional[_Union[BudgetView, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., needs_record: _Optional[_Union[NeedsRecord, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Done(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Rejection(_message.Message):
+    __slots__ = ("reason", "message", "metadata", "retry_after_millis", "violations")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    metadata: _containers.ScalarMap[str, str]
+    retry_after_millis: int
+    violations: _containers.RepeatedCompositeFieldContainer[FieldViolation]
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., retry_after_millis: _Optional[int] = ..., violations: _Optional[_Iterable[_Union[FieldViolation, _Mapping]]] = ...) -> None: ...
+
+class FieldViolation(_message.Message):
+    __slots__ = ("field", "description")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    description: str
+    def __init__(self, field: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
+
+class NeedsRecord(_message.Message):
+    __slots__ = ("request_keys", "invocation_key")
+    REQUEST_KEYS_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_KEY_FIELD_NUMBER: _ClassVar[int]
+    request_keys: _containers.RepeatedScalarFieldContainer[bytes]
+    invocation_key: bytes
+    def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available")
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STORE_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    budgets: _containers.RepeatedCompositeFieldContainer[BudgetView]
+    health: _containers.RepeatedCompositeFieldContainer[_audit_record_pb2.HealthSnapshot]
+    sequence: int
+    open_reservations: int
+    config_version: str
+    store_available: bool
+    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ...) -> None: ...
+
+class BudgetView(_message.Message):
+    __slots__ = ("budget", "tenant", "instance", "scope", "limit", "spent", "reserved", "window_start_unix_nanos", "resets_at_unix_nanos", "hard")
+    class ScopeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    HARD_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    tenant: str
+    instance: str
+    scope: _containers.ScalarMap[str, str]
+    limit: _amount_pb2.Amount
+    spent: _amount_pb2.Amount
+    reserved: _amount_pb2.Amount
+    window_start_unix_nanos: int
+    resets_at_unix_nanos: int
+    hard: bool
+    def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., scope: _Optional[_Mapping[str, str]] = ..., limit: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., window_start_unix_nanos: _Optional[int] = ..., resets_at_unix_nanos: _Optional[int] = ..., hard: bool = ...) -> None: ...

@@ -1,0 +1,124 @@
+from fairlead.v1 import amount_pb2 as _amount_pb2
+from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
+from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class InvocationRecord(_message.Message):
+    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version")
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_KEY_FIELD_NUMBER: _ClassVar[int]
+    END_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    END_REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    RATE_HOLDS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    invocation: str
+    tenant: str
+    agent: str
+    state: _audit_record_pb2.InvocationState
+    create_time_unix_nanos: int
+    expires_at_unix_nanos: int
+    sequences: _containers.RepeatedScalarFieldContainer[int]
+    charges: _containers.RepeatedCompositeFieldContainer[_audit_record_pb2.BudgetCharge]
+    admitted: _gate_service_pb2.AdmitResponse
+    prices: _containers.RepeatedCompositeFieldContainer[PlannedPrice]
+    request_key: bytes
+    end_request_id: str
+    end_request_digest: bytes
+    settled: _gate_service_pb2.SettleResponse
+    released: _gate_service_pb2.ReleaseResponse
+    rate_holds: _containers.RepeatedCompositeFieldContainer[RateHold]
+    input_tokens_bound: int
+    config_version: str
+    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ...) -> None: ...
+
+class RateHold(_message.Message):
+    __slots__ = ("limit", "instance", "tokens")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    limit: str
+    instance: str
+    tokens: int
+    def __init__(self, limit: _Optional[str] = ..., instance: _Optional[str] = ..., tokens: _Optional[int] = ...) -> None: ...
+
+class PlannedPrice(_message.Message):
+    __slots__ = ("model", "input_pico", "cached_input_pico", "cache_write_pico", "output_pico", "failed_attempts_cost_input", "input_tokens_bound")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    CACHED_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_PICO_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    FAILED_ATTEMPTS_COST_INPUT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    input_pico: int
+    cached_input_pico: int
+    cache_write_pico: int
+    output_pico: int
+    failed_attempts_cost_input: bool
+    input_tokens_bound: int
+    def __init__(self, model: _Optional[str] = ..., input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ..., failed_attempts_cost_input: bool = ..., input_tokens_bound: _Optional[int] = ...) -> None: ...
+
+class RequestRecord(_message.Message):
+    __slots__ = ("tenant", "digest", "invocation", "answer", "time_unix_nanos")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    digest: bytes
+    invocation: str
+    answer: bytes
+    time_unix_nanos: int
+    def __init__(self, tenant: _Optional[str] = ..., digest: _Optional[bytes] = ..., invocation: _Optional[str] = ..., answer: _Optional[bytes] = ..., time_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class BudgetRecord(_message.Message):
+    __slots__ = ("budget", "tenant", "instance", "buckets", "fired", "used_at_unix_nanos")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    FIRED_FIELD_NUMBER: _ClassVar[int]
+    USED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    tenant: str
+    instance: str
+    buckets: _containers.RepeatedCompositeFieldContainer[BudgetBucket]
+    fired: _containers.RepeatedCompositeFieldContainer[FiredAlert]
+    used_at_unix_nanos: int
+    def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BudgetBucket, _Mapping]]] = ..., fired: _Optional[_Iterable[_Union[FiredAlert, _Mapping]]] = ..., used_at_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class BudgetBucket(_message.Message):
+    __slots__ = ("start_unix_nanos", "spent")
+    START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    start_unix_nanos: int
+    spent: _amount_pb2.Amount
+    def __init__(self, start_unix_nanos: _Optional[int] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ...) -> None: ...
+
+class FiredAlert(_message.Message):
+    __slots__ = ("threshold_percent", "window_start_unix_nanos")
+    THRESHOLD_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    threshold_percent: int
+    window_start_unix_nanos: int
+    def __init__(self, threshold_percent: _Optional[int] = ..., window_start_unix_nanos: _Optional[int] = ...) -> None: ...

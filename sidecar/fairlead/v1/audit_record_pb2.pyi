@@ -1,0 +1,352 @@
+from fairlead.v1 import amount_pb2 as _amount_pb2
+from fairlead.v1 import decision_pb2 as _decision_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class InvocationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INVOCATION_STATE_UNSPECIFIED: _ClassVar[InvocationState]
+    INVOCATION_STATE_OPEN: _ClassVar[InvocationState]
+    INVOCATION_STATE_SETTLED: _ClassVar[InvocationState]
+    INVOCATION_STATE_RELEASED: _ClassVar[InvocationState]
+    INVOCATION_STATE_EXPIRED: _ClassVar[InvocationState]
+    INVOCATION_STATE_REJECTED: _ClassVar[InvocationState]
+
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
+    EVENT_KIND_SIDECAR_STARTED: _ClassVar[EventKind]
+    EVENT_KIND_CONFIG_APPLIED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_ADMITTED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_REJECTED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_SETTLED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_RELEASED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_EXPIRED: _ClassVar[EventKind]
+    EVENT_KIND_BUDGET_OVERDRAFT: _ClassVar[EventKind]
+    EVENT_KIND_BUDGET_ALERT: _ClassVar[EventKind]
+    EVENT_KIND_BUDGET_ADJUSTED: _ClassVar[EventKind]
+    EVENT_KIND_CONTROL_CHANGED: _ClassVar[EventKind]
+    EVENT_KIND_CONFIG_REJECTED: _ClassVar[EventKind]
+
+class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BREAKER_STATE_UNSPECIFIED: _ClassVar[BreakerState]
+    BREAKER_STATE_CLOSED: _ClassVar[BreakerState]
+    BREAKER_STATE_OPEN: _ClassVar[BreakerState]
+    BREAKER_STATE_HALF_OPEN: _ClassVar[BreakerState]
+    BREAKER_STATE_RAMPING: _ClassVar[BreakerState]
+INVOCATION_STATE_UNSPECIFIED: InvocationState
+INVOCATION_STATE_OPEN: InvocationState
+INVOCATION_STATE_SETTLED: InvocationState
+INVOCATION_STATE_RELEASED: InvocationState
+INVOCATION_STATE_EXPIRED: InvocationState
+INVOCATION_STATE_REJECTED: InvocationState
+EVENT_KIND_UNSPECIFIED: EventKind
+EVENT_KIND_SIDECAR_STARTED: EventKind
+EVENT_KIND_CONFIG_APPLIED: EventKind
+EVENT_KIND_INVOCATION_ADMITTED: EventKind
+EVENT_KIND_INVOCATION_REJECTED: EventKind
+EVENT_KIND_INVOCATION_SETTLED: EventKind
+EVENT_KIND_INVOCATION_RELEASED: EventKind
+EVENT_KIND_INVOCATION_EXPIRED: EventKind
+EVENT_KIND_BUDGET_OVERDRAFT: EventKind
+EVENT_KIND_BUDGET_ALERT: EventKind
+EVENT_KIND_BUDGET_ADJUSTED: EventKind
+EVENT_KIND_CONTROL_CHANGED: EventKind
+EVENT_KIND_CONFIG_REJECTED: EventKind
+BREAKER_STATE_UNSPECIFIED: BreakerState
+BREAKER_STATE_CLOSED: BreakerState
+BREAKER_STATE_OPEN: BreakerState
+BREAKER_STATE_HALF_OPEN: BreakerState
+BREAKER_STATE_RAMPING: BreakerState
+
+class AuditRecord(_message.Message):
+    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SIDECAR_STARTED_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_APPLIED_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    SETTLEMENT_FIELD_NUMBER: _ClassVar[int]
+    HOLD_ENDED_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_REJECTED_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    time_unix_nanos: int
+    kind: EventKind
+    tenant: str
+    agent: str
+    operator: str
+    invocation: str
+    config_version: str
+    sidecar_started: SidecarStarted
+    config_applied: ConfigApplied
+    decision: DecisionRecord
+    settlement: SettlementRecord
+    hold_ended: HoldEnded
+    budget: BudgetEvent
+    control_changed: ControlChanged
+    config_rejected: ConfigRejected
+    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ...) -> None: ...
+
+class SidecarStarted(_message.Message):
+    __slots__ = ("program_version", "open_reservations", "budget_instances")
+    PROGRAM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    OPEN_RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    program_version: str
+    open_reservations: int
+    budget_instances: int
+    def __init__(self, program_version: _Optional[str] = ..., open_reservations: _Optional[int] = ..., budget_instances: _Optional[int] = ...) -> None: ...
+
+class ConfigApplied(_message.Message):
+    __slots__ = ("previous_version", "source")
+    PREVIOUS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    previous_version: str
+    source: str
+    def __init__(self, previous_version: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+
+class ConfigRejected(_message.Message):
+    __slots__ = ("source", "violations", "first_violation")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_VIOLATION_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    violations: int
+    first_violation: str
+    def __init__(self, source: _Optional[str] = ..., violations: _Optional[int] = ..., first_violation: _Optional[str] = ...) -> None: ...
+
+class DecisionInputs(_message.Message):
+    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MIN_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MIN_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATES_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    RATES_FIELD_NUMBER: _ClassVar[int]
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
+    request_digest: bytes
+    content_digest: bytes
+    content_bytes: int
+    model: str
+    workload: str
+    session: str
+    run: str
+    step: str
+    labels: _containers.ScalarMap[str, str]
+    attributes: _struct_pb2.Struct
+    input_tokens: int
+    input_bytes: int
+    max_output_tokens: int
+    min_output_tokens: int
+    min_quality: float
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    stream: bool
+    split_key: str
+    estimates: _containers.RepeatedCompositeFieldContainer[InputEstimate]
+    budgets: _containers.RepeatedCompositeFieldContainer[BudgetSnapshot]
+    health: _containers.RepeatedCompositeFieldContainer[HealthSnapshot]
+    rates: _containers.RepeatedCompositeFieldContainer[RateSnapshot]
+    choices: int
+    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ...) -> None: ...
+
+class InputEstimate(_message.Message):
+    __slots__ = ("model", "tokens")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    tokens: int
+    def __init__(self, model: _Optional[str] = ..., tokens: _Optional[int] = ...) -> None: ...
+
+class BudgetSnapshot(_message.Message):
+    __slots__ = ("budget", "instance", "spent", "reserved", "window_start_unix_nanos")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    instance: str
+    spent: _amount_pb2.Amount
+    reserved: _amount_pb2.Amount
+    window_start_unix_nanos: int
+    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., window_start_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class HealthSnapshot(_message.Message):
+    __slots__ = ("model", "breaker", "open_until_unix_nanos", "admitted_per_mille", "p50_millis", "p99_millis")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    BREAKER_FIELD_NUMBER: _ClassVar[int]
+    OPEN_UNTIL_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    ADMITTED_PER_MILLE_FIELD_NUMBER: _ClassVar[int]
+    P50_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    P99_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    breaker: BreakerState
+    open_until_unix_nanos: int
+    admitted_per_mille: int
+    p50_millis: int
+    p99_millis: int
+    def __init__(self, model: _Optional[str] = ..., breaker: _Optional[_Union[BreakerState, str]] = ..., open_until_unix_nanos: _Optional[int] = ..., admitted_per_mille: _Optional[int] = ..., p50_millis: _Optional[int] = ..., p99_millis: _Optional[int] = ...) -> None: ...
+
+class RateSnapshot(_message.Message):
+    __slots__ = ("limit", "instance", "requests_tat_unix_nanos", "tokens_tat_unix_nanos", "in_flight")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_TAT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_TAT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    limit: str
+    instance: str
+    requests_tat_unix_nanos: int
+    tokens_tat_unix_nanos: int
+    in_flight: int
+    def __init__(self, limit: _Optional[str] = ..., instance: _Optional[str] = ..., requests_tat_unix_nanos: _Optional[int] = ..., tokens_tat_unix_nanos: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...
+
+class DecisionRecord(_message.Message):
+    __slots__ = ("inputs", "decision", "plan", "dropped", "reserved", "expires_at_unix_nanos", "max_output_tokens", "clamped", "charges", "rejection", "rejection_metadata", "downgraded_to")
+    class RejectionMetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CLAMPED_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_METADATA_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADED_TO_FIELD_NUMBER: _ClassVar[int]
+    inputs: DecisionInputs
+    decision: _decision_pb2.Decision
+    plan: _containers.RepeatedCompositeFieldContainer[_decision_pb2.PlannedTarget]
+    dropped: _containers.RepeatedCompositeFieldContainer[_decision_pb2.DroppedCandidate]
+    reserved: _amount_pb2.Amount
+    expires_at_unix_nanos: int
+    max_output_tokens: int
+    clamped: bool
+    charges: _containers.RepeatedCompositeFieldContainer[BudgetCharge]
+    rejection: str
+    rejection_metadata: _containers.ScalarMap[str, str]
+    downgraded_to: str
+    def __init__(self, inputs: _Optional[_Union[DecisionInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., plan: _Optional[_Iterable[_Union[_decision_pb2.PlannedTarget, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[_decision_pb2.DroppedCandidate, _Mapping]]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., expires_at_unix_nanos: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., clamped: bool = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ..., downgraded_to: _Optional[str] = ...) -> None: ...
+
+class BudgetCharge(_message.Message):
+    __slots__ = ("budget", "instance", "window_start_unix_nanos", "amount")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    instance: str
+    window_start_unix_nanos: int
+    amount: _amount_pb2.Amount
+    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., window_start_unix_nanos: _Optional[int] = ..., amount: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ...) -> None: ...
+
+class SettlementRecord(_message.Message):
+    __slots__ = ("attempts", "charged", "released", "charges", "late", "overdraft", "model", "content_digest", "content_bytes")
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    OVERDRAFT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    attempts: _containers.RepeatedCompositeFieldContainer[_decision_pb2.Attempt]
+    charged: _amount_pb2.Amount
+    released: _amount_pb2.Amount
+    charges: _containers.RepeatedCompositeFieldContainer[BudgetCharge]
+    late: bool
+    overdraft: bool
+    model: str
+    content_digest: bytes
+    content_bytes: int
+    def __init__(self, attempts: _Optional[_Iterable[_Union[_decision_pb2.Attempt, _Mapping]]] = ..., charged: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., released: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., late: bool = ..., overdraft: bool = ..., model: _Optional[str] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ...) -> None: ...
+
+class HoldEnded(_message.Message):
+    __slots__ = ("held", "charged", "charges", "reason")
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    held: _amount_pb2.Amount
+    charged: _amount_pb2.Amount
+    charges: _containers.RepeatedCompositeFieldContainer[BudgetCharge]
+    reason: str
+    def __init__(self, held: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., charged: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class BudgetEvent(_message.Message):
+    __slots__ = ("budget", "instance", "limit", "spent", "reserved", "threshold_percent", "amount", "reason", "window_start_unix_nanos")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    instance: str
+    limit: _amount_pb2.Amount
+    spent: _amount_pb2.Amount
+    reserved: _amount_pb2.Amount
+    threshold_percent: int
+    amount: _amount_pb2.Amount
+    reason: str
+    window_start_unix_nanos: int
+    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., limit: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., threshold_percent: _Optional[int] = ..., amount: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reason: _Optional[str] = ..., window_start_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class ControlChanged(_message.Message):
+    __slots__ = ("subject", "detail")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    detail: _struct_pb2.Struct
+    def __init__(self, subject: _Optional[str] = ..., detail: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,133 @@
+import datetime
+
+from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AuditEvent(_message.Message):
+    __slots__ = ("record", "record_hash", "prev_hash", "record_bytes")
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    RECORD_HASH_FIELD_NUMBER: _ClassVar[int]
+    PREV_HASH_FIELD_NUMBER: _ClassVar[int]
+    RECORD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    record: _audit_record_pb2.AuditRecord
+    record_hash: bytes
+    prev_hash: bytes
+    record_bytes: bytes
+    def __init__(self, record: _Optional[_Union[_audit_record_pb2.AuditRecord, _Mapping]] = ..., record_hash: _Optional[bytes] = ..., prev_hash: _Optional[bytes] = ..., record_bytes: _Optional[bytes] = ...) -> None: ...
+
+class EventFilter(_message.Message):
+    __slots__ = ("tenant", "kinds", "invocation")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    kinds: _containers.RepeatedScalarFieldContainer[_audit_record_pb2.EventKind]
+    invocation: str
+    def __init__(self, tenant: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_audit_record_pb2.EventKind, str]]] = ..., invocation: _Optional[str] = ...) -> None: ...
+
+class WatchEventsRequest(_message.Message):
+    __slots__ = ("resume_token", "subscriber", "from_start", "filter")
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIBER_FIELD_NUMBER: _ClassVar[int]
+    FROM_START_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    resume_token: str
+    subscriber: str
+    from_start: bool
+    filter: EventFilter
+    def __init__(self, resume_token: _Optional[str] = ..., subscriber: _Optional[str] = ..., from_start: bool = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ...) -> None: ...
+
+class WatchEventsResponse(_message.Message):
+    __slots__ = ("event", "resume_token")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    event: AuditEvent
+    resume_token: str
+    def __init__(self, event: _Optional[_Union[AuditEvent, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class AcknowledgeEventsRequest(_message.Message):
+    __slots__ = ("request_id", "subscriber", "resume_token")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIBER_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    subscriber: str
+    resume_token: str
+    def __init__(self, request_id: _Optional[str] = ..., subscriber: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class AcknowledgeEventsResponse(_message.Message):
+    __slots__ = ("resume_token",)
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    resume_token: str
+    def __init__(self, resume_token: _Optional[str] = ...) -> None: ...
+
+class ListEventsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "filter", "descending")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    DESCENDING_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    filter: EventFilter
+    descending: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ..., descending: bool = ...) -> None: ...
+
+class ListEventsResponse(_message.Message):
+    __slots__ = ("events", "next_page_token")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[AuditEvent]
+    next_page_token: str
+    def __init__(self, events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ExplainInvocationRequest(_message.Message):
+    __slots__ = ("invocation",)
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    invocation: str
+    def __init__(self, invocation: _Optional[str] = ...) -> None: ...
+
+class ExplainInvocationResponse(_message.Message):
+    __slots__ = ("invocation", "state", "events", "narrative", "create_time")
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NARRATIVE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    invocation: str
+    state: _audit_record_pb2.InvocationState
+    events: _containers.RepeatedCompositeFieldContainer[AuditEvent]
+    narrative: _containers.RepeatedScalarFieldContainer[str]
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, invocation: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ..., narrative: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class VerifyChainRequest(_message.Message):
+    __slots__ = ("from_sequence", "to_sequence")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    to_sequence: int
+    def __init__(self, from_sequence: _Optional[int] = ..., to_sequence: _Optional[int] = ...) -> None: ...
+
+class VerifyChainResponse(_message.Message):
+    __slots__ = ("valid", "checked", "first_invalid_sequence", "problem", "head_hash", "head_sequence")
+    VALID_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_INVALID_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    HEAD_HASH_FIELD_NUMBER: _ClassVar[int]
+    HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    valid: bool
+    checked: int
+    first_invalid_sequence: int
+    problem: str
+    head_hash: bytes
+    head_sequence: int
+    def __init__(self, valid: bool = ..., checked: _Optional[int] = ..., first_invalid_sequence: _Optional[int] = ..., problem: _Optional[str] = ..., head_hash: _Optional[bytes] = ..., head_sequence: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,57 @@
+# Every target is one line of work and is what CI runs. `make demo` and `make test` set up all they need.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -o -name '*.binpb') Cargo.toml Cargo.lock
+RUST_PACKAGES := --workspace --exclude fairlead-pyext
+PY_SOURCES := sidecar tests bench examples scripts
+
+.PHONY: help setup demo test test-rust test-python lint format proto bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.native ## Build everything into .venv
+
+.venv/.dependencies: requirements.lock pyproject.toml scripts/preflight.sh
+	@PYTHON=$(PYTHON) sh scripts/preflight.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@touch $@
+
+.venv/.native: .venv/.dependencies $(NATIVE_SOURCES)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --quiet
+	@touch $@
+
+demo: setup ## Run the scenario against the real daemon
+	$(BIN)/python examples/quickstart/demo.py
+
+test: test-rust test-python ## Run all tests
+
+test-rust:
+	@PYTHON=$(PYTHON) sh scripts/preflight.sh
+	cargo test --locked --quiet $(RUST_PACKAGES)
+
+test-python: setup
+	$(BIN)/python -m pytest
+
+lint: setup ## Formatting, lints, types, generated code
+	$(BIN)/ruff format --check $(PY_SOURCES)
+	$(BIN)/ruff check $(PY_SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fairlead._native
+	cargo fmt --all --check
+	cargo clippy --locked --quiet --workspace --all-targets -- --deny warnings
+	sh scripts/proto.sh --check
+
+format: setup ## Format all code
+	$(BIN)/ruff check --fix --quiet $(PY_SOURCES) && $(BIN)/ruff format --quiet $(PY_SOURCES) && cargo fmt --all
+
+proto: .venv/.dependencies ## Generate code from proto/
+	sh scripts/proto.sh
+
+bench: setup ## Measure, print a table and write bench/results.json
+	$(BIN)/python -m bench.run
+
+clean: ## Remove everything that was built
+	rm -rf .venv target sidecar/fairlead/_native*.so

@@ -1,4 +1,5 @@
 from fairlead.internal.v1 import engine_config_pb2 as _engine_config_pb2
+from fairlead.internal.v1 import state_pb2 as _state_pb2
 from fairlead.v1 import amount_pb2 as _amount_pb2
 from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
 from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
@@ -168,6 +169,20 @@ class NeedsRecord(_message.Message):
     request_keys: _containers.RepeatedScalarFieldContainer[bytes]
     invocation_key: bytes
     def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ...) -> None: ...
+
+class Known(_message.Message):
+    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FOUND_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_FOUND_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    request: _state_pb2.RequestRecord
+    request_found: bool
+    invocation: _state_pb2.InvocationRecord
+    invocation_found: bool
+    answer: bytes
+    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available")

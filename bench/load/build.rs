@@ -1,0 +1,14 @@
+//! Generates the gate service for the echo server.
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = "../../proto/descriptor.binpb";
+    println!("cargo:rerun-if-changed={path}");
+    let mut set = prost_types::FileDescriptorSet::decode(std::fs::read(path)?.as_slice())?;
+    set.file.retain(|file| file.name() == "fairlead/v1/gate_service.proto");
+    tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".fairlead.v1", "::fairlead_wire::v1")
+        .compile_fds(set)?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+"""A gate that a test scripts: it answers what it is told and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from fairlead.v1 import (
+    decision_pb2,
+    gate_service_pb2,
+    gate_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+)
+
+
+@dataclass
+class Refusal:
+    """An error the gate answers with."""
+
+    code: grpc.StatusCode
+    reason: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    retry_after: float | None = None
+
+
+class Gate(gate_service_pb2_grpc.GateServiceServicer, model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
+    """Answers with the scripted refusals first, then well."""
+
+    def __init__(self) -> None:
+        self.refusals: list[Refusal] = []
+        self.requests: list[object] = []
+        self.authorizations: list[str] = []
+
+    def Admit(
+        self, request: gate_service_pb2.AdmitRequest, context: grpc.ServicerContext
+    ) -> gate_service_pb2.AdmitResponse:
+        self._record(request, context)
+        plan = [decision_pb2.PlannedTarget(model=name, upstream_model=f"up-{name}") for name in ("first", "second")]
+        return gate_service_pb2.AdmitResponse(invocation="inv_1", plan=plan, max_output_tokens=64)
+
+    def Settle(
+        self, request: gate_service_pb2.SettleRequest, context: grpc.ServicerContext
+    ) -> gate_service_pb2.SettleResponse:
+        self._record(request, context)
+        return gate_service_pb2.SettleResponse()
+
+    def Release(
+        self, request: gate_service_pb2.ReleaseRequest, context: grpc.ServicerContext
+    ) -> gate_service_pb2.ReleaseResponse:
+        self._record(request, context)
+        return gate_service_pb2.ReleaseResponse()
+
+    def StreamGenerate(
+        self, request: model_service_pb2.StreamGenerateRequest, context: grpc.ServicerContext
+    ) -> Iterator[model_service_pb2.StreamGenerateResponse]:
+        self.requests.append(request)
+        yield model_service_pb2.StreamGenerateResponse(start=model_service_pb2.StreamStart(invocation="inv_2"))
+        yield model_service_pb2.StreamGenerateResponse(event=b"{}")
+        self._refuse(context)
+
+    def _record(self, request: object, context: grpc.ServicerContext) -> None:
+        self.requests.append(request)
+        self.authorizations.append(str(dict(context.invocation_metadata()).get("authorization", "")))
+        self._refuse(context)
+
+    def _refuse(self, context: grpc.ServicerContext) -> None:
+        if not self.refusals:
+            return
+        refusal = self.refusals.pop(0)
+        if not refusal.reason:
+            context.abort(refusal.code, "no details")
+        details = [error_details_pb2.ErrorInfo(reason=refusal.reason, domain="fairlead", metadata=refusal.metadata)]
+        packed = [any_pb2.Any() for _ in details]
+        for target, detail in zip(packed, details, strict=True):
+            target.Pack(detail)
+        if refusal.retry_after is not None:
+            delay = duration_pb2.Duration()
+            delay.FromNanoseconds(int(refusal.retry_after * 1e9))
+            retry = any_pb2.Any()
+            retry.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+            packed.append(retry)
+        status = status_pb2.Status(code=refusal.code.value[0], message="refused", details=packed)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(refusal.code, "refused")
+
+
+@contextmanager
+def serving() -> Iterator[tuple[Gate, str]]:
+    """Runs a gate on a free port; yields it and its address."""
+    gate = Gate()
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+    gate_service_pb2_grpc.add_GateServiceServicer_to_server(gate, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(gate, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield gate, f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()

@@ -1,0 +1,191 @@
+"""`make bench`: measures in one run on one machine, prints a table and writes bench/results.json.
+
+Figures that are compared are measured in turns, A B A B, and the median of each is used, so that a machine whose speed
+drifts does not favour one of them. Policy (100 rules), routing, three budgets, a rate limit and the durable audit log
+are on in every figure of Fairlead.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import configuration
+from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, load, printing_its_address
+from bench.results import Result, at_most, table, write
+
+TURNS = 5
+CALLS_FOR_MEMORY = 100_000
+
+
+def build() -> None:
+    """Builds the load client and the engine's own benchmark."""
+    subprocess.run(
+        ["cargo", "build", "--locked", "--release", "--quiet", "--package", "fairlead-load"], cwd=ROOT, check=True
+    )
+
+
+def engine_decision() -> list[Result]:
+    """Decisions in process: the engine's benchmark prints one JSON object per line."""
+    command = ["cargo", "bench", "--locked", "--quiet", "--package", "fairlead-engine", "--bench", "decision"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    measured = {
+        row["name"]: row for row in map(json.loads, filter(lambda line: line.startswith("{"), done.stdout.splitlines()))
+    }
+    results = [at_most("engine decision p50 (100 rules, 3 budgets)", measured["rules/100"]["p50_ns"] / 1000, "us", 3.0)]
+    for kind, base in (("rules", "rules/10"), ("instances", "instances/10")):
+        for name, row in measured.items():
+            if name.startswith(kind + "/"):
+                ratio = row["p50_ns"] / measured[base]["p50_ns"]
+                results.append(Result(f"engine decision p50, {name}", row["p50_ns"] / 1000, "us", base, ratio))
+    return results
+
+
+def in_turns(*measurements: Callable[[], dict[str, float]]) -> list[dict[str, float]]:
+    """Runs the measurements alternately; the median of every figure for each of them."""
+    rows: list[list[dict[str, float]]] = [[] for _ in measurements]
+    for _ in range(TURNS):
+        for number, measurement in enumerate(measurements):
+            rows[number].append(measurement())
+    return [{key: statistics.median(row[key] for row in runs) for key in runs[0]} for runs in rows]
+
+
+def admission(sidecar: Sidecar) -> list[Result]:
+    """Admit against a bare tonic echo and a bare grpc.aio echo."""
+    token = configuration.TOKEN
+    with (
+        printing_its_address([str(LOAD), "echo"]) as echo,
+        printing_its_address([sys.executable, "-m", "bench.aio_echo"]) as aio,
+    ):
+        one_echo, one = in_turns(
+            lambda: load("admit", echo, token, 1, 1, 2), lambda: load("admit", sidecar.address, token, 1, 1, 2)
+        )
+        many_echo, many, many_aio = in_turns(
+            lambda: load("admit", echo, token, 4, 16, 2),
+            lambda: load("admit", sidecar.address, token, 4, 16, 2),
+            lambda: load("admit", aio, token, 4, 16, 2),
+        )
+    latency = one["p50"] / one_echo["p50"]
+    share, gain = many["rate"] / many_echo["rate"], many["rate"] / many_aio["rate"]
+    return [
+        Result("Admit p50, 1 client", one["p50"], "us", "tonic echo", latency, "<= 4.5 x", latency <= 4.5),
+        Result("Admit p99, 1 client", one["p99"], "us", "tonic echo", one["p99"] / one_echo["p99"]),
+        Result("tonic echo p50, 1 client", one_echo["p50"], "us"),
+        Result("Admit throughput, 64 concurrent", many["rate"], "1/s", "tonic echo", share, ">= 0.35 x", share >= 0.35),
+        Result("Admit throughput, 64 concurrent", many["rate"], "1/s", "grpc.aio echo", gain, ">= 10 x", gain >= 10),
+        Result("Admit p50, 64 concurrent", many["p50"], "us", "tonic echo", many["p50"] / many_echo["p50"]),
+        Result("tonic echo throughput, 64 concurrent", many_echo["rate"], "1/s"),
+        Result("grpc.aio echo throughput, 64 concurrent", many_aio["rate"], "1/s"),
+    ]
+
+
+def chat(sidecar: Sidecar, upstream: str) -> list[Result]:
+    """Chat completions through the sidecar against calling the provider directly."""
+    token = configuration.TOKEN
+    direct, through = in_turns(
+        lambda: load("chat", upstream, token, 1000, "dev-large", "unary"),
+        lambda: load("chat", sidecar.address, token, 1000, "chat", "unary"),
+    )
+    direct_stream, through_stream = in_turns(
+        lambda: load("chat", upstream, token, 500, "dev-large", "stream"),
+        lambda: load("chat", sidecar.address, token, 500, "chat", "stream"),
+    )
+    added = {key: (through[key] - direct[key]) / 1000 for key in ("p50", "p99")}
+    first = {key: (through_stream[key] - direct_stream[key]) / 1000 for key in ("ttfb_p50", "ttfb_p99", "p50")}
+    return [
+        Result("chat direct p50", direct["p50"] / 1000, "ms"),
+        at_most("chat added p50", added["p50"], "ms", 0.4),
+        at_most("chat added p99", added["p99"], "ms", 1.5),
+        at_most("chat stream added time to first byte p50", first["ttfb_p50"], "ms", 0.5),
+        Result("chat stream added time to first byte p99", first["ttfb_p99"], "ms"),
+        Result("chat stream added whole p50", first["p50"], "ms"),
+    ]
+
+
+def while_python_is_busy(sidecar: Sidecar, upstream: str) -> list[Result]:
+    """p99 of Admit at a moderate load while configurations are applied and the log is read."""
+    stop = threading.Event()
+    counts = {"applied": 0, "queried": 0}
+
+    def apply() -> None:
+        while not stop.is_set():
+            counts["applied"] += 1
+            sidecar.config.write_text(configuration.text(upstream, note=f"n{counts['applied']}"))
+            command = [FAIRLEAD, "config", "apply", sidecar.config, "--data", sidecar.data]
+            subprocess.run(command, check=True, capture_output=True)
+
+    def query() -> None:
+        while not stop.is_set():
+            subprocess.run([FAIRLEAD, "audit", "tail", "--data", sidecar.data], check=True, capture_output=True)
+            counts["queried"] += 1
+
+    quiet = load("admit", sidecar.address, configuration.TOKEN, 1, 4, 4)
+    threads = [threading.Thread(target=work) for work in (apply, query)]
+    for thread in threads:
+        thread.start()
+    busy = load("admit", sidecar.address, configuration.TOKEN, 1, 4, 8)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    note = f"{counts['applied']} reloads, {counts['queried']} audit queries"
+    return [
+        Result("Admit p99, 4 concurrent, quiet", quiet["p99"] / 1000, "ms"),
+        at_most(f"Admit p99, 4 concurrent, Python busy ({note})", busy["p99"] / 1000, "ms", 5.0),
+    ]
+
+
+def memory_and_start(directory: Path, upstream: str) -> list[Result]:
+    """Resident memory, start and recovery, on a data directory of its own."""
+    sidecar = Sidecar(directory, upstream)
+    try:
+        sidecar.start()
+        results = [at_most("start to SERVING", sidecar.seconds_to_serving, "s", 1.0)]
+        idle = sidecar.resident_megabytes()
+        results.append(at_most("resident memory, idle", idle, "MB", 90))
+        load("settle", sidecar.address, configuration.TOKEN, CALLS_FOR_MEMORY)
+        first = sidecar.resident_megabytes()
+        load("settle", sidecar.address, configuration.TOKEN, CALLS_FOR_MEMORY)
+        second = sidecar.resident_megabytes()
+        results.append(
+            Result(f"resident memory, {CALLS_FOR_MEMORY:,} calls settled", first, "MB", "idle", first / idle)
+        )
+        results.append(
+            Result(f"resident memory, {2 * CALLS_FOR_MEMORY:,} calls settled", second, "MB", "first", second / first)
+        )
+        load("hold", sidecar.address, configuration.TOKEN, 100_000)
+        sidecar.kill()
+        sidecar.start()
+        results.append(Result("recovery with 100,000 open holds, start to SERVING", sidecar.seconds_to_serving, "s"))
+        return results
+    finally:
+        sidecar.kill()
+
+
+def main() -> None:
+    """Measures everything."""
+    build()
+    results = engine_decision()
+    provider = [str(FAIRLEAD), "dev-provider"]
+    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name, printing_its_address(provider) as upstream:
+        sidecar = Sidecar(Path(name), upstream)
+        sidecar.start()
+        try:
+            results += chat(sidecar, upstream)
+            results += admission(sidecar)
+            results += while_python_is_busy(sidecar, upstream)
+        finally:
+            sidecar.kill()
+        (Path(name) / "memory").mkdir()
+        results += memory_and_start(Path(name) / "memory", upstream)
+    print(table(results))
+    write(results, ROOT / "bench/results.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Processes of the demo: two development providers and the real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+FAIRLEAD = Path(sys.executable).with_name("fairlead")
+QUICKSTART = Path(__file__).parent
+TOKENS = {"ACME_SUPPORT_TOKEN": "demo-support-token", "ACME_BATCH_TOKEN": "demo-batch-token"}
+PROVIDERS = {"primary": 7411, "secondary": 7412}
+
+
+class Stage:
+    """Everything that runs. `close` ends every process it started, by pid."""
+
+    def __init__(self, directory: Path) -> None:
+        self.data = directory / "data"
+        self.config = directory / "fairlead.yaml"
+        self.config.write_text((QUICKSTART / "fairlead.yaml").read_text())
+        self._log = (directory / "daemon.log").open("w")
+        self.log_path = directory / "daemon.log"
+        self._processes: list[subprocess.Popen[str]] = []
+        self._daemon: subprocess.Popen[str] | None = None
+        self.address = ""
+
+    def start_providers(self) -> None:
+        """Starts both providers on the ports that the configuration names."""
+        for seed, (name, port) in enumerate(PROVIDERS.items()):
+            command = [str(FAIRLEAD), "dev-provider", "--port", str(port), "--seed", str(seed), "--latency", "1ms-4ms"]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self._processes.append(process)
+            assert process.stdout is not None and process.stderr is not None
+            if not process.stdout.readline():
+                raise SystemExit(f"provider {name} did not start on port {port}: {process.stderr.read().strip()}")
+
+    def start_daemon(self) -> float:
+        """Starts the daemon and waits until it is ready; returns the seconds it took."""
+        endpoints = self.data / "endpoints.json"
+        endpoints.unlink(missing_ok=True)
+        began = time.monotonic()
+        listen = ["--agent-listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]
+        command = [str(FAIRLEAD), "serve", "--config", str(self.config), "--data", str(self.data), *listen]
+        self._daemon = subprocess.Popen(command, env={**os.environ, **TOKENS}, stderr=self._log, text=True)
+        while not endpoints.exists():
+            if self._daemon.poll() is not None:
+                raise SystemExit(f"the daemon ended with {self._daemon.returncode}:\n{self.log_path.read_text()}")
+            time.sleep(0.01)
+        self.address = json.loads(endpoints.read_text())["agent"]
+        return time.monotonic() - began
+
+    def kill_daemon(self) -> None:
+        """kill -9."""
+        assert self._daemon is not None
+        self._daemon.kill()
+        self._daemon.wait()
+
+    def arm(self, provider: str, **command: Any) -> None:
+        """Tells a provider to fail."""
+        url = f"http://127.0.0.1:{PROVIDERS[provider]}/_dev/faults"
+        request = urllib.request.Request(url, json.dumps(command).encode(), method="POST")
+        urllib.request.urlopen(request, timeout=5).close()
+
+    def fairlead(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the command line against the daemon."""
+        command = [str(FAIRLEAD), *arguments, "--data", str(self.data)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def close(self) -> None:
+        """Ends every process."""
+        if self._daemon is not None and self._daemon.poll() is None:
+            self._daemon.terminate()
+            self._daemon.wait(timeout=30)
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._log.close()

@@ -1,0 +1,12 @@
+"""The embedded store: the only package that imports rocksdict.
+
+`database` opens, reads and writes; `writer` and `flusher` commit what the core decides; `recovery` feeds it back;
+`feed` tells the event loop what has been committed.
+"""
+
+from fairlead.store.database import Store, open_store
+from fairlead.store.errors import StoreError, StoreLocked, StoreUnavailable
+from fairlead.store.families import Family
+from fairlead.store.feed import CommitFeed
+
+__all__ = ["CommitFeed", "Family", "Store", "StoreError", "StoreLocked", "StoreUnavailable", "open_store"]

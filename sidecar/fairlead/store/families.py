@@ -1,0 +1,32 @@
+"""The column families and their numbers.
+
+The numbers travel in commit units and never change; a new family takes the next one.
+"""
+
+from enum import IntEnum
+
+
+class Family(IntEnum):
+    """One column family; the value is its number in a commit unit."""
+
+    STATE = 0
+    """Open invocations, budget instances, and the sidecar's own values."""
+    RUNS = 1
+    """Workflow runs."""
+    AUDIT = 2
+    """The hash chain, by sequence."""
+    CONFIG = 3
+    """Configuration versions and their history."""
+    MEMORY = 4
+    """What agents keep."""
+    BLOBS = 5
+    """Answers that are kept for a repeated request id."""
+    REQUESTS = 6
+    """What each request id did, by hour."""
+    INVOCATIONS = 7
+    """Invocations that have ended."""
+
+    @property
+    def column_family(self) -> str:
+        """Name of the column family in the database."""
+        return self.name.lower()

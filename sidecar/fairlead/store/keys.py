@@ -1,0 +1,130 @@
+"""Keys of the families.
+
+Numbers are big-endian and of fixed width, so that byte order is number order. Strings carry their length in front
+(`u16` big-endian), so that no value can reach into its neighbour. The tenant comes first where a record belongs to
+one; the sidecar's own values stand under the empty tenant. Rust and Python check the same vectors of them:
+`tests/golden/keys.json`.
+"""
+
+import hashlib
+import re
+
+_INVOCATION = re.compile(r"inv_([0-9a-f]{32})\Z")
+_HASH_BYTES = 32
+SECONDS_PER_HOUR = 3600
+
+
+def text(value: str) -> bytes:
+    """A string with its length in front.
+
+    Raises ValueError when it is longer than 65,535 bytes.
+    """
+    encoded = value.encode()
+    if len(encoded) > 0xFFFF:
+        raise ValueError(f"a key part of {len(encoded)} bytes is longer than 65535")
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+# Family STATE -------------------------------------------------------------------------------------------------------
+
+
+def open_invocation(tenant: str, invocation: bytes) -> bytes:
+    """An invocation whose hold is open; `invocation` is the 16 bytes of its id."""
+    return text(tenant) + b"o" + invocation
+
+
+def budget_instance(tenant: str, budget: str, instance: str) -> bytes:
+    """A budget instance; `instance` as in its resource name, such as `run=r-1`, or `-`."""
+    return text(tenant) + b"b" + text(budget) + text(instance)
+
+
+def sidecar_value(name: str) -> bytes:
+    """A value of the sidecar itself, such as `format`."""
+    return text("") + b"m" + name.encode()
+
+
+def subscriber(name: str) -> bytes:
+    """How far a subscriber of the audit log has come."""
+    return text("") + b"a" + text(name)
+
+
+FORMAT = sidecar_value("format")
+"""The version of all these layouts."""
+
+
+# Family AUDIT -------------------------------------------------------------------------------------------------------
+
+
+def audit(sequence: int) -> bytes:
+    """A record of the chain, by its sequence from 1."""
+    return sequence.to_bytes(8, "big")
+
+
+def audit_sequence(key: bytes) -> int:
+    """The sequence of a key of family AUDIT."""
+    return int.from_bytes(key, "big")
+
+
+def split_audit_value(value: bytes) -> tuple[bytes, bytes]:
+    """The record's hash and the bytes that were hashed after the previous hash.
+
+    Raises ValueError when the value is shorter than a hash.
+    """
+    if len(value) < _HASH_BYTES:
+        raise ValueError(f"an audit value of {len(value)} bytes is shorter than its hash")
+    return value[:_HASH_BYTES], value[_HASH_BYTES:]
+
+
+# Family CONFIG ------------------------------------------------------------------------------------------------------
+
+CONFIG_CURRENT = b"current"
+"""The version that runs."""
+
+
+def config_version(version: str) -> bytes:
+    """The canonical text of a version."""
+    return b"v" + version.encode()
+
+
+def config_history(counter: int) -> bytes:
+    """One change of the running version, by a counter that grows."""
+    return b"h" + counter.to_bytes(8, "big")
+
+
+# Families REQUESTS and BLOBS ----------------------------------------------------------------------------------------
+
+
+def hour(unix_nanos: int) -> int:
+    """The Unix hour of a time."""
+    return unix_nanos // 1_000_000_000 // SECONDS_PER_HOUR
+
+
+def request_hour(unix_hour: int) -> bytes:
+    """What the keys of one hour begin with."""
+    return unix_hour.to_bytes(4, "big")
+
+
+def request(unix_hour: int, tenant: str, caller: str, method: str, request_id: str) -> bytes:
+    """What a request id did, or the answer that is kept for it; `caller` is the agent's or the operator's name."""
+    identity = b"\0".join(part.encode() for part in (tenant, caller, method, request_id))
+    return request_hour(unix_hour) + hashlib.sha256(identity).digest()[:16]
+
+
+# Family INVOCATIONS -------------------------------------------------------------------------------------------------
+
+
+def invocation(tenant: str, invocation_id: bytes) -> bytes:
+    """An invocation that has ended; the 16 bytes of its id."""
+    return text(tenant) + invocation_id
+
+
+def invocation_id_bytes(name: str) -> bytes | None:
+    """The 16 bytes of an id such as `inv_0197…`; none when it is not one."""
+    match = _INVOCATION.match(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+def after_prefix(prefix: bytes) -> bytes | None:
+    """The first key after all keys that begin with `prefix`; none when there is no end to them."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None

@@ -197,18 +197,20 @@ class InputEstimate(_message.Message):
     def __init__(self, model: _Optional[str] = ..., tokens: _Optional[int] = ...) -> None: ...
 
 class BudgetSnapshot(_message.Message):
-    __slots__ = ("budget", "instance", "spent", "reserved", "window_start_unix_nanos")
+    __slots__ = ("budget", "instance", "spent", "reserved", "window_start_unix_nanos", "resets_at_unix_nanos")
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SPENT_FIELD_NUMBER: _ClassVar[int]
     RESERVED_FIELD_NUMBER: _ClassVar[int]
     WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     budget: str
     instance: str
     spent: _amount_pb2.Amount
     reserved: _amount_pb2.Amount
     window_start_unix_nanos: int
-    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., window_start_unix_nanos: _Optional[int] = ...) -> None: ...
+    resets_at_unix_nanos: int
+    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., window_start_unix_nanos: _Optional[int] = ..., resets_at_unix_nanos: _Optional[int] = ...) -> None: ...
 
 class HealthSnapshot(_message.Message):
     __slots__ = ("model", "breaker", "open_until_unix_nanos", "admitted_per_mille", "p50_millis", "p99_millis")
@@ -276,16 +278,18 @@ class DecisionRecord(_message.Message):
     def __init__(self, inputs: _Optional[_Union[DecisionInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., plan: _Optional[_Iterable[_Union[_decision_pb2.PlannedTarget, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[_decision_pb2.DroppedCandidate, _Mapping]]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., expires_at_unix_nanos: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., clamped: bool = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ..., downgraded_to: _Optional[str] = ...) -> None: ...
 
 class BudgetCharge(_message.Message):
-    __slots__ = ("budget", "instance", "window_start_unix_nanos", "amount")
+    __slots__ = ("budget", "instance", "window_start_unix_nanos", "amount", "window_millis")
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     WINDOW_START_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_MILLIS_FIELD_NUMBER: _ClassVar[int]
     budget: str
     instance: str
     window_start_unix_nanos: int
     amount: _amount_pb2.Amount
-    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., window_start_unix_nanos: _Optional[int] = ..., amount: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ...) -> None: ...
+    window_millis: int
+    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., window_start_unix_nanos: _Optional[int] = ..., amount: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., window_millis: _Optional[int] = ...) -> None: ...
 
 class SettlementRecord(_message.Message):
     __slots__ = ("attempts", "charged", "released", "charges", "late", "overdraft", "model", "content_digest", "content_bytes")

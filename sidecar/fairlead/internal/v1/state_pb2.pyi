@@ -92,20 +92,22 @@ class RequestRecord(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., digest: _Optional[bytes] = ..., invocation: _Optional[str] = ..., answer: _Optional[bytes] = ..., time_unix_nanos: _Optional[int] = ...) -> None: ...
 
 class BudgetRecord(_message.Message):
-    __slots__ = ("budget", "tenant", "instance", "buckets", "fired", "used_at_unix_nanos")
+    __slots__ = ("budget", "tenant", "instance", "buckets", "fired", "used_at_unix_nanos", "window_millis")
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     BUCKETS_FIELD_NUMBER: _ClassVar[int]
     FIRED_FIELD_NUMBER: _ClassVar[int]
     USED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_MILLIS_FIELD_NUMBER: _ClassVar[int]
     budget: str
     tenant: str
     instance: str
     buckets: _containers.RepeatedCompositeFieldContainer[BudgetBucket]
     fired: _containers.RepeatedCompositeFieldContainer[FiredAlert]
     used_at_unix_nanos: int
-    def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BudgetBucket, _Mapping]]] = ..., fired: _Optional[_Iterable[_Union[FiredAlert, _Mapping]]] = ..., used_at_unix_nanos: _Optional[int] = ...) -> None: ...
+    window_millis: int
+    def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BudgetBucket, _Mapping]]] = ..., fired: _Optional[_Iterable[_Union[FiredAlert, _Mapping]]] = ..., used_at_unix_nanos: _Optional[int] = ..., window_millis: _Optional[int] = ...) -> None: ...
 
 class BudgetBucket(_message.Message):
     __slots__ = ("start_unix_nanos", "spent")

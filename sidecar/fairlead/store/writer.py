@@ -139,7 +139,7 @@ class CommitWriter:
         """Makes the store usable again; false when the daemon stops first."""
         self._core.fail_store(str(fault))
         self._flusher.suspend()
-        logger.error("store failed", extra={"fields": {"reason": str(fault)}})
+        logger.error("store failed", extra={"reason": str(fault)})
         self._available(False, str(fault))
         delay = self._settings.retry_seconds
         last_reason = ""
@@ -156,13 +156,13 @@ class CommitWriter:
                 self._core.fail_store(str(error))
                 if str(error) != last_reason:
                     last_reason = str(error)
-                    logger.warning("store is still not usable", extra={"fields": {"reason": last_reason}})
+                    logger.warning("store is still not usable", extra={"reason": last_reason})
                 continue
             self._flusher.resume()
             self._committed(recovered.sequence)
             logger.info(
                 "store recovered",
-                extra={"fields": {"records": recovered.records, "audit_sequence": recovered.sequence}},
+                extra={"records": recovered.records, "audit_sequence": recovered.sequence},
             )
             self._available(True, "")
             return True

@@ -1,0 +1,249 @@
+//! One attempt at one target.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::collect::{BodyError, collect};
+use super::failure::{Failure, FailureKind, passed_headers};
+use super::record::{OpenAttempt, Outcome, Usage};
+use super::retry_after;
+use super::stream::{AnswerStream, Opening};
+use super::{ANSWER_BYTES, Call, ERROR_BYTES, Target, Whole};
+use crate::client::{Provider, SendError};
+use crate::dialect::{Rewrite, WholeFacts};
+
+/// A successful attempt.
+pub(super) enum Success {
+    Whole(Whole),
+    Stream(Box<AnswerStream>),
+}
+
+/// The limits of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    /// When the whole attempt has to be over.
+    pub(super) whole: Instant,
+    /// Between two parts of a body.
+    pub(super) idle: Duration,
+}
+
+/// What estimates usage that nobody reported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Estimate {
+    input: i64,
+    output_limit: i64,
+}
+
+impl Estimate {
+    fn new(call: &Call, target: &Target) -> Self {
+        let limit = target.max_output_tokens.saturating_mul(call.exchange.choices().max(1));
+        let output_limit = if limit > 0 { limit } else { i64::MAX };
+        Self {
+            input: target.input_tokens_bound.max(0),
+            output_limit,
+        }
+    }
+
+    /// Input bound, and what was produced but never more than was allowed.
+    pub(super) fn usage(&self, produced: i64) -> Usage {
+        Usage {
+            input: self.input,
+            output: produced.min(self.output_limit),
+            estimated: true,
+            ..Usage::default()
+        }
+    }
+}
+
+/// Sends the call to the target. The attempt is ended here unless it goes on as a stream.
+pub(super) async fn attempt(
+    call: &Call,
+    target: &Target,
+    provider: &Provider,
+    overall: Option<Instant>,
+    mut open: OpenAttempt,
+) -> Result<Success, Failure> {
+    let outcome = run(call, target, provider, overall, &mut open).await;
+    match outcome {
+        Ok(Run::Whole(whole, usage)) => {
+            open.end(Outcome::Succeeded, String::new(), None, Some(usage));
+            Ok(Success::Whole(whole))
+        }
+        Ok(Run::Stream(opening)) => match AnswerStream::open(*opening, open).await {
+            Ok(stream) => Ok(Success::Stream(Box::new(stream))),
+            Err((failure, open)) => Err(ended(failure, open)),
+        },
+        Err(failure) => Err(ended(failure, open)),
+    }
+}
+
+fn ended(failure: Failure, open: OpenAttempt) -> Failure {
+    open.end(
+        failure.kind.outcome(),
+        failure.detail.clone(),
+        failure.retry_after,
+        failure.usage,
+    );
+    failure
+}
+
+enum Run {
+    Whole(Whole, Usage),
+    Stream(Box<Opening>),
+}
+
+async fn run(
+    call: &Call,
+    target: &Target,
+    provider: &Provider,
+    overall: Option<Instant>,
+    open: &mut OpenAttempt,
+) -> Result<Run, Failure> {
+    let timeouts = provider.settings().timeouts;
+    let limit = if target.timeout.is_zero() {
+        timeouts.attempt
+    } else {
+        target.timeout
+    };
+    let deadlines = Deadlines {
+        whole: until(open.started(), limit, overall),
+        idle: timeouts.idle,
+    };
+    let first_byte = until(
+        open.started(),
+        timeouts.connect.saturating_add(timeouts.first_byte),
+        Some(deadlines.whole),
+    );
+    let exchange = &call.exchange;
+    let body = exchange.body_for(&Rewrite {
+        upstream_model: &target.upstream_model,
+        max_output_tokens: target.max_output_tokens,
+        kind: provider.settings().kind,
+    });
+    let response = match timeout_at(first_byte, provider.send(exchange.path(), body, exchange.streams())).await {
+        Err(_elapsed) => return Err(Failure::new(FailureKind::Timeout, "no answer in time")),
+        Ok(Err(SendError::Connect)) => return Err(Failure::new(FailureKind::Connect, "no connection")),
+        Ok(Err(SendError::Reset)) => {
+            return Err(Failure::new(
+                FailureKind::Reset,
+                "the connection ended before an answer",
+            ));
+        }
+        Ok(Ok(response)) => response,
+    };
+    let (head, mut body) = response.into_parts();
+    open.set_status(head.status.as_u16());
+    let estimate = Estimate::new(call, target);
+    if !head.status.is_success() {
+        return Err(refused(call, target, provider, &head, &mut body, deadlines).await);
+    }
+    let is_stream = head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes()
+            .get(..17)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+    });
+    if exchange.streams() && is_stream {
+        return Ok(Run::Stream(Box::new(Opening {
+            model: target.model.clone(),
+            headers: passed_headers(&head.headers),
+            body,
+            exchange: exchange.clone(),
+            deadlines,
+            estimate,
+        })));
+    }
+    let bytes = collect(&mut body, ANSWER_BYTES, deadlines.idle, deadlines.whole)
+        .await
+        .map_err(broken_body)?;
+    let usage = match exchange.read_whole(&bytes) {
+        WholeFacts::Fault(fault) => return Err(Failure::from_fault(&fault)),
+        WholeFacts::Garbled => {
+            return Err(Failure::new(
+                FailureKind::Garbled,
+                "the answer is not what was asked for",
+            ));
+        }
+        // The client waits for events and would not understand a whole answer.
+        WholeFacts::Answer { usage } if exchange.streams() => {
+            let failure = Failure::new(FailureKind::Garbled, "a whole answer instead of a stream");
+            return Err(Failure { usage, ..failure });
+        }
+        WholeFacts::Answer { usage: Some(usage) } => usage,
+        WholeFacts::Answer { usage: None } => estimate.usage(i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
+    };
+    Ok(Run::Whole(
+        Whole {
+            model: target.model.clone(),
+            status: head.status,
+            headers: passed_headers(&head.headers),
+            body: bytes,
+        },
+        usage,
+    ))
+}
+
+/// Reads an answer with an error status.
+async fn refused(
+    call: &Call,
+    target: &Target,
+    provider: &Provider,
+    head: &http::response::Parts,
+    body: &mut Incoming,
+    deadlines: Deadlines,
+) -> Failure {
+    let status = head.status;
+    if status.is_redirection() || status.is_informational() {
+        let detail = format!("status {}; redirects are not followed, check baseUrl", status.as_u16());
+        return Failure::new(FailureKind::Garbled, detail);
+    }
+    let retry_after = retry_after::read(&head.headers, SystemTime::now());
+    // The status says enough; a body that cannot be read is left out.
+    let bytes = collect(body, ERROR_BYTES, deadlines.idle, deadlines.whole)
+        .await
+        .unwrap_or_default();
+    let fault = call.exchange.read_error(&bytes);
+    let mut failure = Failure::from_status(status.as_u16(), &fault, retry_after);
+    if status.is_client_error() && !failure.kind.retryable() && failure.kind != FailureKind::Quota {
+        failure.answer = Some(Box::new(whole_refusal(target, provider, status, head, bytes)));
+    }
+    failure
+}
+
+fn whole_refusal(
+    target: &Target,
+    provider: &Provider,
+    status: StatusCode,
+    head: &http::response::Parts,
+    bytes: Bytes,
+) -> Whole {
+    Whole {
+        model: target.model.clone(),
+        status,
+        headers: passed_headers(&head.headers),
+        body: provider.without_secret(bytes),
+    }
+}
+
+pub(super) fn broken_body(error: BodyError) -> Failure {
+    match error {
+        BodyError::Timeout => Failure::new(FailureKind::Timeout, "the answer stopped coming"),
+        BodyError::Cut => Failure::new(FailureKind::Cut, "the answer broke off"),
+        BodyError::TooLarge => Failure::new(
+            FailureKind::Garbled,
+            format!("the answer is larger than {ANSWER_BYTES} bytes"),
+        ),
+    }
+}
+
+/// `limit` after `start`, but not after `bound`.
+fn until(start: Instant, limit: Duration, bound: Option<Instant>) -> Instant {
+    // A limit beyond the clock's range is as good as a year.
+    let year = Duration::from_secs(365 * 86_400);
+    let own = start.checked_add(limit.min(year)).unwrap_or(start);
+    bound.map_or(own, |bound| bound.min(own))
+}

@@ -1,0 +1,175 @@
+//! What is remembered of each attempt, whatever becomes of the call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// What happened to one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider answered completely.
+    Succeeded,
+    /// The provider answered with an error.
+    Failed,
+    /// No connection could be made; nothing was sent.
+    ConnectFailed,
+    /// A deadline passed.
+    TimedOut,
+    /// The answer, or the connection before it, broke off.
+    Cut,
+    /// The caller went away.
+    Cancelled,
+    /// The answer could not be understood.
+    Garbled,
+}
+
+/// Tokens of one attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input tokens that were not read from or written to a prompt cache.
+    pub input: i64,
+    /// Input tokens read from a prompt cache.
+    pub cached_input: i64,
+    /// Input tokens written to a prompt cache.
+    pub cache_write: i64,
+    /// Output tokens without reasoning.
+    pub output: i64,
+    /// Reasoning tokens.
+    pub reasoning: i64,
+    /// True when the provider reported nothing and the numbers are an upper estimate.
+    pub estimated: bool,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Name of the model.
+    pub model: String,
+    /// What happened.
+    pub outcome: Outcome,
+    /// HTTP status of the provider; 0 when there was none.
+    pub status: u16,
+    /// How long the provider asked to wait.
+    pub retry_after: Option<Duration>,
+    /// From sending to the end of the answer.
+    pub latency: Duration,
+    /// Tokens, when they are known or content was produced; `None` leaves it to the provider's billing rule.
+    pub usage: Option<Usage>,
+    /// Why it ended, for people; no secret, no content.
+    pub detail: String,
+}
+
+/// Keeps the health of models.
+pub trait HealthSink: Send + Sync {
+    /// May the model be tried now? A `true` may take the single probe of a half-open breaker, so an attempt follows.
+    fn may_try(&self, model: &str) -> bool;
+    /// An attempt has ended.
+    fn report(&self, attempt: &Attempt);
+}
+
+/// The attempts of one call, in the order in which they ended. Clones share the list: the caller keeps one and reads
+/// it when the call is over, also when it dropped the call.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptLog(Arc<Mutex<Vec<Attempt>>>);
+
+impl AttemptLog {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The attempts so far.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.0.lock().clone()
+    }
+
+    /// True when no attempt has ended yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+}
+
+/// An attempt under way. It ends by [`OpenAttempt::end`]; dropped before, it ends as cancelled, with the usage that
+/// was known then.
+pub(crate) struct OpenAttempt {
+    log: AttemptLog,
+    health: Arc<dyn HealthSink>,
+    started: Instant,
+    /// Taken when the attempt ends.
+    open: Option<Attempt>,
+}
+
+impl fmt::Debug for OpenAttempt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("OpenAttempt")
+            .field("open", &self.open)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OpenAttempt {
+    pub(crate) fn begin(model: &str, log: &AttemptLog, health: &Arc<dyn HealthSink>) -> Self {
+        let open = Attempt {
+            model: model.to_owned(),
+            outcome: Outcome::Cancelled,
+            status: 0,
+            retry_after: None,
+            latency: Duration::ZERO,
+            usage: None,
+            detail: "the caller went away".to_owned(),
+        };
+        Self {
+            log: log.clone(),
+            health: Arc::clone(health),
+            started: Instant::now(),
+            open: Some(open),
+        }
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn set_status(&mut self, status: u16) {
+        if let Some(open) = &mut self.open {
+            open.status = status;
+        }
+    }
+
+    pub(crate) fn set_usage(&mut self, usage: Usage) {
+        if let Some(open) = &mut self.open {
+            open.usage = Some(usage);
+        }
+    }
+
+    /// Ends the attempt. `usage` replaces what was set before when it is there.
+    pub(crate) fn end(mut self, outcome: Outcome, detail: String, retry_after: Option<Duration>, usage: Option<Usage>) {
+        if let Some(open) = &mut self.open {
+            open.outcome = outcome;
+            open.detail = detail;
+            open.retry_after = retry_after;
+            open.usage = usage.or(open.usage);
+        }
+        self.record();
+    }
+
+    fn record(&mut self) {
+        let Some(mut attempt) = self.open.take() else { return };
+        attempt.latency = self.started.elapsed();
+        self.health.report(&attempt);
+        self.log.0.lock().push(attempt);
+    }
+}
+
+impl Drop for OpenAttempt {
+    fn drop(&mut self) {
+        self.record();
+    }
+}

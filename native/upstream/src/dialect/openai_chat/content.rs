@@ -1,0 +1,183 @@
+//! The size and needs of what the model is given to read.
+//!
+//! The size is an upper bound of input tokens before any scaling: a token of text is at least one byte of its JSON.
+//! Pictures and sound are not billed by their bytes: a picture given as a URL has few bytes and many tokens, one given
+//! inline has a thousand times more bytes than tokens. They count what the known providers bill at most.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::dialect::InvalidRequest;
+use crate::dialect::json::Members;
+
+/// Counted for one picture. OpenAI's tile and patch schemes bill 765 to 2,500 tokens for a large picture, Anthropic
+/// about 1,600, and `gpt-4o-mini` 2,833 for one in low detail.
+const PICTURE: usize = 4096;
+/// Inline sound: base64 bytes for one counted token. Sound is billed about 10 tokens per second, and a second takes at
+/// least 1,000 bytes when compressed for speech.
+const SOUND_BYTES_PER_TOKEN: usize = 64;
+/// Fields other than the messages that a model reads.
+const FURTHER: [&str; 6] = [
+    "tools",
+    "functions",
+    "response_format",
+    "tool_choice",
+    "prediction",
+    "web_search_options",
+];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) input_bytes: i64,
+    pub(super) capabilities: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, default)]
+    image_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input_audio: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+/// Reads the messages and the fields next to them.
+pub(super) fn read(messages: &RawValue, members: &Members<'_>) -> Result<Content, InvalidRequest> {
+    let list: Vec<&RawValue> = serde_json::from_str(messages.get())
+        .map_err(|_other| InvalidRequest::new("messages", "must be an array of objects"))?;
+    let mut bytes: usize = 0;
+    let mut vision = false;
+    for (index, message) in list.iter().enumerate() {
+        if !message.get().starts_with('{') {
+            return Err(InvalidRequest::new(format!("messages[{index}]"), "must be an object"));
+        }
+        let read: Message<'_> = serde_json::from_str(message.get())
+            .map_err(|_twice| InvalidRequest::new(format!("messages[{index}].content"), "is given twice"))?;
+        bytes = bytes.saturating_add(message.get().len());
+        for part in parts(read.content) {
+            if let Some(picture) = part.image_url {
+                vision = true;
+                bytes = bytes.saturating_sub(picture.get().len()).saturating_add(PICTURE);
+            }
+            if let Some(sound) = part.input_audio {
+                let length = sound.get().len();
+                bytes = bytes
+                    .saturating_sub(length)
+                    .saturating_add(length.div_ceil(SOUND_BYTES_PER_TOKEN));
+            }
+        }
+    }
+    for field in FURTHER {
+        bytes = bytes.saturating_add(members.get(field).map_or(0, |value| value.get().len()));
+    }
+    let mut capabilities = Vec::new();
+    if members.get("response_format").is_some_and(wants_json) {
+        capabilities.push("json".to_owned());
+    }
+    if ["tools", "functions"]
+        .iter()
+        .any(|field| members.get(field).is_some_and(|list| !is_empty_list(list)))
+    {
+        capabilities.push("tools".to_owned());
+    }
+    if vision {
+        capabilities.push("vision".to_owned());
+    }
+    Ok(Content {
+        input_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+        capabilities,
+    })
+}
+
+/// The parts of a content that is a list; what cannot be read counts as text and is left to the provider to judge.
+fn parts(content: Option<&RawValue>) -> Vec<Part<'_>> {
+    let Some(content) = content.filter(|value| value.get().starts_with('[')) else {
+        return Vec::new();
+    };
+    let parts: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
+    parts
+        .into_iter()
+        .filter_map(|part| serde_json::from_str(part.get()).ok())
+        .collect()
+}
+
+fn wants_json(format: &RawValue) -> bool {
+    let kind = serde_json::from_str::<Kind<'_>>(format.get())
+        .ok()
+        .and_then(|format| format.kind);
+    matches!(kind.as_deref(), Some("json_object" | "json_schema"))
+}
+
+fn is_empty_list(list: &RawValue) -> bool {
+    serde_json::from_str::<Vec<&RawValue>>(list.get()).is_ok_and(|list| list.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+    use super::*;
+
+    fn content(body: &str) -> Content {
+        let members = Members::parse(body.as_bytes()).unwrap();
+        read(members.get("messages").unwrap(), &members).unwrap()
+    }
+
+    #[test]
+    fn text_counts_its_bytes() {
+        let small = content(r#"{"messages":[{"content":""}]}"#).input_bytes;
+        let larger = content(r#"{"messages":[{"content":"0123456789"}]}"#).input_bytes;
+        assert_eq!(larger - small, 10);
+    }
+
+    #[test]
+    fn pictures_count_the_same_inline_and_as_url() {
+        let url = r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]}"#;
+        let inline = url.replace(
+            "https://x/y.png",
+            &format!("data:image/png;base64,{}", "A".repeat(1_000_000)),
+        );
+        assert_eq!(content(url).input_bytes, content(&inline).input_bytes);
+        assert!(content(url).input_bytes > 4096);
+        assert_eq!(content(url).capabilities, ["vision"]);
+    }
+
+    #[test]
+    fn sound_counts_less_than_its_bytes() {
+        let body = format!(
+            r#"{{"messages":[{{"content":[{{"input_audio":{{"data":"{}"}}}}]}}]}}"#,
+            "A".repeat(64_000)
+        );
+        let size = content(&body).input_bytes;
+        assert!((1000..2000).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn needs_are_found() {
+        assert!(content(r#"{"messages":[],"tools":[]}"#).capabilities.is_empty());
+        assert_eq!(content(r#"{"messages":[],"functions":[{}]}"#).capabilities, ["tools"]);
+        assert_eq!(
+            content(r#"{"messages":[],"response_format":{"type":"json_object"}}"#).capabilities,
+            ["json"]
+        );
+        assert!(
+            content(r#"{"messages":[],"response_format":{"type":"text"}}"#)
+                .capabilities
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! A whole answer.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{error, usage};
+use crate::dialect::WholeFacts;
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow, default)]
+    choices: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+/// Reads an answer. What is not a JSON object is garbled, so that it is tried again instead of passed on; a field
+/// that is strange in itself is left to the client to judge.
+pub(super) fn read(body: &[u8]) -> WholeFacts {
+    let Ok(answer) = serde_json::from_slice::<Completion<'_>>(body) else {
+        return WholeFacts::Garbled;
+    };
+    if let Some(fault) = &answer.error {
+        return WholeFacts::Fault(error::read_object(fault));
+    }
+    if answer.choices.is_none() {
+        return WholeFacts::Garbled;
+    }
+    WholeFacts::Answer {
+        usage: answer.usage.and_then(|report| usage::read(report.get())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn answers_faults_and_garbage() {
+        assert_eq!(
+            read(br#"{"choices":[],"usage":null}"#),
+            WholeFacts::Answer { usage: None }
+        );
+        let WholeFacts::Answer { usage: Some(usage) } =
+            read(br#"{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#)
+        else {
+            panic!("usage expected");
+        };
+        assert_eq!((usage.input, usage.output), (1, 2));
+        assert!(matches!(read(br#"{"error":{"message":"x"}}"#), WholeFacts::Fault(_)));
+        for garbage in [
+            &b"<html>"[..],
+            b"",
+            b"[]",
+            b"{\"choices\":[",
+            b"{}",
+            b"\xff\xfe",
+            b"null",
+        ] {
+            assert_eq!(read(garbage), WholeFacts::Garbled);
+        }
+    }
+}

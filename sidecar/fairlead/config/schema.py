@@ -1,0 +1,53 @@
+"""The configuration as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from fairlead.config.sections.approvals import Approvals
+from fairlead.config.sections.audit import Audit
+from fairlead.config.sections.base import Listed, Section, UnavailableList
+from fairlead.config.sections.budgets import Budget
+from fairlead.config.sections.defaults import Defaults
+from fairlead.config.sections.durability import Durability
+from fairlead.config.sections.limits import Limits
+from fairlead.config.sections.listen import Listen
+from fairlead.config.sections.models import Model
+from fairlead.config.sections.operators import Operator
+from fairlead.config.sections.policies import Policy
+from fairlead.config.sections.providers import Provider
+from fairlead.config.sections.rate_limits import RateLimit
+from fairlead.config.sections.reservations import Reservations
+from fairlead.config.sections.routes import Route
+from fairlead.config.sections.tenants import Tenant
+from fairlead.config.violation import Path
+
+
+class Config(Section):
+    """A valid configuration; defaults are filled in, secrets are references."""
+
+    api_version: Literal["fairlead/v1"] = Field(description="version of this format: fairlead/v1")
+    listen: Listen = Field(default=Listen(), description="endpoints")
+    operators: Listed[Operator] = Field(default=(), max_length=1_000, description="people and tools that administer")
+    tenants: Listed[Tenant] = Field(default=(), max_length=10_000, description="tenants and their agents")
+    providers: Listed[Provider] = Field(default=(), max_length=1_000, description="upstream endpoints")
+    models: Listed[Model] = Field(default=(), max_length=10_000, description="priced physical targets")
+    routes: Listed[Route] = Field(default=(), max_length=20_000, description="routes; the first that fits wins")
+    budgets: Listed[Budget] = Field(default=(), max_length=1_000, description="budgets")
+    rate_limits: Listed[RateLimit] = Field(default=(), max_length=1_000, description="rate limits")
+    policies: Listed[Policy] = Field(default=(), max_length=20_000, description="policy rules")
+    defaults: Defaults = Field(default=Defaults(), description="effects when no rule decides")
+    approvals: Approvals = Field(default=Approvals(), description="approvals")
+    workflows: UnavailableList = Field(default=(), description="workflows", exclude=True)
+    audit: Audit = Field(default=Audit(), description="content of the audit log")
+    durability: Durability = Field(default=Durability(), description="durability classes")
+    limits: Limits = Field(default=Limits(), description="bounds")
+    reservations: Reservations = Field(default=Reservations(), description="reservations")
+
+    def rules(self) -> Iterator[tuple[Path, str]]:
+        """An endpoint that nobody could use is a mistake."""
+        if self.listen.operator.tcp is not None and not self.operators:
+            yield ("listen", "operator", "tcp"), "needs at least one entry in operators: every call has to have a token"

@@ -1,0 +1,149 @@
+"""Secrets: read from their places when needed, never part of the configuration, never shown.
+
+In `internal.Secrets` they are called
+- `tenants/{tenant}/agents/{agent}`: the token of an agent,
+- `providers/{provider}`: the API key of a provider,
+- `providers/{provider}/headers/{header}`: the value of a request header, its name in lower case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from fairlead.config.paths import select
+from fairlead.config.schema import Config
+from fairlead.config.sections.secret import SecretRef
+from fairlead.config.violation import Path, render
+from fairlead.internal.v1 import engine_config_pb2
+
+SECRET_MAX_BYTES = 64 << 10
+# Where a document may have references, whatever else is wrong with it.
+PATTERNS = ("tenants[*].agents[*].token", "providers[*].apiKey", "providers[*].headers.*", "operators[*].token")
+_CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
+
+
+class SecretUnavailable(ValueError):
+    """A secret cannot be read; the message names its place, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSecrets:
+    """Secret values by name, and the operators' tokens, which the core does not get. Printing it shows names only."""
+
+    values: Mapping[str, str] = field(repr=False)
+    operators: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        names = (*self.values, *(f"operators/{name}" for name in self.operators))
+        return f"ResolvedSecrets({', '.join(sorted(names))})"
+
+    def to_proto(self) -> engine_config_pb2.Secrets:
+        """As the native core takes them. Printing the message shows the values: do not."""
+        return engine_config_pb2.Secrets(values=dict(self.values))
+
+
+def references(config: Config) -> Iterator[tuple[str, SecretRef]]:
+    """Every secret the native core needs, by name."""
+    for tenant in config.tenants:
+        for agent in tenant.agents:
+            yield f"tenants/{tenant.name}/agents/{agent.name}", agent.token
+    for provider in config.providers:
+        if provider.api_key is not None:
+            yield f"providers/{provider.name}", provider.api_key
+        for header, value in provider.headers.items():
+            if isinstance(value, SecretRef):
+                yield f"providers/{provider.name}/headers/{header}", value
+
+
+def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) -> ResolvedSecrets:
+    """Reads every secret anew; raises `SecretUnavailable` with all that cannot be read."""
+    source = os.environ if environ is None else environ
+    wrong: list[str] = []
+
+    def read_all(named: Iterable[tuple[str, SecretRef]], prefix: str = "") -> dict[str, str]:
+        values: dict[str, str] = {}
+        for name, reference in named:
+            try:
+                values[name] = read(reference, source)
+            except SecretUnavailable as error:
+                wrong.append(f"{prefix}{name}: {error}")
+        return values
+
+    values = read_all(references(config))
+    operators = read_all(((operator.name, operator.token) for operator in config.operators), "operators/")
+    if wrong:
+        raise SecretUnavailable("; ".join(wrong))
+    return ResolvedSecrets(values, operators)
+
+
+def read(reference: SecretRef, environ: Mapping[str, str]) -> str:
+    """One secret, without the line end a file may have; raises `SecretUnavailable`."""
+    if reference.from_env is not None:
+        value, place = environ.get(reference.from_env), f"environment variable {reference.from_env}"
+        if value is None:
+            raise SecretUnavailable(f"{place} is not set")
+    else:
+        value, place = _file_text(reference.from_file or ""), f"file {reference.from_file}"
+    value = value.strip()
+    if not value:
+        raise SecretUnavailable(f"{place} is empty")
+    if not all(" " < character <= "~" for character in value):
+        raise SecretUnavailable(f"{place} holds something that cannot be sent in a header: only visible ASCII can")
+    return value
+
+
+def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Every reference of a document that cannot be resolved, and credentials that are not unique."""
+    owners: dict[str, Path] = {}
+    for pattern in PATTERNS:
+        for path, reference in _written(document, pattern):
+            try:
+                value = read(reference, environ)
+            except SecretUnavailable as error:
+                yield path, str(error)
+                continue
+            if pattern in _CREDENTIALS:
+                if value in owners:
+                    yield path, f"is the same credential as {render(owners[value])}: the caller would be ambiguous"
+                owners.setdefault(value, path)
+
+
+def files(document: dict[str, Any]) -> frozenset[FilePath]:
+    """The files that a document's references name, readable or not."""
+    return frozenset(
+        FilePath(reference.from_file)
+        for pattern in PATTERNS
+        for _, reference in _written(document, pattern)
+        if reference.from_file is not None
+    )
+
+
+def _written(document: dict[str, Any], pattern: str) -> Iterator[tuple[Path, SecretRef]]:
+    """The well-formed references at a pattern; the schema reports the others."""
+    for path, value in select(document, pattern):
+        if not isinstance(value, dict):
+            continue
+        try:
+            reference = SecretRef.model_validate(value)
+        except ValueError:
+            continue
+        if not list(reference.rules()):
+            yield path, reference
+
+
+def _file_text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(SECRET_MAX_BYTES + 1)
+    except OSError as error:
+        raise SecretUnavailable(f"file {path} cannot be read: {error.strerror or 'unreadable'}") from None
+    if len(content) > SECRET_MAX_BYTES:
+        raise SecretUnavailable(f"file {path} is larger than {SECRET_MAX_BYTES} bytes")
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"file {path} holds something that cannot be sent in a header") from None

@@ -1,0 +1,37 @@
+"""`limits`: the bound of everything that could grow. An error that hits one names it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fairlead.config.quantities import Duration, Size
+from fairlead.config.sections.base import Section
+
+_MILLION = 1_000_000
+
+
+class Limits(Section):
+    """Bounds."""
+
+    request_bytes: Annotated[int, Size("1KiB", "256MiB")] = Field(default=8 << 20, description="largest request body")
+    queue_depth: int = Field(default=4096, ge=1, le=_MILLION, description="commit units that wait for the writer")
+    budget_instances: int = Field(
+        default=100_000,
+        ge=1,
+        le=10 * _MILLION,
+        description="instances of one budget or rate limit; idle empty ones make room",
+    )
+    streams: int = Field(default=2048, ge=1, le=_MILLION, description="concurrent calls on the agent endpoint")
+    open_reservations: int = Field(default=200_000, ge=1, le=10 * _MILLION, description="open reservations")
+    request_ids: int = Field(
+        default=1_000_000, ge=1000, le=100 * _MILLION, description="request ids remembered without asking the store"
+    )
+    waiting_calls: int = Field(default=1024, ge=0, le=_MILLION, description="calls that wait for rate limits")
+    kept_answer_bytes: Annotated[int, Size("0B", "16MiB")] = Field(
+        default=256 << 10, description="largest answer that is kept for a repeated request id"
+    )
+    clock_skew: Annotated[int, Duration("0s", "1h")] = Field(
+        default=5_000, description="largest step of the clock backwards that is bridged"
+    )

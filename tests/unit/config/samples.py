@@ -1,0 +1,119 @@
+"""Configurations that tests start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairlead.config import Config, Loader
+
+ENVIRONMENT = {"TOKEN": "agent-token", "KEY": "provider-key"}
+
+VALID = """\
+apiVersion: fairlead/v1
+tenants:
+  - name: acme
+    agents:
+      - {name: bot, token: {fromEnv: TOKEN}}
+providers:
+  - {name: local, kind: ollama}
+models:
+  - {name: small, provider: local, price: {input: 0.15, output: 0.60}}
+  - {name: large, provider: local, price: {input: 2.50, output: 10}}
+routes:
+  - {name: all, targets: [{model: small}]}
+"""
+
+# Uses every key of the format once.
+COMPLETE = """\
+apiVersion: fairlead/v1
+listen: {agent: "127.0.0.1:0", health: "[::1]:0", operator: {unix: sock}}
+operators:
+  - {name: asha, token: {fromEnv: OPERATOR}, roles: [finance]}
+tenants:
+  - name: acme
+    agents:
+      - {name: bot, token: {fromEnv: TOKEN}, labels: {team: support}}
+providers:
+  - name: openai
+    kind: openai
+    apiKey: {fromEnv: KEY}
+    headers: {X-Team: blue, X-Gateway-Key: {fromEnv: HEADER}}
+    billing: {failedAttemptsCostInput: false}
+    timeouts: {connect: 1s, firstByte: 2s, idle: 3s, attempt: 4s}
+    breaker: {consecutiveFailures: 3, failureRate: 0.25, minimumCalls: 7, window: 1m, open: 2s, maxOpen: 3m, ramp: 4s}
+    maxIdleConnections: 8
+  - {name: local, kind: ollama, baseUrl: "http://localhost:11434"}
+models:
+  - name: large
+    provider: openai
+    upstream: gpt-large
+    price: {input: 2.50, cachedInput: 1.25, cacheWrite: 3, output: 10.000001}
+    contextTokens: 128000
+    maxOutputTokens: 16384
+    capabilities: [tools]
+    quality: 0.86
+    labels: {residency: eu}
+    learnedInputBound: true
+  - {name: small, provider: local, price: {input: 0, output: 0}}
+routes:
+  - name: split
+    match: {tenant: acme, agent: [bot], model: "gpt-*", workload: chat, labels: {tier: free}}
+    when: request.stream
+    targets: [{model: large, weight: 70}, {model: small, weight: 30}]
+    stickyBy: session
+    fallback: {chain: [small], on: [429, 5xx, 503, timeout]}
+    retry: {attempts: 2, backoff: {initial: 200ms, max: 5s}, waitForRetryAfterUpTo: 3s}
+    timeout: 90s
+    maxP99: 2s
+    minOutputTokens: 32
+    requireLabels: {residency: eu}
+  - {name: rest, select: best, candidates: [large, small]}
+budgets:
+  - {name: month, scope: [tenant], limit: {usd: 500}, window: month, alertAt: [80, 50], countCached: false}
+  - name: run
+    match: {agent: bot}
+    scope: [run, "label:team"]
+    limit: {usd: 0.000000001, tokens: 5, requests: 6}
+    onExceed: alert
+  - {name: rolling, limit: {tokens: 10}, window: {rolling: 60m}, onExceed: {downgradeTo: small}}
+rateLimits:
+  - name: fast
+    scope: [agent]
+    requestsPerMinute: 60
+    tokensPerMinute: 100
+    concurrent: 3
+    burstRequests: 5
+    maxWait: 2s
+policies:
+  - {name: no, on: model.call, match: {labels: {data: secret}}, effect: deny, invariant: true}
+  - {name: less, on: model.call, when: "true", effect: {constrain: {maxOutputTokens: 10, allowedModels: [small]}}}
+  - {name: yes, on: model.call, effect: allow}
+defaults: {model.call: deny, tool.call: deny}
+approvals: {}
+workflows: []
+audit: {content: digest}
+durability: {model.call: power, tool.call: power}
+limits:
+  requestBytes: 1MiB
+  queueDepth: 1
+  budgetInstances: 2
+  streams: 3
+  openReservations: 4
+  requestIds: 5000
+  waitingCalls: 6
+  keptAnswerBytes: 7KiB
+  clockSkew: 8s
+reservations: {ttl: 1m, onExpiry: release}
+"""
+COMPLETE_ENVIRONMENT = {**ENVIRONMENT, "OPERATOR": "operator-token", "HEADER": "header-value"}
+
+
+def load(text: str) -> Config:
+    """The configuration of a text, secrets and expressions unchecked."""
+    return Loader(None, None).load_text(text).config
+
+
+def write(path: Path, text: str) -> Path:
+    """Writes a file and returns its path."""
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,73 @@
+"""A development provider in this process, and the configuration that routes to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Self
+
+from fairlead.devprovider.faults import Fault
+from fairlead.devprovider.server import DevProvider, Latency, Stats
+
+
+class Provider:
+    """Runs on its own event loop; ends with the block."""
+
+    def __init__(self, latency: Latency | None = None) -> None:
+        self._provider = DevProvider(latency)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.port = asyncio.run_coroutine_threadsafe(self._provider.start(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._provider.close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    @property
+    def url(self) -> str:
+        """Base URL of the dialect."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def stats(self) -> Stats:
+        """What it has seen."""
+        return self._provider.stats
+
+    def fail(self, fault: str, times: int | None = 1) -> None:
+        """The next requests fail like this."""
+        self._provider.faults.arm(Fault.parse(fault), times)
+
+
+def routed(first: str, second: str, more: str = "", timeouts: str = "") -> str:
+    """Two tenants; model `chat` goes to `first`, then to `second`; `more` is appended to the file."""
+    limits = f", timeouts: {{{timeouts}}}" if timeouts else ""
+    return f"""\
+apiVersion: fairlead/v1
+tenants:
+  - name: acme
+    agents: [{{name: bot, token: {{fromEnv: TEST_BOT_TOKEN}}}}]
+  - name: other
+    agents: [{{name: bot, token: {{fromEnv: TEST_OTHER_TOKEN}}}}]
+providers:
+  - {{name: primary, kind: openai-compatible, baseUrl: "{first}", apiKey: {{fromEnv: TEST_PROVIDER_KEY}}{limits}}}
+  - {{name: secondary, kind: openai-compatible, baseUrl: "{second}"{limits}}}
+models:
+  - {{name: large, provider: primary, upstream: dev-large, price: {{input: 10, output: 20}}, maxOutputTokens: 1000}}
+  - {{name: small, provider: secondary, upstream: dev-small, price: {{input: 1, output: 2}}, maxOutputTokens: 1000}}
+routes:
+  - name: chat
+    match: {{model: chat}}
+    targets: [{{model: large, weight: 1}}]
+    fallback: {{chain: [small], on: [429, 5xx, timeout, connect, cut, garbled]}}
+    retry: {{attempts: 1}}
+{more}"""

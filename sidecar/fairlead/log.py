@@ -10,7 +10,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 LEVELS = ("debug", "info", "warn", "error")
@@ -95,3 +96,14 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 def _timestamp(seconds: float) -> str:
     whole = int(seconds)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1_000_000):06d}Z"
+
+
+@contextmanager
+def silenced(name: str) -> Iterator[None]:
+    """Nothing that this logger says in the block is logged."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -104,18 +104,18 @@ class Store:
         self.shut()
         self._directory_lock.release()
 
-    def get(self, family: Family, key: bytes) -> bytes | None:
+    def get(self, family: int, key: bytes) -> bytes | None:
         """The value of a key, or none. Raises StoreUnavailable."""
         with self._guard:
             view = self._view(family)
             try:
                 return cast("bytes | None", view.get(key))
             except Exception as error:
-                raise StoreUnavailable(f"reading {family.column_family} failed: {error}") from error
+                raise StoreUnavailable(f"reading {Family(family).column_family} failed: {error}") from error
 
     def scan(
         self,
-        family: Family,
+        family: int,
         *,
         prefix: bytes = b"",
         start: bytes | None = None,
@@ -186,10 +186,10 @@ class Store:
     ) -> None:
         self.close()
 
-    def _view(self, family: Family) -> Rdict:
+    def _view(self, family: int) -> Rdict:
         if self._handles is None:
             raise StoreUnavailable(f"database {self._path} is closed")
-        return self._handles.views[family]
+        return self._handles.views[Family(family)]
 
     def _writable(self) -> _Handles:
         handles = self._handles
@@ -204,7 +204,7 @@ class Store:
             raise StoreUnavailable(f"writing {self._path} failed: {error}") from error
 
     def _page(
-        self, family: Family, lower: bytes, upper: bytes | None, reverse: bool, most: int
+        self, family: int, lower: bytes, upper: bytes | None, reverse: bool, most: int
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
         """Records between the bounds, at most `most`, and whether there may be more."""
         if upper is not None and upper <= lower:
@@ -236,7 +236,7 @@ class Store:
                         iterator.next()
                 iterator.status()
             except Exception as error:
-                raise StoreUnavailable(f"reading {family.column_family} failed: {error}") from error
+                raise StoreUnavailable(f"reading {Family(family).column_family} failed: {error}") from error
             return page, False
 
     def _check_format(self) -> None:

@@ -43,7 +43,7 @@ class WriterSettings:
 
     max_units: int = 512
     """Most units of one batch."""
-    poll_millis: int = 500
+    poll_millis: int = 100
     """How long one wait for a batch lasts; bounds how late a stop or a failed fsync is seen."""
     retry_seconds: float = 0.05
     """First wait after a fault; doubles."""

@@ -1,0 +1,350 @@
+"""The composition root: build → serve → drain. The one place where things are wired.
+
+Start: configuration → store → core recovered → start recorded → configuration recorded → control servers → front binds
+last → serving. Stop, the other way round: not serving → front drained → control servers → commit queue written and
+synced → store closed. A second signal skips the drain: what was acknowledged is still written and synced.
+
+| thread | does |
+|---|---|
+| main | the event loop: control services, signals, watching the configuration |
+| fairlead-commit, fairlead-flush | the commit writer |
+| fairlead-control-N | blocking parts of control calls |
+| fairlead-front, fairlead-io | the native front; they never touch Python |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from fairlead import endpoints, log
+from fairlead.audit.service import AuditLogService
+from fairlead.budget.service import BudgetLedgerService
+from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
+from fairlead.config.reload import Reloader
+from fairlead.config.service import ConfigurationService
+from fairlead.config.watch import Watcher
+from fairlead.control.access import OperatorCredential, Operators
+from fairlead.control.audit_service import AuditServicer
+from fairlead.control.budget_service import BudgetServicer
+from fairlead.control.commands import apply
+from fairlead.control.config_service import ConfigServicer
+from fairlead.control.errors import Refusal
+from fairlead.control.server import (
+    OperatorServer,
+    Servicers,
+    SocketInUse,
+    SocketUnusable,
+    start_control_server,
+)
+from fairlead.control.store_service import StoreService
+from fairlead.internal.v1 import command_pb2
+from fairlead.native import Core
+from fairlead.startup import (
+    CannotStart,
+    ExitCode,
+    load_configuration,
+    open_data_directory,
+    operator_tcp,
+    program_version,
+    recover,
+)
+from fairlead.store import CommitFeed, Store
+from fairlead.store.writer import CommitWriter
+
+# How long a Python thread that computes keeps the interpreter from the commit writer. With the default of 5 ms a commit
+# beside a busy control service took 5.5 ms (p50), with 0.1 ms it takes 0.3 ms; pure Python work pays for it with more
+# switches, some percent when two threads compute (docs/decisions, commit path).
+SWITCH_INTERVAL_SECONDS = 0.0001
+# Blocking parts of control calls: store reads and commands that wait for their commit.
+CONTROL_THREADS = 16
+# What control calls get to end once the front has none in flight.
+CONTROL_GRACE_SECONDS = 2.0
+CLOCK_RETRY_SECONDS = 1.0
+FORCED_FLUSH_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. Listen addresses that are None come from the configuration."""
+
+    config: Path | None
+    data: Path
+    dev: bool = False
+    agent_listen: str | None = None
+    health_listen: str | None = None
+    grace_seconds: float = 20.0
+    worker_threads: int = 2
+
+
+def serve(options: Options) -> int:
+    """Runs the daemon until it is told to stop; returns the exit code."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    return asyncio.run(Daemon(options).run())
+
+
+class Daemon:
+    """One life of the sidecar. Parts are None until they are built; a stop takes down what is there."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._code: int = ExitCode.STOPPED
+        self._stopping = asyncio.Event()
+        self._signals = 0
+        self._background: set[asyncio.Task[None]] = set()
+        self._operators = Operators()
+        self._core: Core | None = None
+        self._store: Store | None = None
+        self._writer: CommitWriter | None = None
+        self._audit: AuditLogService | None = None
+        self._control_server: grpc.aio.Server | None = None
+        self._operator_server: OperatorServer | None = None
+        self._serving = False
+
+    async def run(self) -> int:
+        """Starts, serves, stops."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(CONTROL_THREADS, "fairlead-control"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            await self._start()
+            await self._stopping.wait()
+        except CannotStart as refusal:
+            self._code = refusal.code
+            _log.error("%s", refusal)
+        except Exception:
+            self._code = ExitCode.FAULT
+            _log.exception("the sidecar cannot go on")
+        await self._stop()
+        return self._code
+
+    # Start -----------------------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        options, loop = self._options, asyncio.get_running_loop()
+        reloader: Reloader | None = None
+        watcher = None
+        if options.config is not None:
+            # Before the file is read, so that an edit right behind that is seen.
+            watcher = Watcher(options.config, lambda: reloader.secret_files() if reloader is not None else ())
+        loader = Loader(Core.compile, dev=options.dev)
+        loaded, resolved = load_configuration(loader, options.config)
+        self._on_applied(loaded.config, resolved)
+
+        store = self._store = open_data_directory(options.data)
+        engine_config = to_engine_bytes(loaded.config, loaded.version)
+        core = self._core = Core(engine_config, resolved.to_proto().SerializeToString())
+        feed = CommitFeed(loop)
+
+        def available(now: bool, reason: str) -> None:
+            loop.call_soon_threadsafe(self._on_available, now)
+
+        def fault(what: BaseException) -> None:
+            loop.call_soon_threadsafe(self._on_fault, what)
+
+        feed.publish(recover(core, store).sequence)
+        self._writer = CommitWriter(
+            core,
+            store,
+            committed=feed.publish,
+            available=available,
+            fault=fault,
+        )
+        self._writer.start()
+
+        source = str(options.config or "--dev")
+        configuration = ConfigurationService(core, store, loader, loaded, time.time_ns, self._on_applied)
+        if not await self._record_start(core):
+            return
+        # The first line of the log is the one with the ports; it names the version, too.
+        with log.silenced("fairlead.config.service"):
+            await configuration.begin(source)
+
+        self._audit = AuditLogService(core, store, feed, time.time_ns)
+        servicers = Servicers(
+            audit=AuditServicer(self._audit),
+            budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
+            config=ConfigServicer(configuration),
+            store=StoreService(store),
+        )
+        reached = await self._listen(core, loaded.config, servicers)
+        # What lives now lives as long as the daemon: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        core.set_serving(True)
+        self._serving = True
+        await self._set_operator_health(True)
+        reached.write(options.data)
+        _log.info(
+            "serving",
+            extra={
+                "agent": reached.agent,
+                "health": reached.health,
+                "operator": reached.operator,
+                "config_version": loaded.version,
+                "pid": reached.pid,
+            },
+        )
+        if options.dev:
+            _log.warning("DEVELOPMENT MODE: anyone who can reach the agent endpoint is tenant dev with token dev")
+        if watcher is not None and options.config is not None:
+            reloader = Reloader(options.config, loader, configuration, loaded.secret_files)
+            self._spawn(watcher.run(reloader.on_change))
+
+    async def _record_start(self, core: Core) -> bool:
+        """The first command after a recovery. Waits while the clock is behind the last record; false at a stop."""
+        command = command_pb2.Command(start=command_pb2.Start(program_version=program_version()))
+        told = False
+        while not self._stopping.is_set():
+            try:
+                await apply(core, command)
+                return True
+            except Refusal as refusal:
+                if refusal.reason != "NOT_READY":
+                    raise
+                if not told:
+                    _log.error("%s", refusal.message, extra=dict(refusal.metadata))
+                    told = True
+            try:
+                async with asyncio.timeout(CLOCK_RETRY_SECONDS):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+        return False
+
+    async def _listen(self, core: Core, config: Config, servicers: Servicers) -> endpoints.Endpoints:
+        options, operator = self._options, config.listen.operator
+        run = options.data / "run"
+        run.mkdir(mode=0o700, exist_ok=True)
+        run.chmod(0o700)
+        control_socket, control_key = run / "control.sock", secrets.token_urlsafe(32)
+        # An absolute path stays what it is.
+        operator_socket = options.data / operator.unix
+        request_bytes = config.limits.request_bytes
+        self._operator_server = OperatorServer(self._operators, servicers, request_bytes)
+        try:
+            self._control_server = await start_control_server(control_socket, control_key, servicers, request_bytes)
+            await self._operator_server.start(operator_socket, operator_tcp(config))
+        except SocketUnusable as error:
+            raise CannotStart(ExitCode.DATA_DIRECTORY, str(error)) from error
+        except SocketInUse as error:
+            raise CannotStart(ExitCode.ADDRESS, str(error)) from error
+        agent = options.agent_listen or config.listen.agent
+        health = options.health_listen or config.listen.health
+        front = {
+            "agent": agent,
+            "health": health,
+            "control_socket": str(control_socket),
+            "control_key": control_key,
+            "worker_threads": options.worker_threads,
+        }
+        try:
+            agent_port, health_port = core.start(json.dumps(front))
+        except OSError as error:
+            raise CannotStart(ExitCode.ADDRESS, str(error)) from error
+        return endpoints.Endpoints(
+            agent=endpoints.with_port(agent, agent_port),
+            health=endpoints.with_port(health, health_port),
+            operator=f"unix:{operator_socket}",
+            pid=os.getpid(),
+        )
+
+    # While it serves --------------------------------------------------------------------------------------------------
+
+    def _on_applied(self, config: Config, resolved: ResolvedSecrets) -> None:
+        """A configuration or its secrets began to run."""
+        log.redactor.replace((*resolved.values.values(), *resolved.operators.values()))
+        self._operators.replace(
+            OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
+            for operator in config.operators
+        )
+
+    def _on_available(self, available: bool) -> None:
+        """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than
+        DRAINING would: here it is about the operators' health only."""
+        if self._serving:
+            self._spawn(self._set_operator_health(available))
+
+    def _on_fault(self, fault: BaseException) -> None:
+        """What must never happen did: the process is not worth going on with."""
+        _log.critical("internal fault: the sidecar stops", exc_info=fault)
+        self._code = ExitCode.FAULT
+        self._stopping.set()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            _log.info("stopping", extra={"signal": number.name, "grace_seconds": self._options.grace_seconds})
+            self._stopping.set()
+        elif self._signals == 2:
+            _log.warning("stopping without grace: calls in flight are cut", extra={"signal": number.name})
+            self._spawn(self._end_at_once(128 + number))
+        else:
+            os._exit(128 + number)
+
+    async def _set_operator_health(self, serving: bool) -> None:
+        if self._operator_server is not None:
+            await self._operator_server.set_serving(serving)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # Stop -------------------------------------------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        """Takes down what is there; every acknowledged command is on the disk afterwards."""
+        self._serving = False
+        core = self._core
+        if core is not None:
+            core.set_serving(False)
+        await self._set_operator_health(False)
+        if self._audit is not None:
+            self._audit.drain()
+        if core is not None and not await asyncio.to_thread(core.shutdown, int(self._options.grace_seconds * 1000)):
+            _log.warning("calls were cut at the end of the grace")
+        if self._control_server is not None:
+            await self._control_server.stop(CONTROL_GRACE_SECONDS)
+        if self._operator_server is not None:
+            await self._operator_server.stop(CONTROL_GRACE_SECONDS)
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.stop)
+        if core is not None:
+            # A command that comes after the last batch would wait for ever.
+            core.fail_store("the sidecar has stopped")
+        if self._store is not None:
+            endpoints.remove(self._options.data)
+            self._store.close()
+        for task in tuple(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if self._code == ExitCode.STOPPED:
+            _log.info("stopped")
+
+    async def _end_at_once(self, code: int) -> None:
+        """Skips the drain, but not the writing of what was decided."""
+        if self._writer is not None:
+            await asyncio.wait(
+                {asyncio.ensure_future(asyncio.to_thread(self._writer.stop))}, timeout=FORCED_FLUSH_SECONDS
+            )
+        if self._store is not None:
+            endpoints.remove(self._options.data)
+        os._exit(code)

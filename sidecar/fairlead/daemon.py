@@ -325,9 +325,10 @@ class Daemon:
             await self._control_server.stop(CONTROL_GRACE_SECONDS)
         if self._operator_server is not None:
             await self._operator_server.stop(CONTROL_GRACE_SECONDS)
+        unfinished = await self._unfinished_changes()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.stop)
-        if core is not None:
+        if core is not None and unfinished:
             # A command that comes after the last batch would wait for ever.
             core.fail_store("the sidecar has stopped")
         if self._store is not None:
@@ -338,6 +339,13 @@ class Daemon:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._code == ExitCode.STOPPED:
             _log.info("stopped")
+
+    async def _unfinished_changes(self) -> bool:
+        """Waits for changes that go on although their callers were cut; true when some are still under way."""
+        changes = asyncio.all_tasks() - self._background - {asyncio.current_task()}
+        if changes:
+            _, changes = await asyncio.wait(changes, timeout=CONTROL_GRACE_SECONDS)
+        return bool(changes)
 
     async def _end_at_once(self, code: int) -> None:
         """Skips the drain, but not the writing of what was decided."""

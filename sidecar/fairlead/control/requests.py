@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 
 from fairlead.control.errors import invalid_argument
 from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.store import Family
 
-REQUESTS = 6
 REQUEST_ID_MAX_CHARACTERS = 128
 KEPT_HOURS = 24
 _NANOS_PER_HOUR = 3_600_000_000_000
@@ -27,7 +27,7 @@ _Answer = TypeVar("_Answer", bound=Message)
 class Reader(Protocol):
     """What is needed of the store."""
 
-    def get(self, family: int, key: bytes, /) -> bytes | None:
+    def get(self, family: Family, key: bytes, /) -> bytes | None:
         """The value of a key, or None."""
         ...
 
@@ -60,7 +60,7 @@ class ControlRequest:
         """What the id was answered with before, or None; raises `Refusal` when it came with another request."""
         newest_hour = now_unix_nanos // _NANOS_PER_HOUR
         for hour in range(newest_hour, max(newest_hour - KEPT_HOURS, 0) - 1, -1):
-            value = reader.get(REQUESTS, self._key(hour))
+            value = reader.get(Family.REQUESTS, self._key(hour))
             if value is None:
                 continue
             record = state_pb2.RequestRecord.FromString(value)
@@ -78,7 +78,7 @@ class ControlRequest:
             time_unix_nanos=now_unix_nanos,
         )
         return command_pb2.Write(
-            family=REQUESTS,
+            family=Family.REQUESTS,
             key=self._key(now_unix_nanos // _NANOS_PER_HOUR),
             value=record.SerializeToString(deterministic=True),
         )

@@ -1,0 +1,84 @@
+"""The export format: one JSON object per line, from which anybody can recompute the chain without Fairlead.
+
+`FORMAT` tells its readers what they need to know; it is printed by `fairlead audit export --help`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from google.protobuf import json_format
+
+from fairlead.audit.model import GENESIS, ChainVerifier, StoredRecord, Undecodable, Verification, parse_record
+from fairlead.audit.rendering import message_to_dict
+from fairlead.v1 import audit_record_pb2
+
+FORMAT = """\
+format: JSON Lines, UTF-8, one object per record in sequence order, with the fields
+  sequence      number, from 1 without gaps
+  prev_hash     64 hex digits: record_hash of the record before; 64 zeros for record 1
+  record_hash   64 hex digits: SHA-256(prev_hash ‖ record_bytes), over the 32 + n raw bytes
+  record_bytes  base64 (RFC 4648, padded) of the exact bytes that were hashed: a protobuf fairlead.v1.AuditRecord
+  record        the same record in words: protobuf's JSON mapping with the field names of audit_record.proto
+                (64-bit integers are strings, bytes are base64, times are Unix nanoseconds)
+
+To verify a line without Fairlead: decode record_bytes, put the 32 bytes of prev_hash before them, compare their SHA-256
+with record_hash, and compare prev_hash with the record_hash of the line before.
+"""
+
+
+def verify_export(lines: Iterable[str], expected_head: tuple[int, bytes] | None = None) -> Verification:
+    """Verifies the lines of an export from the bytes in it; what the lines say in words has to agree with the bytes.
+
+    An export may begin in the middle of the log: the hash before its first record is then taken as given.
+    """
+    verifier: ChainVerifier | None = None
+    for record, prev_hash, problem in map(_parse_line, _content(lines)):
+        if verifier is None:
+            first = max(record.sequence, 1)
+            verifier = ChainVerifier(first, GENESIS if first == 1 else prev_hash, expected_head)
+        if problem:
+            verifier.fail(problem)
+        elif prev_hash != verifier.head_hash:
+            verifier.fail(f"record {record.sequence} says that it follows {prev_hash.hex()}, which it does not")
+        if not verifier.feed(record):
+            break
+    return (verifier or ChainVerifier(expected_head=expected_head)).finish()
+
+
+def _content(lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if line.strip())
+
+
+def _parse_line(line: str) -> tuple[StoredRecord, bytes, str]:
+    """Record, hash before it, and what is wrong with the line, if anything."""
+    try:
+        fields: dict[str, Any] = json.loads(line)
+        record = StoredRecord(
+            int(fields["sequence"]),
+            bytes.fromhex(fields["record_hash"]),
+            base64.b64decode(fields["record_bytes"], validate=True),
+        )
+        prev_hash = bytes.fromhex(fields["prev_hash"])
+        told = fields["record"]
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        return StoredRecord(0, b"", b""), b"", f"the line is not one of an export: {error!r}"
+    try:
+        agrees = _same(told, parse_record(record.record_bytes))
+    except Undecodable as error:
+        return record, prev_hash, f"record {record.sequence} cannot be decoded: {error}"
+    return record, prev_hash, "" if agrees else f"what line {record.sequence} says in words is not what its bytes say"
+
+
+def _same(told: Any, record: audit_record_pb2.AuditRecord) -> bool:
+    """True when `told` is the JSON of `record`, whatever the order and spelling of its fields."""
+    if told == message_to_dict(record):
+        return True
+    try:
+        return bool(json_format.ParseDict(told, audit_record_pb2.AuditRecord()) == record)
+    except (json_format.ParseError, TypeError, AttributeError):
+        return False

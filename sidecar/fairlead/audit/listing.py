@@ -1,0 +1,85 @@
+"""Pages of the audit log. A page is bounded by records, by bytes and by how much was looked at to fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fairlead.audit.model import StoredRecord, event_of
+from fairlead.audit.store import AuditLog, Invocations
+from fairlead.audit.tokens import PageToken, filter_digest
+from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, LogDamaged, matches
+from fairlead.v1 import audit_service_pb2
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+# A page stays well below the 4 MiB that gRPC clients receive by default, unless one record alone is larger.
+MAX_PAGE_BYTES = 2 << 20
+# With a filter that matches little, a page ends here, short or empty, and says where to go on (AIP-158 allows it).
+MAX_LOOKED_AT = 4096
+# Above every sequence that a log can have.
+END = (1 << 63) - 1
+
+
+class Listing:
+    """Lists the records of a log. Blocks for as long as one page takes."""
+
+    def __init__(self, log: AuditLog, invocations: Invocations) -> None:
+        self._log = log
+        self._invocations = invocations
+
+    def page(
+        self, request: audit_service_pb2.ListEventsRequest, token: PageToken | None
+    ) -> audit_service_pb2.ListEventsResponse:
+        """One page; `token` is the request's, already read. Raises `LogDamaged`, `Undecodable`, `StoreUnavailable`."""
+        descending = request.descending
+        start = token.sequence if token is not None else END if descending else 1
+        size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        response = audit_service_pb2.ListEventsResponse()
+        digest = filter_digest(request.filter)
+        room = MAX_PAGE_BYTES
+        looked_at = 0
+        for record in self._candidates(request.filter.invocation, start, descending):
+            following = PageToken(record.sequence, descending, digest)
+            if len(response.events) == size or looked_at == MAX_LOOKED_AT:
+                response.next_page_token = following.encode()
+                break
+            looked_at += 1
+            event = event_of(record, b"")
+            if not matches(request.filter, event.record):
+                continue
+            room -= 2 * len(record.record_bytes)
+            if response.events and room < 0:
+                response.next_page_token = following.encode()
+                break
+            event.prev_hash = self._log.hash_before(record.sequence)
+            response.events.append(event)
+        return response
+
+    def _candidates(self, invocation: str, start: int, descending: bool) -> Iterator[StoredRecord]:
+        """The records from `start` on that can match, one by one."""
+        if invocation:
+            return self._of_invocation(invocation, start, descending)
+        return self._backwards(start) if descending else self._forwards(start)
+
+    def _forwards(self, start: int) -> Iterator[StoredRecord]:
+        while records := self._log.after(start - 1, CHUNK_RECORDS, CHUNK_BYTES):
+            yield from records
+            start = records[-1].sequence + 1
+
+    def _backwards(self, start: int) -> Iterator[StoredRecord]:
+        before = start + 1
+        while records := self._log.before(before, CHUNK_RECORDS, CHUNK_BYTES):
+            yield from records
+            before = records[-1].sequence
+
+    def _of_invocation(self, invocation: str, start: int, descending: bool) -> Iterator[StoredRecord]:
+        """An invocation knows its records: nothing else has to be looked at."""
+        known = self._invocations.find(invocation)
+        sequences = sorted(known.sequences, reverse=descending) if known is not None else []
+        for sequence in sequences:
+            if (sequence > start) if descending else (sequence < start):
+                continue
+            record = self._log.record(sequence)
+            if record is None:
+                raise LogDamaged(sequence, "it is missing")
+            yield record

@@ -1,0 +1,249 @@
+"""Puts the records of one invocation into sentences for people, from the log alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fairlead.audit import wording
+from fairlead.audit.wording import visible
+from fairlead.budget.model import count, format_amount
+from fairlead.v1 import audit_record_pb2, decision_pb2
+
+_DECISIONS = (audit_record_pb2.EVENT_KIND_INVOCATION_ADMITTED, audit_record_pb2.EVENT_KIND_INVOCATION_REJECTED)
+
+
+def narrate(records: Sequence[audit_record_pb2.AuditRecord], state: audit_record_pb2.InvocationState) -> list[str]:
+    """The story of an invocation whose records are given in sequence order."""
+    sentences: list[str] = []
+    for record in records:
+        body = record.WhichOneof("body")
+        if body == "decision":
+            sentences += _decision(record)
+        elif body == "settlement":
+            sentences += _settlement(record)
+        elif body == "hold_ended":
+            sentences += _hold_ended(record)
+        elif body == "budget":
+            sentences.append(_budget_event(record))
+    if state == audit_record_pb2.INVOCATION_STATE_OPEN:
+        sentences.append("The hold is still open: no settlement or release has been recorded.")
+    sentences.append(order_of_check(records))
+    return sentences
+
+
+def order_of_check(records: Sequence[audit_record_pb2.AuditRecord]) -> str:
+    """Whether the budget was checked before the first attempt, by the order of the records."""
+    decision = next((record for record in records if record.kind in _DECISIONS), None)
+    if decision is None:
+        return "Order: no decision is recorded, so it cannot be shown that a budget was checked."
+    place = f"record {decision.sequence}"
+    snapshots = decision.decision.inputs.budgets
+    charges = decision.decision.charges
+    attempts = next((record for record in records if record.settlement.attempts), None)
+    if decision.kind == audit_record_pb2.EVENT_KIND_INVOCATION_REJECTED:
+        checked = f"the budgets were looked at in {place}" if snapshots else "no budget had been looked at"
+        checked += ", and the call was refused before any attempt"
+    elif not snapshots and not charges:
+        checked = f"no budget applies to this call, as decided in {place} before any attempt"
+    else:
+        checked = f"the budgets were checked and the hold was recorded in {place}"
+        checked += ", before the first attempt" if attempts else "; no attempt has been reported"
+    if attempts is None:
+        return f"Order: {checked}."
+    if attempts.sequence < decision.sequence:
+        return f"Order: VIOLATED: attempts are reported in record {attempts.sequence}, before the decision in {place}."
+    return f"Order: {checked} (attempts are reported in record {attempts.sequence})."
+
+
+def _decision(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
+    decided = record.decision
+    yield _question(record)
+    yield f"Decided with configuration {wording.version(record.config_version or decided.decision.config_version)}."
+    yield _rules(decided.decision)
+    for health in decided.inputs.health:
+        said = wording.breaker(health.breaker)
+        if said:
+            until = health.open_until_unix_nanos
+            yield f"Health of {visible(health.model)}: {said}{f' until {wording.utc(until)}' if until else ''}."
+    for dropped in decided.dropped:
+        detail = f" ({visible(dropped.detail)})" if dropped.detail else ""
+        yield f"Left out {visible(dropped.model)}: {wording.drop_reason(dropped.reason)}{detail}."
+    if decided.downgraded_to:
+        yield f"A budget switched the plan to {visible(decided.downgraded_to)}."
+    if decided.rejection:
+        facts = ", ".join(f"{visible(k)}={visible(v)}" for k, v in sorted(decided.rejection_metadata.items()))
+        yield f"Refused: {visible(decided.rejection)}{f' ({facts})' if facts else ''}."
+    else:
+        yield _plan(decided)
+        yield _output_limit(decided)
+        yield f"Held {format_amount(decided.reserved)} until {wording.utc(decided.expires_at_unix_nanos)}."
+    yield from _budgets(decided)
+
+
+def _question(record: audit_record_pb2.AuditRecord) -> str:
+    inputs = record.decision.inputs
+    told = [
+        f"{label} {visible(value)}"
+        for label, value in (
+            ("workload", inputs.workload),
+            ("session", inputs.session),
+            ("run", inputs.run),
+            ("step", inputs.step),
+        )
+        if value
+    ]
+    told.append(count(inputs.input_tokens, "input token") if inputs.input_tokens else _bytes(inputs.input_bytes))
+    if inputs.max_output_tokens:
+        told.append(f"at most {count(inputs.max_output_tokens, 'output token')}")
+    if inputs.HasField("min_quality"):
+        told.append(f"quality at least {inputs.min_quality:g}")
+    if inputs.capabilities:
+        told.append(f"needing {', '.join(map(visible, inputs.capabilities))}")
+    if inputs.stream:
+        told.append("streamed")
+    model = f"model {visible(inputs.model)}" if inputs.model else "a model of the routes' choice"
+    return f"{wording.utc(record.time_unix_nanos)}: {_caller(record)} asked for {model} ({', '.join(told)})."
+
+
+def _bytes(size: int) -> str:
+    return f"{count(size, 'byte')} of input"
+
+
+def _caller(record: audit_record_pb2.AuditRecord) -> str:
+    if record.agent:
+        return f"agent {visible(record.agent)} of tenant {visible(record.tenant)}"
+    if record.operator:
+        return f"operator {visible(record.operator)}"
+    return f"tenant {visible(record.tenant)}" if record.tenant else "the sidecar"
+
+
+def _rules(decision: decision_pb2.Decision) -> str:
+    matched = ", ".join(map(visible, decision.rules))
+    said = f"Policy rules that matched: {matched}" if matched else "No policy rule matched"
+    said += f"; {visible(decision.deciding_rule)} decided" if decision.deciding_rule else "; the default decided"
+    reason = visible(decision.reason).rstrip(".")
+    return f"{said}: {reason}." if reason else f"{said}."
+
+
+def _plan(decided: audit_record_pb2.DecisionRecord) -> str:
+    route = decided.decision.route
+    said = f"Route {visible(route)}" if route else "No route: the request named a model"
+    return f"{said}; plan: {', then '.join(map(_target, decided.plan)) or 'empty'}."
+
+
+def _target(target: decision_pb2.PlannedTarget) -> str:
+    facts = [f"provider {visible(target.provider)}"]
+    if target.upstream_model and target.upstream_model != target.model:
+        facts.append(f"there called {visible(target.upstream_model)}")
+    if target.HasField("timeout"):
+        facts.append(f"timeout {wording.duration(target.timeout)}")
+    return f"{visible(target.model)} ({', '.join(facts)})"
+
+
+def _output_limit(decided: audit_record_pb2.DecisionRecord) -> str:
+    limit = count(decided.max_output_tokens, "token")
+    if not decided.clamped:
+        return f"Output limit: {limit}, not clamped."
+    asked = decided.inputs.max_output_tokens
+    return (
+        f"Output limit: clamped to {limit} by a budget or policy (asked for: {f'{asked:,}' if asked else 'the most'})."
+    )
+
+
+def _budgets(decided: audit_record_pb2.DecisionRecord) -> Iterable[str]:
+    """One sentence for each budget instance: what it stood at, and what was held in it."""
+    held = {(charge.budget, charge.instance): charge.amount for charge in decided.charges}
+    for before in decided.inputs.budgets:
+        stood = f"{format_amount(before.spent)} spent and {format_amount(before.reserved)} held before"
+        amount = held.pop((before.budget, before.instance), None)
+        now = f"; held {format_amount(amount)} more" if amount is not None else "; nothing was held"
+        yield f"Budget {_instance(before.budget, before.instance)}: {stood}{now}."
+    for (budget, instance), amount in held.items():
+        yield f"Budget {_instance(budget, instance)}: held {format_amount(amount)}."
+
+
+def _instance(budget: str, instance: str) -> str:
+    return visible(budget) if instance in ("", "-") else f"{visible(budget)} ({visible(instance)})"
+
+
+def _settlement(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
+    settlement = record.settlement
+    before: decision_pb2.Attempt | None = None
+    for number, attempt in enumerate(settlement.attempts, 1):
+        if before is not None:
+            yield _transition(number - 1, before, attempt)
+        yield _attempt(number, attempt)
+        before = attempt
+    late = ", late: the hold had expired, so the charge was corrected" if settlement.late else ""
+    answered = f"{visible(settlement.model)} answered" if settlement.model else "no model answered"
+    yield (
+        f"{wording.utc(record.time_unix_nanos)}: settled{late}; {answered}; charged "
+        f"{format_amount(settlement.charged)}, {format_amount(settlement.released)} held before is free again."
+    )
+    yield from _charges(settlement.charges)
+    if settlement.overdraft:
+        yield "Overdraft: the provider reported more than was held; it was charged in full."
+
+
+def _transition(number: int, before: decision_pb2.Attempt, after: decision_pb2.Attempt) -> str:
+    if after.model == before.model:
+        return f"Retry: {visible(after.model)} was tried again after attempt {number}."
+    return f"Fallback: after attempt {number} at {visible(before.model)}, {visible(after.model)} took over."
+
+
+def _attempt(number: int, attempt: decision_pb2.Attempt) -> str:
+    said = f"Attempt {number}: {visible(attempt.model)} {wording.outcome(attempt.outcome)}"
+    if attempt.status_code:
+        said += f", status {attempt.status_code}"
+    if attempt.HasField("latency"):
+        said += f", after {wording.duration(attempt.latency)}"
+    if attempt.HasField("retry_after"):
+        said += f", asked to wait {wording.duration(attempt.retry_after)}"
+    if attempt.detail:
+        said += f" ({visible(attempt.detail)})"
+    return f"{said}; {_usage(attempt)}."
+
+
+def _usage(attempt: decision_pb2.Attempt) -> str:
+    if not attempt.HasField("usage"):
+        return "no usage reported"
+    usage = attempt.usage
+    parts = [f"{usage.input:,} input"]
+    parts += [
+        f"{number:,} {label}"
+        for number, label in (
+            (usage.cached_input, "cached input"),
+            (usage.cache_write, "cache write"),
+            (usage.output, "output"),
+            (usage.reasoning, "reasoning"),
+        )
+        if number
+    ]
+    return f"{', '.join(parts)} tokens{', estimated' if usage.estimated else ''}"
+
+
+def _hold_ended(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
+    ended = record.hold_ended
+    expired = record.kind == audit_record_pb2.EVENT_KIND_INVOCATION_EXPIRED
+    why = f" ({visible(ended.reason)})" if ended.reason else ""
+    yield (
+        f"{wording.utc(record.time_unix_nanos)}: {'the hold expired' if expired else 'released'}{why}; of "
+        f"{format_amount(ended.held)} held, {format_amount(ended.charged)} was charged."
+    )
+    yield from _charges(ended.charges)
+
+
+def _charges(charges: Iterable[audit_record_pb2.BudgetCharge]) -> Iterable[str]:
+    for charge in charges:
+        yield f"Budget {_instance(charge.budget, charge.instance)}: charged {format_amount(charge.amount)}."
+
+
+def _budget_event(record: audit_record_pb2.AuditRecord) -> str:
+    event = record.budget
+    name = _instance(event.budget, event.instance)
+    stands = f"{format_amount(event.spent)} spent of {format_amount(event.limit)}"
+    if record.kind == audit_record_pb2.EVENT_KIND_BUDGET_OVERDRAFT:
+        return f"Budget {name}: overdrawn by {format_amount(event.amount)}; {stands}."
+    if record.kind == audit_record_pb2.EVENT_KIND_BUDGET_ALERT:
+        return f"Budget {name}: passed {event.threshold_percent} %; {stands}."
+    return f"Budget {name}: adjusted by {format_amount(event.amount)} ({visible(event.reason)}); {stands}."

@@ -1,0 +1,224 @@
+"""Use cases of the audit log: watch, acknowledge, list, explain, verify.
+
+Reading blocks, so it happens on worker threads in small slices; the event loop and the commit writer get their turn in
+between, whatever the size of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+
+from fairlead.audit.explain import explain
+from fairlead.audit.listing import Listing
+from fairlead.audit.model import Undecodable
+from fairlead.audit.store import Acknowledgements, AuditLog, Invocations, Reader
+from fairlead.audit.tokens import START, InvalidToken, PageToken, Position, filter_digest
+from fairlead.audit.verification import LogVerification
+from fairlead.audit.watch import Draining, Feed, LogDamaged, watch
+from fairlead.control.commands import Core, apply, to_the_end
+from fairlead.control.errors import Refusal, invalid_argument
+from fairlead.control.requests import ControlRequest
+from fairlead.internal.v1 import command_pb2
+from fairlead.store import StoreUnavailable, keys
+from fairlead.v1 import audit_record_pb2, audit_service_pb2
+
+# One stream costs a chunk of records and a place in the front's connection to the control server.
+MAX_WATCHERS = 64
+_SUBSCRIBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SUBSCRIBER_RULE = "must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or digit"
+_NOT_IN_LOG = "names a record that is not in this log: it is of another data directory, or was lost in a power cut"
+
+WatchStream = AsyncGenerator[audit_service_pb2.WatchEventsResponse, None]
+
+
+class AuditLogService:
+    """The audit log as operators and collectors see it. Belongs to one event loop."""
+
+    def __init__(
+        self, core: Core, reader: Reader, feed: Feed, clock: Callable[[], int], max_watchers: int = MAX_WATCHERS
+    ) -> None:
+        """`clock` gives Unix nanoseconds; more than `max_watchers` streams at once are refused."""
+        self._core = core
+        self._reader = reader
+        self._feed = feed
+        self._clock = clock
+        self._log = AuditLog(reader)
+        self._invocations = Invocations(reader)
+        self._acknowledgements = Acknowledgements(reader)
+        self._draining = asyncio.Event()
+        # Positions never go back and a request id answers once: one acknowledgement at a time.
+        self._acknowledging = asyncio.Lock()
+        self._watchers = 0
+        self._max_watchers = max_watchers
+
+    @property
+    def watchers(self) -> int:
+        """Streams that are open."""
+        return self._watchers
+
+    def drain(self) -> None:
+        """Ends every stream with DRAINING, now and from now on."""
+        self._draining.set()
+
+    @asynccontextmanager
+    async def subscribed(self, request: audit_service_pb2.WatchEventsRequest) -> AsyncIterator[WatchStream]:
+        """A subscription whose position is fixed: what is committed from now on will be in its stream."""
+        if self._watchers >= self._max_watchers:
+            raise Refusal(
+                "QUEUE_FULL", f"{self._max_watchers} streams of the audit log are open, the most there can be"
+            )
+        self._watchers += 1
+        try:
+            _check_filter(request.filter)
+            start = await self._start(request)
+            events = watch(self._log, self._feed, self._draining, start, request.filter)
+            async with aclosing(self._responses(events)) as stream:
+                yield stream
+        finally:
+            self._watchers -= 1
+
+    async def acknowledge(
+        self, request: audit_service_pb2.AcknowledgeEventsRequest, operator: str
+    ) -> audit_service_pb2.AcknowledgeEventsResponse:
+        """Remembers how far a subscriber has come; an older position changes nothing. `operator` gives the command."""
+        _check_subscriber(request.subscriber)
+        given = self._position(request.resume_token)
+        identity = ControlRequest.of(request, method="AcknowledgeEvents", caller=operator)
+        return await to_the_end(self._acknowledge(request.subscriber, given, identity))
+
+    async def page(self, request: audit_service_pb2.ListEventsRequest) -> audit_service_pb2.ListEventsResponse:
+        """One page of records."""
+        if request.page_size < 0:
+            raise invalid_argument(("page_size", "must not be negative"))
+        _check_filter(request.filter)
+        token = None
+        if request.page_token:
+            try:
+                token = PageToken.decode(request.page_token)
+            except InvalidToken as error:
+                raise invalid_argument(("page_token", str(error))) from error
+            if (token.descending, token.filter_digest) != (request.descending, filter_digest(request.filter)):
+                raise invalid_argument(("page_token", "belongs to a list with another filter or order"))
+        listing = Listing(self._log, self._invocations)
+        with _faults_refused():
+            return await asyncio.to_thread(listing.page, request, token)
+
+    async def explain(
+        self, request: audit_service_pb2.ExplainInvocationRequest
+    ) -> audit_service_pb2.ExplainInvocationResponse:
+        """Everything about one invocation."""
+        if keys.invocation_id_bytes(request.invocation) is None:
+            raise invalid_argument(("invocation", "must be inv_ and 32 lower-case hexadecimal digits"))
+        with _faults_refused():
+            explained = await asyncio.to_thread(explain, self._log, self._invocations, request.invocation)
+        if explained is None:
+            raise Refusal(
+                "NOT_FOUND", f"invocation {request.invocation} is not known", {"invocation": request.invocation}
+            )
+        return explained
+
+    async def verify(self, request: audit_service_pb2.VerifyChainRequest) -> audit_service_pb2.VerifyChainResponse:
+        """Recomputes the chain, up to the record that is the last one now."""
+        if request.to_sequence and request.to_sequence < request.from_sequence:
+            raise invalid_argument(("to_sequence", "must not be less than from_sequence"))
+        for field in ("from_sequence", "to_sequence"):
+            if getattr(request, field) >= 1 << 63:
+                raise invalid_argument((field, "is larger than any sequence"))
+        last = request.to_sequence or self._feed.sequence
+        # Nothing announced yet: up to whatever is there.
+        verification = LogVerification(
+            self._log, request.from_sequence, max(last, request.from_sequence) if last else 0
+        )
+        with _faults_refused():
+            while await asyncio.to_thread(verification.step):
+                pass
+        return verification.result().response()
+
+    async def _acknowledge(
+        self, subscriber: str, given: Position, identity: ControlRequest
+    ) -> audit_service_pb2.AcknowledgeEventsResponse:
+        with _faults_refused():
+            async with self._acknowledging:
+                now = self._clock()
+                answer = await asyncio.to_thread(
+                    identity.first_answer, self._reader, audit_service_pb2.AcknowledgeEventsResponse, now
+                )
+                if answer is not None:
+                    return answer
+                await self._check_contained(given, "resume_token")
+                known = await asyncio.to_thread(self._acknowledgements.get, subscriber)
+                position = given if known is None or known.sequence < given.sequence else known
+                answer = audit_service_pb2.AcknowledgeEventsResponse(resume_token=position.encode())
+                # Bookkeeping of a reader, not a change of what is governed: no record of its own in the chain, or
+                # every acknowledgement would give the subscriber something new to acknowledge.
+                writes = [self._acknowledgements.write(subscriber, position), identity.write(answer, now)]
+                caller = command_pb2.Caller(operator=identity.caller)
+                control_write = command_pb2.ControlWrite(writes=writes)
+                await apply(self._core, command_pb2.Command(caller=caller, control_write=control_write))
+                return answer
+
+    async def _start(self, request: audit_service_pb2.WatchEventsRequest) -> Position:
+        """Where a stream begins: its token, else the subscriber's position, else the first or the next record."""
+        if request.subscriber:
+            _check_subscriber(request.subscriber)
+        with _faults_refused():
+            if request.resume_token:
+                position = self._position(request.resume_token)
+                await self._check_contained(position, "resume_token")
+                return position
+            if request.subscriber:
+                known = await asyncio.to_thread(self._acknowledgements.get, request.subscriber)
+                if known is not None:
+                    await self._check_contained(known, "subscriber")
+                    return known
+            return START if request.from_start else await asyncio.to_thread(self._log.head_position)
+
+    async def _responses(self, events: AsyncIterator[tuple[audit_service_pb2.AuditEvent, Position]]) -> WatchStream:
+        with _faults_refused():
+            async for event, position in events:
+                yield audit_service_pb2.WatchEventsResponse(event=event, resume_token=position.encode())
+
+    @staticmethod
+    def _position(token: str) -> Position:
+        try:
+            return Position.decode(token)
+        except InvalidToken as error:
+            raise invalid_argument(("resume_token", str(error))) from error
+
+    async def _check_contained(self, position: Position, field: str) -> None:
+        if not await asyncio.to_thread(self._log.contains, position):
+            raise invalid_argument((field, _NOT_IN_LOG))
+
+
+def _check_subscriber(subscriber: str) -> None:
+    if not _SUBSCRIBER.fullmatch(subscriber):
+        raise invalid_argument(("subscriber", _SUBSCRIBER_RULE))
+
+
+def _check_filter(filter: audit_service_pb2.EventFilter) -> None:
+    known = set(audit_record_pb2.EventKind.values()) - {audit_record_pb2.EVENT_KIND_UNSPECIFIED}
+    wrong = [
+        (f"filter.kinds[{n}]", "is not a kind of record") for n, kind in enumerate(filter.kinds) if kind not in known
+    ]
+    if filter.invocation and keys.invocation_id_bytes(filter.invocation) is None:
+        wrong.append(("filter.invocation", "must be inv_ and 32 lower-case hexadecimal digits"))
+    if wrong:
+        raise invalid_argument(*wrong)
+
+
+@contextmanager
+def _faults_refused() -> Iterator[None]:
+    """Says in the API's words why the log could not be read."""
+    try:
+        yield
+    except Draining as error:
+        raise Refusal("DRAINING", "the sidecar is stopping: resume at its successor with the last token") from error
+    except StoreUnavailable as error:
+        raise Refusal("STORE_UNAVAILABLE", "the audit log cannot be read now") from error
+    except LogDamaged as error:
+        raise Refusal("INTERNAL", str(error), {"sequence": str(error.sequence)}) from error
+    except (Undecodable, InvalidToken) as error:
+        raise Refusal("INTERNAL", f"{error}; run fairlead audit verify") from error

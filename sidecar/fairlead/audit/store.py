@@ -1,0 +1,196 @@
+"""Where the audit log, the invocations and the subscribers' positions are in the store, and how they are read.
+
+The layout of the keys is that of `fairlead.store.keys`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from fairlead.audit.model import GENESIS, StoredRecord, Undecodable
+from fairlead.audit.tokens import START, InvalidToken, Position
+from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.store import Family, keys
+
+# Where `keys.subscriber` puts all subscribers, and where an open hold is behind its tenant.
+_SUBSCRIBERS = keys.text("") + b"a"
+_OPEN = b"o"
+
+
+class Reader(Protocol):
+    """What is needed of the store."""
+
+    def get(self, family: Family, key: bytes, /) -> bytes | None:
+        """The value of a key, or None."""
+        ...
+
+    def scan(
+        self,
+        family: Family,
+        /,
+        *,
+        prefix: bytes = b"",
+        start: bytes | None = None,
+        end: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The pairs with `start` <= key < `end`, in key order or backwards, at most `limit`."""
+        ...
+
+
+def split_entry(key: bytes, value: bytes) -> StoredRecord:
+    """One entry of the audit family; raises `Undecodable`."""
+    if len(key) != 8:
+        raise Undecodable(f"key {key.hex()} of the audit log has {len(key)} bytes instead of 8")
+    try:
+        record_hash, record_bytes = keys.split_audit_value(value)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+    return StoredRecord(keys.audit_sequence(key), record_hash, record_bytes)
+
+
+class AuditLog:
+    """Reads the log. Every call sees what is committed at that moment; all of them block for the length of one read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def head(self) -> StoredRecord | None:
+        """The last record."""
+        for key, value in self._reader.scan(Family.AUDIT, reverse=True, limit=1):
+            return split_entry(key, value)
+        return None
+
+    def head_position(self) -> Position:
+        """The position after the last record."""
+        head = self.head()
+        return START if head is None else Position.after(head)
+
+    def record(self, sequence: int) -> StoredRecord | None:
+        """One record, or None."""
+        if sequence < 1:
+            return None
+        key = keys.audit(sequence)
+        value = self._reader.get(Family.AUDIT, key)
+        return None if value is None else split_entry(key, value)
+
+    def hash_before(self, sequence: int) -> bytes:
+        """Hash that the record at `sequence` follows; empty when the record before is not there."""
+        if sequence <= 1:
+            return GENESIS
+        before = self.record(sequence - 1)
+        return b"" if before is None else before.record_hash
+
+    def after(self, sequence: int, limit: int, max_bytes: int, last: int = 0) -> list[StoredRecord]:
+        """The records after `sequence`, up to `last` (0: the end), oldest first; ends early over `max_bytes`."""
+        # The zero byte: an entry with a malformed key behind `sequence` has to be met, not skipped.
+        start = keys.audit(sequence) + b"\0" if sequence else b""
+        end = keys.audit(last) + b"\0" if last else None
+        return _bounded(self._reader.scan(Family.AUDIT, start=start, end=end, limit=limit), max_bytes)
+
+    def before(self, sequence: int, limit: int, max_bytes: int) -> list[StoredRecord]:
+        """The records before `sequence`, newest first; ends early over `max_bytes`."""
+        newest = self._reader.scan(Family.AUDIT, end=keys.audit(sequence), reverse=True, limit=limit)
+        return _bounded(newest, max_bytes)
+
+    def contains(self, position: Position) -> bool:
+        """True when the position is before the first record or after a record that is really in this log."""
+        if position.sequence == 0:
+            return position == START
+        record = self.record(position.sequence)
+        return record is not None and Position.after(record) == position
+
+
+def _bounded(entries: Iterable[tuple[bytes, bytes]], max_bytes: int) -> list[StoredRecord]:
+    """At least one record, then as many as fit; a subscriber's memory is bounded by this.
+
+    An entry that is none ends the list, and is raised once it is the first: what comes before it has to be seen.
+    """
+    records: list[StoredRecord] = []
+    size = 0
+    for key, value in entries:
+        size += len(value)
+        if records and size > max_bytes:
+            break
+        try:
+            records.append(split_entry(key, value))
+        except Undecodable:
+            if records:
+                break
+            raise
+    return records
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgements:
+    """How far each named subscriber has come; in family `state`, `"" ‖ 'a' ‖ subscriber`."""
+
+    reader: Reader
+
+    def get(self, subscriber: str) -> Position | None:
+        """A subscriber's position, or None."""
+        packed = self.reader.get(Family.STATE, keys.subscriber(subscriber))
+        return None if packed is None else Position.unpack(packed)
+
+    def write(self, subscriber: str, position: Position) -> command_pb2.Write:
+        """The write that remembers a position."""
+        return command_pb2.Write(family=Family.STATE, key=keys.subscriber(subscriber), value=position.packed())
+
+    def furthest(self) -> int:
+        """The highest sequence that any subscriber has acknowledged: that record was there once."""
+        furthest = 0
+        for _, packed in self.reader.scan(Family.STATE, prefix=_SUBSCRIBERS):
+            try:
+                furthest = max(furthest, Position.unpack(packed).sequence)
+            except InvalidToken:
+                continue
+        return furthest
+
+
+class Invocations:
+    """Finds invocations by their id alone: in `state` while the hold is open, in `invocations` afterwards.
+
+    Both families begin their keys with the tenant, which an operator's question does not name. The tenants are found in
+    the families themselves by skipping from one to the next (one seek each), so the cost grows with the number of
+    tenants, not with that of invocations, and a tenant that left the configuration is still found.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def find(self, invocation: str) -> state_pb2.InvocationRecord | None:
+        """The record of an invocation, or None. `state` is read first: an invocation only moves from there to the other
+        family, in one commit unit, so it cannot be missed in between."""
+        raw_id = keys.invocation_id_bytes(invocation)
+        if raw_id is None:
+            return None
+        for family, marker in ((Family.STATE, _OPEN), (Family.INVOCATIONS, b"")):
+            for prefix in self._tenants(family):
+                value = self._reader.get(family, prefix + marker + raw_id)
+                if value is not None:
+                    return state_pb2.InvocationRecord.FromString(value)
+        return None
+
+    def last_sequence(self) -> int:
+        """The highest sequence that the newest invocation of any tenant names: that record was there once."""
+        last = 0
+        for prefix in self._tenants(Family.INVOCATIONS):
+            for _, value in self._reader.scan(Family.INVOCATIONS, prefix=prefix, reverse=True, limit=1):
+                last = max(last, *state_pb2.InvocationRecord.FromString(value).sequences, 0)
+        return last
+
+    def _tenants(self, family: Family) -> Iterator[bytes]:
+        """Key prefixes of the tenants that have something in `family`."""
+        start: bytes | None = b""
+        while start is not None:
+            first = next(iter(self._reader.scan(family, start=start, limit=1)), None)
+            if first is None:
+                return
+            key = first[0]
+            prefix = key[: 2 + int.from_bytes(key[:2], "big")]
+            if len(prefix) > 2:
+                yield prefix
+            start = keys.after_prefix(prefix)

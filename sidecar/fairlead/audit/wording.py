@@ -1,0 +1,86 @@
+"""How single facts of the log are put into words: times, durations, names that came from outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from google.protobuf.duration_pb2 import Duration
+
+from fairlead.v1 import audit_record_pb2, decision_pb2
+
+# A value that came from an agent takes at most this many characters of a sentence.
+MAX_VALUE_CHARS = 160
+# Digits of a configuration version that people read.
+VERSION_DIGITS = 12
+
+_OUTCOMES = {
+    decision_pb2.ATTEMPT_OUTCOME_SUCCEEDED: "answered completely",
+    decision_pb2.ATTEMPT_OUTCOME_FAILED: "answered with an error",
+    decision_pb2.ATTEMPT_OUTCOME_CONNECT_FAILED: "could not be reached, nothing was sent",
+    decision_pb2.ATTEMPT_OUTCOME_TIMED_OUT: "did not answer in time",
+    decision_pb2.ATTEMPT_OUTCOME_CUT: "broke off in the middle of the answer",
+    decision_pb2.ATTEMPT_OUTCOME_CANCELLED: "was cancelled, the caller went away",
+    decision_pb2.ATTEMPT_OUTCOME_GARBLED: "sent an answer that could not be understood",
+}
+
+_DROPS = {
+    decision_pb2.DROP_REASON_POLICY: "a policy does not allow it",
+    decision_pb2.DROP_REASON_CAPABILITY: "it lacks a required capability",
+    decision_pb2.DROP_REASON_CONTEXT: "the call does not fit its context window or output maximum",
+    decision_pb2.DROP_REASON_QUALITY: "its quality is below the required one",
+    decision_pb2.DROP_REASON_UNHEALTHY: "it is not healthy or asked to wait",
+    decision_pb2.DROP_REASON_LATENCY: "its p99 latency is over the route's limit",
+    decision_pb2.DROP_REASON_BUDGET: "it does not fit a budget, even when clamped",
+    decision_pb2.DROP_REASON_NOT_SELECTED: "another candidate was selected",
+    decision_pb2.DROP_REASON_RESIDENCY: "its residency labels do not meet the route's requirement",
+}
+
+_BREAKERS = {
+    audit_record_pb2.BREAKER_STATE_OPEN: "its breaker was open",
+    audit_record_pb2.BREAKER_STATE_HALF_OPEN: "its breaker let one probe through",
+    audit_record_pb2.BREAKER_STATE_RAMPING: "it was recovering",
+}
+
+
+def outcome(value: decision_pb2.AttemptOutcome) -> str:
+    """What happened to an attempt."""
+    return _OUTCOMES.get(value, "ended in a way this version does not know")
+
+
+def drop_reason(value: decision_pb2.DropReason) -> str:
+    """Why a candidate was left out."""
+    return _DROPS.get(value, "for a reason this version does not know")
+
+
+def breaker(value: audit_record_pb2.BreakerState) -> str:
+    """What a model's breaker did; empty when there is nothing to say."""
+    return _BREAKERS.get(value, "")
+
+
+def visible(text: str) -> str:
+    """Text from outside, on one line, without anything a terminal would act on, and not endless."""
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    return shown if len(shown) <= MAX_VALUE_CHARS else shown[: MAX_VALUE_CHARS - 1] + "…"
+
+
+def utc(unix_nanos: int) -> str:
+    """A time with milliseconds: `2026-11-20 09:30:00.125 UTC`."""
+    seconds, nanos = divmod(unix_nanos, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{nanos // 1_000_000:03d} UTC"
+
+
+def duration(value: Duration) -> str:
+    """A duration in the unit people would use: `850 ms`, `2.5 s`."""
+    return millis(value.seconds * 1000 + value.nanos / 1_000_000)
+
+
+def millis(value: float) -> str:
+    """Milliseconds in the unit people would use."""
+    if value < 1000:
+        return f"{value:.3g} ms"
+    return f"{value / 1000:.4g} s"
+
+
+def version(config_version: str) -> str:
+    """A configuration version, short."""
+    return config_version[:VERSION_DIGITS] or "unknown"

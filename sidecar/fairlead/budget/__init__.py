@@ -1,0 +1,1 @@
+"""Budgets as people and agents see them: names, amounts, reading and adjusting."""

@@ -1,0 +1,164 @@
+"""Use cases of budgets: list, look at one, adjust. The core holds the numbers; nothing is computed here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import Callable
+
+from fairlead.budget.model import ANY_TENANT, BudgetName, InvalidName, budget_of, canonical_instance, parse_parent
+from fairlead.budget.paging import InvalidToken, PageToken, list_digest
+from fairlead.control.commands import Core, apply, to_the_end
+from fairlead.control.errors import Refusal, invalid_argument
+from fairlead.control.requests import ControlRequest, Reader
+from fairlead.internal.v1 import command_pb2
+from fairlead.v1 import budget_service_pb2 as pb
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+REASON_MAX_CHARACTERS = 1024
+
+_log = logging.getLogger(__name__)
+
+
+class BudgetLedgerService:
+    """Budgets as operators (all tenants) and agents (their own tenant, reading only) see them.
+
+    `tenant` of every method is the caller's: empty for an operator. What an agent may not see is not there for it.
+    """
+
+    def __init__(self, core: Core, reader: Reader, clock: Callable[[], int]) -> None:
+        """`clock` gives Unix nanoseconds."""
+        self._core = core
+        self._reader = reader
+        self._clock = clock
+        # A request id answers once: one adjustment at a time.
+        self._adjusting = asyncio.Lock()
+
+    async def page(self, request: pb.ListBudgetsRequest, tenant: str = "") -> pb.ListBudgetsResponse:
+        """One page of instances, in the order of their names' parts; stable while instances come and go."""
+        if request.page_size < 0:
+            raise invalid_argument(("page_size", "must not be negative"))
+        wanted = _tenant_of(request.parent, tenant)
+        digest = list_digest(wanted, request.budget)
+        named = sorted(
+            (
+                (BudgetName.of(view), view)
+                for view in await self._views()
+                if wanted in (ANY_TENANT, view.tenant) and request.budget in ("", view.budget)
+            ),
+            key=lambda pair: pair[0],
+        )
+        first = 0
+        if request.page_token:
+            first = bisect_right(named, _read_token(request.page_token, digest).after, key=lambda pair: pair[0])
+        last = first + min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        response = pb.ListBudgetsResponse(budgets=[budget_of(view) for _, view in named[first:last]])
+        if last < len(named):
+            response.next_page_token = PageToken(named[last - 1][0], digest).encode()
+        return response
+
+    async def get(self, request: pb.GetBudgetRequest, tenant: str = "") -> pb.GetBudgetResponse:
+        """One instance."""
+        name = _parse(request.name)
+        view = await self._find(name) if tenant in ("", name.tenant) else None
+        if view is None:
+            raise _not_found(request.name)
+        return pb.GetBudgetResponse(budget=budget_of(view))
+
+    async def adjust(self, request: pb.AdjustBudgetRequest, operator: str) -> pb.AdjustBudgetResponse:
+        """Credits or debits one instance, once per request id."""
+        name = _parse(request.name)
+        wrong = []
+        if not (request.credit.nano_usd or request.credit.tokens or request.credit.requests):
+            wrong.append(("credit", "must not be zero in every unit"))
+        if not request.reason.strip():
+            wrong.append(("reason", "is required: it goes into the audit log"))
+        elif len(request.reason) > REASON_MAX_CHARACTERS:
+            wrong.append(("reason", f"has more than {REASON_MAX_CHARACTERS} characters"))
+        if wrong:
+            raise invalid_argument(*wrong)
+        identity = ControlRequest.of(request, method="AdjustBudget", caller=operator)
+        return await to_the_end(self._adjust(request, name, identity))
+
+    async def _adjust(
+        self, request: pb.AdjustBudgetRequest, name: BudgetName, identity: ControlRequest
+    ) -> pb.AdjustBudgetResponse:
+        async with self._adjusting:
+            now = self._clock()
+            answer = await asyncio.to_thread(identity.first_answer, self._reader, pb.AdjustBudgetResponse, now)
+            if answer is not None and answer.HasField("budget"):
+                return answer
+            view = await self._find(name)
+            if view is None:
+                raise _not_found(request.name)
+            if answer is not None:
+                # The adjustment was committed, but the sidecar stopped before its answer was: as it is now.
+                return pb.AdjustBudgetResponse(budget=budget_of(view))
+            # The answer is only known afterwards, but the request id has to be in the same unit as the change, so that
+            # no crash can make a retry adjust twice: it goes in without an answer, which follows.
+            change = command_pb2.AdjustBudget(
+                budget=view.budget,
+                tenant=view.tenant,
+                instance=view.instance,
+                credit=request.credit,
+                reason=request.reason,
+                writes=[identity.write(pb.AdjustBudgetResponse(), now)],
+            )
+            caller = command_pb2.Caller(operator=identity.caller)
+            result = await apply(self._core, command_pb2.Command(caller=caller, adjust_budget=change))
+            answer = pb.AdjustBudgetResponse(budget=budget_of(result.budget))
+            try:
+                remember = command_pb2.ControlWrite(writes=[identity.write(answer, now)])
+                await apply(self._core, command_pb2.Command(caller=caller, control_write=remember))
+            except Refusal as refusal:
+                _log.warning("the answer to an adjustment was not kept", extra={"reason": refusal.reason})
+            return answer
+
+    async def _views(self) -> list[command_pb2.BudgetView]:
+        """The instances of the core."""
+        return list(command_pb2.Snapshot.FromString(await asyncio.to_thread(self._core.snapshot)).budgets)
+
+    async def _find(self, name: BudgetName) -> command_pb2.BudgetView | None:
+        for view in await self._views():
+            if name == BudgetName(view.tenant, view.budget, canonical_instance(view.instance)):
+                return view
+        return None
+
+
+def _tenant_of(parent: str, tenant: str) -> str:
+    """The tenant that a list is about; `tenant` is the caller's own."""
+    if not parent and tenant:
+        return tenant
+    try:
+        wanted = parse_parent(parent)
+    except InvalidName as error:
+        raise invalid_argument(("parent", str(error))) from error
+    if not tenant or wanted == tenant:
+        return wanted
+    if wanted == ANY_TENANT:
+        return tenant
+    raise _not_found(parent)
+
+
+def _parse(name: str) -> BudgetName:
+    try:
+        return BudgetName.parse(name)
+    except InvalidName as error:
+        raise invalid_argument(("name", str(error))) from error
+
+
+def _read_token(token: str, digest: bytes) -> PageToken:
+    try:
+        read = PageToken.decode(token)
+    except InvalidToken as error:
+        raise invalid_argument(("page_token", str(error))) from error
+    if read.digest != digest:
+        raise invalid_argument(("page_token", "belongs to a list of another parent or budget"))
+    return read
+
+
+def _not_found(name: str) -> Refusal:
+    """The same for what is not there and for what is somebody else's."""
+    return Refusal("NOT_FOUND", f"{name} is not known", {"name": name})

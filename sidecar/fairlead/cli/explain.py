@@ -1,0 +1,82 @@
+"""`fairlead explain`: what one invocation did, and why, from the audit log alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+
+from fairlead.audit.rendering import event_to_dict
+from fairlead.audit.summary import kind_name, summarize
+from fairlead.audit.wording import utc
+from fairlead.cli import audit_source, operator
+from fairlead.cli.table import fitting, table, text_width
+from fairlead.v1 import audit_record_pb2, audit_service_pb2
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="what an invocation did, and why",
+        description="Tells from the audit log alone who asked, which configuration, rules and route decided, what was "
+        "held in which budget, every attempt and the settlement, and whether the budget was checked first.",
+    )
+    parser.add_argument("invocation", metavar="INVOCATION", help="id such as inv_0197…, from a response or the log")
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    audit_source.add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the explanation; 1 when there is no such invocation."""
+    with operator.refusals_reported() as codes, audit_source.opened(arguments) as source:
+        explained = source.explain(arguments.invocation)
+        if explained is None:
+            print(f"fairlead: invocation {arguments.invocation} is not known", file=sys.stderr)
+            return 1
+        print(_json(explained) if arguments.json else _text(explained))
+        sys.stdout.flush()
+    return codes[0] if codes else 0
+
+
+def state_name(state: audit_record_pb2.InvocationState) -> str:
+    """A state as people read it: `SETTLED`."""
+    try:
+        return audit_record_pb2.InvocationState.Name(state).removeprefix("INVOCATION_STATE_")
+    except ValueError:
+        return f"STATE {state}"
+
+
+def _json(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
+    return json.dumps(
+        {
+            "invocation": explained.invocation,
+            "state": state_name(explained.state),
+            "create_time": explained.create_time.ToJsonString(),
+            "narrative": list(explained.narrative),
+            "events": [event_to_dict(event) for event in explained.events],
+        },
+        ensure_ascii=False,
+        indent=2,
+    )
+
+
+def _text(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
+    width = text_width()
+    lines = [f"{explained.invocation}  {state_name(explained.state)}", ""]
+    for sentence in explained.narrative:
+        lines += textwrap.wrap(sentence, width, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+    rows = [
+        (
+            str(event.record.sequence),
+            utc(event.record.time_unix_nanos),
+            kind_name(event.record.kind),
+            event.record_hash.hex()[:12],
+            summarize(event.record),
+        )
+        for event in explained.events
+    ]
+    lines += ["", *(fitting(line) for line in table(("RECORD", "TIME", "KIND", "HASH", "WHAT"), rows, "><<<<"))]
+    return "\n".join(lines)

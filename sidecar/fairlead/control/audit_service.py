@@ -1,0 +1,62 @@
+"""`AuditService` on the wire. Registered on the operator endpoint only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from fairlead.audit.service import AuditLogService
+from fairlead.control.errors import Refusal, abort, answer
+from fairlead.control.identity import current
+from fairlead.v1 import audit_service_pb2 as pb
+from fairlead.v1 import audit_service_pb2_grpc
+
+_log = logging.getLogger(__name__)
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
+    """Translates; `AuditLogService` decides."""
+
+    def __init__(self, service: AuditLogService) -> None:
+        self._service = service
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        try:
+            async with self._service.subscribed(request) as responses:
+                # Tells the client that its position is fixed, before there is anything to send.
+                await context.send_initial_metadata(())
+                async for response in responses:
+                    yield response
+        except Refusal as refusal:
+            await abort(context, refusal)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            _log.exception("stream of the audit log failed")
+            await abort(context, Refusal("INTERNAL", "the sidecar failed to go on; its log has the details"))
+
+    @answer
+    async def AcknowledgeEvents(
+        self, request: pb.AcknowledgeEventsRequest, context: _Context
+    ) -> pb.AcknowledgeEventsResponse:
+        return await self._service.acknowledge(request, current().operator)
+
+    @answer
+    async def ListEvents(self, request: pb.ListEventsRequest, context: _Context) -> pb.ListEventsResponse:
+        return await self._service.page(request)
+
+    @answer
+    async def ExplainInvocation(
+        self, request: pb.ExplainInvocationRequest, context: _Context
+    ) -> pb.ExplainInvocationResponse:
+        return await self._service.explain(request)
+
+    @answer
+    async def VerifyChain(self, request: pb.VerifyChainRequest, context: _Context) -> pb.VerifyChainResponse:
+        return await self._service.verify(request)

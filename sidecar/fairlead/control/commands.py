@@ -1,0 +1,41 @@
+"""How control services reach the native core: one command in, its result or the refusal out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from fairlead.control.errors import Refusal
+from fairlead.internal.v1 import command_pb2
+
+_Result = TypeVar("_Result")
+
+
+class Core(Protocol):
+    """What control services need of the native core."""
+
+    def apply(self, command: bytes) -> bytes:
+        """Applies a command; blocks until its unit is committed."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Budgets, health and queues, as `internal.Snapshot`."""
+        ...
+
+
+async def apply(core: Core, command: command_pb2.Command) -> command_pb2.CommandResult:
+    """Applies a command without blocking the event loop; raises `Refusal` when the core rejects it."""
+    result = command_pb2.CommandResult.FromString(await asyncio.to_thread(core.apply, command.SerializeToString()))
+    if result.WhichOneof("result") == "rejection":
+        raise Refusal.from_rejection(result.rejection)
+    return result
+
+
+async def to_the_end(change: Coroutine[Any, Any, _Result]) -> _Result:
+    """Runs a change to its end even when its caller goes away in the middle.
+
+    A cancelled caller would otherwise give up the lock that keeps a retry with the same request id waiting, while the
+    command is still on its way to the store.
+    """
+    return await asyncio.shield(asyncio.ensure_future(change))

@@ -68,7 +68,7 @@ from fairlead.store.writer import CommitWriter
 
 # How long a Python thread that computes keeps the interpreter from the commit writer. With the default of 5 ms a commit
 # beside a busy control service took 5.5 ms (p50), with 0.1 ms it takes 0.3 ms; pure Python work pays for it with more
-# switches, some percent when two threads compute (docs/decisions, commit path).
+# switches, some percent when two threads compute (docs/decisions/0009).
 SWITCH_INTERVAL_SECONDS = 0.0001
 # Blocking parts of control calls: store reads and commands that wait for their commit.
 CONTROL_THREADS = 16

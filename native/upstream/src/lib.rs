@@ -20,5 +20,5 @@ pub use attempts::{
     Answer, AnswerStream, Attempt, AttemptLog, Call, Exhausted, FallbackOn, HealthSink, Jitter, Outcome, RetryPolicy,
     StreamEnd, StreamItem, SystemJitter, Target, Usage, Whole,
 };
-pub use client::{ProviderKind, ProviderSettings, Secret, SettingsError, Timeouts, Upstream};
+pub use client::{ProviderKind, ProviderSettings, Secret, SettingsError, Timeouts, Upstream, warm_up};
 pub use sse::SseEvent;

@@ -247,3 +247,25 @@ async fn a_caller_that_goes_away_cancels_the_call() {
     provider.closed.recv().await.unwrap();
     assert_eq!(rig.log.attempts()[0].outcome, Outcome::Cancelled);
 }
+
+#[tokio::test]
+async fn a_new_configuration_keeps_the_connections_of_unchanged_providers() {
+    let mut provider = ScriptedProvider::start(vec![whole(200, "", ANSWER), whole(200, "", ANSWER)]).await;
+    let mut rig = Rig::new(&[&provider.base_url], BODY);
+    rig.run().await;
+    let mut settings = Rig::settings(&[&provider.base_url], Timeouts::default());
+    settings.push(fairlead_upstream::ProviderSettings {
+        base_url: "nonsense".to_owned(),
+        ..settings[0].clone()
+    });
+    settings[1].name = "broken".to_owned();
+    let (upstream, errors) = rig.upstream.rebuilt(settings);
+    assert_eq!(
+        errors.iter().map(|error| error.provider.as_str()).collect::<Vec<_>>(),
+        ["broken"]
+    );
+    rig.upstream = upstream;
+    rig.run().await;
+    assert_eq!(provider.requests.recv().await.unwrap().connection, 0);
+    assert_eq!(provider.requests.recv().await.unwrap().connection, 0);
+}

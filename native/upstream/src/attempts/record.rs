@@ -54,6 +54,8 @@ pub struct Attempt {
     pub status: u16,
     /// How long the provider asked to wait.
     pub retry_after: Option<Duration>,
+    /// From sending to the head of the answer; `None` when there was none.
+    pub first_byte: Option<Duration>,
     /// From sending to the end of the answer.
     pub latency: Duration,
     /// Tokens, when they are known or content was produced; `None` leaves it to the provider's billing rule.
@@ -121,6 +123,7 @@ impl OpenAttempt {
             outcome: Outcome::Cancelled,
             status: 0,
             retry_after: None,
+            first_byte: None,
             latency: Duration::ZERO,
             usage: None,
             detail: "the caller went away".to_owned(),
@@ -137,9 +140,11 @@ impl OpenAttempt {
         self.started
     }
 
+    /// The head of the answer has come.
     pub(crate) fn set_status(&mut self, status: u16) {
         if let Some(open) = &mut self.open {
             open.status = status;
+            open.first_byte = Some(self.started.elapsed());
         }
     }
 

@@ -64,6 +64,13 @@ impl Service<Uri> for LimitedConnector {
     }
 }
 
+/// Reads the certificates that TLS needs, so that the first call does not wait for it. Blocks for milliseconds.
+pub fn warm_up() {
+    if let Err(error) = tls() {
+        tracing::error!(error, "providers with https URLs cannot be reached");
+    }
+}
+
 /// The TLS settings, made once: reading the system's certificates takes milliseconds.
 ///
 /// Both root sets are trusted: Mozilla's, so that a minimal image without certificates works, and the system's, so

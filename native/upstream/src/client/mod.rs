@@ -7,6 +7,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use connect::warm_up;
 pub(crate) use provider::{Provider, SendError};
 pub use settings::{ProviderKind, ProviderSettings, Secret, SettingsError, Timeouts};
 
@@ -20,33 +21,39 @@ impl Upstream {
     /// Builds a client for every provider.
     ///
     /// # Errors
-    /// A base URL or header that is not valid, named without any secret.
+    /// The first base URL or header that is not valid, named without any secret.
     pub fn new(settings: Vec<ProviderSettings>) -> Result<Self, SettingsError> {
-        Self::default().rebuilt(settings)
+        let (upstream, errors) = Self::default().rebuilt(settings);
+        errors.into_iter().next().map_or(Ok(upstream), Err)
     }
 
     /// The clients for a new configuration. A provider whose settings did not change keeps its client, and with it
-    /// its pooled connections; calls in flight keep the client they began with.
-    ///
-    /// # Errors
-    /// As [`Upstream::new`].
-    pub fn rebuilt(&self, settings: Vec<ProviderSettings>) -> Result<Self, SettingsError> {
+    /// its pooled connections; calls in flight keep the client they began with. Providers whose settings cannot be
+    /// used are left out and named.
+    #[must_use]
+    pub fn rebuilt(&self, settings: Vec<ProviderSettings>) -> (Self, Vec<SettingsError>) {
         let mut providers = BTreeMap::new();
+        let mut errors = Vec::new();
         for one in settings {
             let kept = self
                 .providers
                 .get(&one.name)
                 .filter(|provider| *provider.settings() == one)
                 .cloned();
-            let provider = match kept {
-                Some(provider) => provider,
-                None => Arc::new(Provider::new(one)?),
-            };
-            providers.insert(provider.settings().name.clone(), provider);
+            let made = kept.map_or_else(|| Provider::new(one).map(Arc::new), Ok);
+            match made {
+                Ok(provider) => {
+                    providers.insert(provider.settings().name.clone(), provider);
+                }
+                Err(error) => errors.push(error),
+            }
         }
-        Ok(Self {
-            providers: Arc::new(providers),
-        })
+        (
+            Self {
+                providers: Arc::new(providers),
+            },
+            errors,
+        )
     }
 
     /// The client of a provider.

@@ -253,19 +253,7 @@ impl Rig {
     }
 
     pub fn with_timeouts(base_urls: &[&str], body: &str, timeouts: Timeouts) -> Self {
-        let settings = base_urls
-            .iter()
-            .enumerate()
-            .map(|(index, base_url)| ProviderSettings {
-                name: format!("p{index}"),
-                kind: ProviderKind::OpenAiCompatible,
-                base_url: (*base_url).to_owned(),
-                api_key: Some(Secret::new(KEY)),
-                headers: vec![("x-extra".to_owned(), "1".to_owned())],
-                timeouts,
-                max_idle_connections: 8,
-            })
-            .collect();
+        let settings = Self::settings(base_urls, timeouts);
         let request = ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap();
         let targets = (0..base_urls.len())
             .map(|index| Target {
@@ -294,6 +282,22 @@ impl Rig {
             health: Arc::default(),
             log: AttemptLog::new(),
         }
+    }
+
+    pub fn settings(base_urls: &[&str], timeouts: Timeouts) -> Vec<ProviderSettings> {
+        base_urls
+            .iter()
+            .enumerate()
+            .map(|(index, base_url)| ProviderSettings {
+                name: format!("p{index}"),
+                kind: ProviderKind::OpenAiCompatible,
+                base_url: (*base_url).to_owned(),
+                api_key: Some(Secret::new(KEY)),
+                headers: vec![("x-extra".to_owned(), "1".to_owned())],
+                timeouts,
+                max_idle_connections: 8,
+            })
+            .collect()
     }
 
     pub fn once(mut self) -> Self {

@@ -13,8 +13,9 @@ macro_rules! id {
                 self.0 as usize
             }
 
-            /// The id of a position; compile refuses configurations with more than `u32::MAX` of a kind.
-            pub(crate) fn at(index: usize) -> Self {
+            /// The id of an index. Past four thousand million there is nothing, so the last id stands for nothing too.
+            #[must_use]
+            pub fn at(index: usize) -> Self {
                 Self(u32::try_from(index).unwrap_or(u32::MAX))
             }
         }

@@ -23,8 +23,10 @@
 //! | `rate` | GCRA |
 //! | `scope` | instances of budgets and rate limits |
 
+mod applicable;
 mod compile;
 mod compiled;
+mod constraint;
 mod decide;
 mod decision;
 mod facts;
@@ -33,9 +35,15 @@ mod ids;
 mod index;
 mod matching;
 pub mod money;
+mod policy;
 pub mod rate;
+mod reason;
+mod route;
 mod scope;
+mod selection;
+pub mod split;
 pub mod units;
+mod variables;
 
 pub use compiled::{
     Agent, Budget, Choice, Compiled, Durability, Model, OnExceed, PolicyRule, RateLimit, Route, RuleEffect, Sticky, Target,

@@ -1,0 +1,94 @@
+//! `limits`, `reservations`, `durability`, `defaults` and `audit`.
+
+use std::collections::BTreeMap;
+
+use fairlead_wire::internal::{EngineConfig, Limits, Reservations};
+
+use super::report::Report;
+use crate::compiled::Durability;
+
+const MODEL_CALL: &str = "model.call";
+const EVENTS: [&str; 2] = [MODEL_CALL, "tool.call"];
+const DAY_MILLIS: u64 = 24 * 3_600_000;
+const MILLION: u64 = 1_000_000;
+
+/// The bounds of a configuration that does not say any.
+fn default_limits() -> Limits {
+    Limits {
+        request_bytes: 8 << 20,
+        queue_depth: 4096,
+        budget_instances: 100_000,
+        streams: 2048,
+        open_reservations: 200_000,
+        request_ids: MILLION,
+        waiting_calls: 1024,
+        kept_answer_bytes: 256 << 10,
+        clock_skew_millis: 5_000,
+    }
+}
+
+pub(super) fn limits(config: &EngineConfig, report: &mut Report) -> Limits {
+    let limits = config.limits.unwrap_or_else(default_limits);
+    report.range("limits.requestBytes", limits.request_bytes, 1, 256 << 20);
+    report.range("limits.queueDepth", limits.queue_depth, 1, MILLION);
+    report.range("limits.budgetInstances", limits.budget_instances, 1, 10 * MILLION);
+    report.range("limits.streams", limits.streams, 1, MILLION);
+    report.range("limits.openReservations", limits.open_reservations, 1, 10 * MILLION);
+    report.range("limits.requestIds", limits.request_ids, 1, 100 * MILLION);
+    report.range("limits.waitingCalls", limits.waiting_calls, 0, MILLION);
+    report.range("limits.keptAnswerBytes", limits.kept_answer_bytes, 0, 16 << 20);
+    report.range("limits.clockSkew", limits.clock_skew_millis, 0, 3_600_000);
+    limits
+}
+
+pub(super) fn reservations(config: &EngineConfig, report: &mut Report) -> Reservations {
+    let defaults = Reservations { ttl_millis: 600_000, charge_on_expiry: true };
+    let reservations = config.reservations.unwrap_or(defaults);
+    report.range("reservations.ttl", reservations.ttl_millis, 1, DAY_MILLIS);
+    reservations
+}
+
+pub(super) fn durability(config: &EngineConfig, report: &mut Report) -> BTreeMap<String, Durability> {
+    let mut classes = BTreeMap::new();
+    for (event, class) in &config.durability {
+        let path = format!("durability.{event}");
+        report.require(EVENTS.contains(&event.as_str()), &path, "is not an event: write model.call or tool.call");
+        let class = match class.as_str() {
+            "process" => Durability::Process,
+            "power" => Durability::Power,
+            _ => {
+                report.add(&path, "is not a durability class: write process or power");
+                continue;
+            }
+        };
+        classes.insert(event.clone(), class);
+    }
+    classes
+}
+
+/// Whether a model call that no rule decides may go out.
+pub(super) fn allows_by_default(config: &EngineConfig, report: &mut Report) -> bool {
+    for (event, effect) in &config.defaults {
+        let path = format!("defaults.{event}");
+        report.require(EVENTS.contains(&event.as_str()), &path, "is not an event: write model.call or tool.call");
+        report.require(matches!(effect.as_str(), "allow" | "deny"), &path, "is not a default effect: write allow or deny");
+    }
+    match config.defaults.get(MODEL_CALL) {
+        Some(effect) => effect == "allow",
+        None => {
+            report.add("defaults.model.call", "is missing: write allow or deny");
+            false
+        }
+    }
+}
+
+pub(super) fn audit_content(config: &EngineConfig, report: &mut Report) -> String {
+    match config.audit_content.as_str() {
+        "" => "digest".to_owned(),
+        known @ ("digest" | "redacted" | "full") => known.to_owned(),
+        _ => {
+            report.add("audit.content", "is not known: write digest, redacted or full");
+            String::new()
+        }
+    }
+}

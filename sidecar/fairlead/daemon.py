@@ -194,13 +194,7 @@ class Daemon:
         reached.write(options.data)
         _log.info(
             "serving",
-            extra={
-                "agent": reached.agent,
-                "health": reached.health,
-                "operator": reached.operator,
-                "config_version": loaded.version,
-                "pid": reached.pid,
-            },
+            extra={**reached.reached(), "config_version": loaded.version, "pid": reached.pid},
         )
         if options.dev:
             _log.warning("DEVELOPMENT MODE: anyone who can reach the agent endpoint is tenant dev with token dev")
@@ -241,7 +235,8 @@ class Daemon:
         self._operator_server = OperatorServer(self._operators, servicers, request_bytes)
         try:
             self._control_server = await start_control_server(control_socket, control_key, servicers, request_bytes)
-            await self._operator_server.start(operator_socket, operator_tcp(config))
+            tcp = operator_tcp(config)
+            tcp_port = await self._operator_server.start(operator_socket, tcp)
         except SocketUnusable as error:
             raise CannotStart(ExitCode.DATA_DIRECTORY, str(error)) from error
         except SocketInUse as error:
@@ -264,6 +259,7 @@ class Daemon:
             health=endpoints.with_port(health, health_port),
             operator=f"unix:{operator_socket}",
             pid=os.getpid(),
+            operator_tcp=endpoints.with_port(tcp.address, tcp_port) if tcp is not None and tcp_port else None,
         )
 
     # While it serves --------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 _NAME = "endpoints.json"
@@ -11,17 +11,26 @@ _NAME = "endpoints.json"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """`host:port` of the TCP endpoints, `unix:PATH` of the operators' socket, and the daemon's process number."""
+    """`host:port` of the TCP endpoints, `unix:PATH` of the operators' socket, and the daemon's process number.
+
+    `operator_tcp` is None when operators have no TCP endpoint.
+    """
 
     agent: str
     health: str
     operator: str
     pid: int
+    operator_tcp: str | None = None
+
+    def reached(self) -> dict[str, str]:
+        """The endpoints that are there, by name."""
+        named = (("agent", self.agent), ("health", self.health), ("operator", self.operator))
+        return {**dict(named), **({"operator_tcp": self.operator_tcp} if self.operator_tcp else {})}
 
     def write(self, data: Path) -> None:
         """Replaces the file."""
         temporary = data / f"{_NAME}.{os.getpid()}"
-        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps({**self.reached(), "pid": self.pid}, indent=2) + "\n", encoding="utf-8")
         temporary.replace(data / _NAME)
 
 

@@ -13,7 +13,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from fairlead.control.access import OperatorCredential, Operators
 from fairlead.control.identity import Identity, current
-from fairlead.control.server import OperatorServer, Servicers, SocketInUse, SocketUnusable, start_control_server
+from fairlead.control.server import (
+    OperatorServer,
+    OperatorTcp,
+    Servicers,
+    SocketInUse,
+    SocketUnusable,
+    start_control_server,
+)
 from fairlead.control.store_service import StoreService
 from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.store import Family, Store, keys, open_store
@@ -237,5 +244,34 @@ def test_sockets_are_private_and_stale_ones_are_replaced(tmp_path: Path) -> None
             gone.bind(str(stale))
         await beside.start(stale)
         await beside.stop(0)
+
+    with_servers(tmp_path, body)
+
+
+def test_over_tcp_an_operator_needs_tls_and_a_token(tmp_path: Path) -> None:
+    # A key of these tests, good for nothing else.
+    certificate, key = ((Path(__file__).parent / "tls" / name).read_bytes() for name in ("cert.pem", "key.pem"))
+
+    async def body(served: Served, agents: Channel, operators: Channel) -> None:
+        remote = OperatorServer(served.operators, served.servicers, 1 << 20)
+        port = await remote.start(tmp_path / "beside.sock", OperatorTcp("127.0.0.1:0", certificate, key))
+        await remote.set_serving(True)
+        credentials = grpc.ssl_channel_credentials(certificate)
+        async with (
+            grpc.aio.secure_channel(f"localhost:{port}", credentials) as secure,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as plain,
+        ):
+            await list_budgets(secure, ("authorization", "Bearer asha-token"))
+            assert served.seen.callers[-1].operator == "asha"
+            assert await code_of(list_budgets(secure)) is grpc.StatusCode.UNAUTHENTICATED
+            refused = await code_of(list_budgets(plain, ("authorization", "Bearer asha-token")))
+            assert refused is grpc.StatusCode.UNAVAILABLE
+            # Probes have no token.
+            checked = await health_pb2_grpc.HealthStub(secure).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            assert checked.status == health_pb2.HealthCheckResponse.SERVING
+            again = OperatorServer(served.operators, served.servicers, 1 << 20)
+            with pytest.raises(SocketInUse, match=f"operator address 127.0.0.1:{port} cannot be bound"):
+                await again.start(tmp_path / "again.sock", OperatorTcp(f"127.0.0.1:{port}", certificate, key))
+        await remote.stop(0)
 
     with_servers(tmp_path, body)

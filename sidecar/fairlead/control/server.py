@@ -99,7 +99,7 @@ class OperatorServer:
                 port = remote.add_secure_port(tcp.address, credentials)
             except RuntimeError as error:
                 raise SocketInUse(
-                    f"operator address {tcp.address} cannot be bound: it is in use, or its certificate and key do not fit"
+                    f"operator address {tcp.address} cannot be bound: it is taken, or certificate and key do not fit"
                 ) from error
             await remote.start()
             self._servers.append(remote)

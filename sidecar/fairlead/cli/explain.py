@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import textwrap
 
 from fairlead.audit.rendering import event_to_dict
 from fairlead.audit.summary import kind_name, summarize
 from fairlead.audit.wording import utc
 from fairlead.cli import audit_source, operator
-from fairlead.cli.table import fitting, table, text_width
+from fairlead.cli.table import fitting, table, wrapped
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 
@@ -64,10 +63,9 @@ def _json(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
 
 
 def _text(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
-    width = text_width()
     lines = [f"{explained.invocation}  {state_name(explained.state)}", ""]
     for sentence in explained.narrative:
-        lines += textwrap.wrap(sentence, width, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+        lines += wrapped(sentence, "  - ")
     rows = [
         (
             str(event.record.sequence),

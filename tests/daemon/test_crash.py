@@ -1,4 +1,4 @@
-"""INVARIANT (I4): after `kill -9` at any instant all acknowledged commands are there, the books balance, the chain holds.
+"""INVARIANT (I4): after `kill -9` at any instant what was acknowledged is there, the books balance, the chain holds.
 
 FAIRLEAD_CRASHES sets how often the daemon is killed (50 by default; thousands for a long run).
 """

@@ -253,7 +253,7 @@ class Daemon:
         try:
             agent_port, health_port = core.start(json.dumps(front))
         except OSError as error:
-            raise CannotStart(ExitCode.ADDRESS, str(error)) from error
+            raise CannotStart(ExitCode.ADDRESS, error.strerror or str(error)) from error
         return endpoints.Endpoints(
             agent=endpoints.with_port(agent, agent_port),
             health=endpoints.with_port(health, health_port),

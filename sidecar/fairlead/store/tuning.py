@@ -13,7 +13,8 @@ MIB = 1 << 20
 WRITE_BUFFER_BYTES = 8 * MIB
 WRITE_BUFFERS_BYTES = 32 * MIB
 CACHE_BYTES = 8 * MIB
-WAL_BYTES = 64 * MIB
+# Bounds how long an opening after a kill takes: about 0.25 s.
+WAL_BYTES = 32 * MIB
 OPEN_FILES = 256
 SST_BYTES = 16 * MIB
 INFO_LOG_BYTES = MIB

@@ -83,11 +83,11 @@ def _validate(arguments: argparse.Namespace) -> int:
     from fairlead.config import ConfigError, Loader
 
     try:
-        from fairlead.native import compile_config
+        from fairlead.native import Core
     except ImportError as error:
         print(f"fairlead: the native extension cannot be loaded: {error}", file=sys.stderr)
         return _FAULT
-    loader = Loader(compile_config, None if arguments.no_secrets else os.environ)
+    loader = Loader(Core.compile, None if arguments.no_secrets else os.environ)
     try:
         loaded = loader.load(arguments.file)
     except ConfigError as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -124,7 +124,7 @@ async def abort(context: Any, refusal: Refusal) -> None:
 _Servicer = TypeVar("_Servicer")
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
-_Method = Callable[[_Servicer, _Request, Any], Awaitable[_Response]]
+_Method = Callable[[_Servicer, _Request, Any], Coroutine[Any, Any, _Response]]
 
 
 def answer(method: _Method[_Servicer, _Request, _Response]) -> _Method[_Servicer, _Request, _Response]:

@@ -1,0 +1,24 @@
+"""The examples and the design's own sample are what this version takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairlead.config import Loader
+
+QUICKSTART = Path(__file__).parents[3] / "examples/quickstart/fairlead.yaml"
+
+
+def test_the_quickstart_is_valid_and_says_what_it_promises() -> None:
+    environment = {"ACME_SUPPORT_TOKEN": "a", "ACME_BATCH_TOKEN": "b"}
+    config = Loader(None, environment).load(QUICKSTART).config
+    assert [tenant.name for tenant in config.tenants] == ["acme"]
+    assert {provider.base_url for provider in config.providers} == {
+        "http://127.0.0.1:7411/v1",
+        "http://127.0.0.1:7412/v1",
+    }
+    routes = {route.name: route for route in config.routes}
+    assert [target.weight for target in routes["classification"].targets or ()] == [70, 30]
+    assert routes["chat"].fallback is not None and routes["chat"].fallback.chain == ("dev-small",)
+    assert [budget.name for budget in config.budgets] == ["tenant-month", "run"]
+    assert any(policy.effect == "deny" and policy.match.labels == {"data": "secret"} for policy in config.policies)

@@ -56,7 +56,7 @@ def test_an_invocation_is_settled_with_every_attempt(sidecar: tuple[Gate, Client
 
 def test_an_exception_settles_the_attempt_as_failed_and_goes_on(sidecar: tuple[Gate, Client]) -> None:
     gate, client = sidecar
-    with pytest.raises(RuntimeError, match="prompt text"), client.invocation(input_bytes=10) as invocation:  # noqa: SIM117
+    with pytest.raises(RuntimeError, match="prompt text"), client.invocation(input_bytes=10) as invocation:
         with invocation.attempt():
             raise RuntimeError("prompt text that must not leave the process")
     (attempt,) = settled(gate).attempts

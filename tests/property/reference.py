@@ -1,4 +1,4 @@
-"""A small reference model of budgets: what 04 says, in as few lines as possible, with none of the engine's structure."""
+"""A small reference model of budgets: what the design says in few lines, with none of the engine in it."""
 
 from __future__ import annotations
 

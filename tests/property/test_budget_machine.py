@@ -1,7 +1,7 @@
 """Random sequences of admit, settle, release, expire, crash, reload and adjust, against the reference model.
 
-INVARIANT (I1)-(I4) of budgets are checked after every step, and every recorded decision is recomputed from its record and
-its configuration version at the end.
+INVARIANT (I1)-(I4) of budgets are checked after every step, and every recorded decision is recomputed from its record
+and its configuration version at the end.
 """
 
 from __future__ import annotations

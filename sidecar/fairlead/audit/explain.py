@@ -30,8 +30,11 @@ def explain(
         stored = log.record(sequence)
         if stored is None:
             missing.append(f"Record {sequence} of this invocation is missing from the log: run fairlead audit verify.")
-        else:
-            response.events.append(event_of(stored, log.hash_before(sequence)))
+            continue
+        event = event_of(stored, log.hash_before(sequence))
+        # A unit may hold records of budgets, which belong to no invocation, but never another one's are told.
+        if event.record.invocation in ("", invocation):
+            response.events.append(event)
     response.narrative.extend(narrate([event.record for event in response.events], known.state))
     response.narrative.extend(missing)
     return response

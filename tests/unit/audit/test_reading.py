@@ -174,3 +174,11 @@ def test_an_explanation_has_the_records_in_order_and_names_the_missing_one() -> 
     assert damaged is not None
     assert damaged.narrative[-1] == ("Record 3 of this invocation is missing from the log: run fairlead audit verify.")
     assert explain(known, found, OTHER) is None
+
+
+def test_an_explanation_never_tells_another_invocations_records() -> None:
+    store = filled()
+    store.put_invocation(ended(sequences=[1, 2, 3, 4]))
+    explained = explain(AuditLog(store), Invocations(store), INVOCATION)
+    assert explained is not None
+    assert [event.record.sequence for event in explained.events] == [1, 2, 3]

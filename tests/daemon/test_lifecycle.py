@@ -209,8 +209,7 @@ def test_a_stop_under_load_loses_nothing_that_was_acknowledged(daemon: Daemon) -
     refused: list[str] = []
     first = threading.Event()
 
-    def agent(number: int) -> None:
-        channel = daemon.agent()
+    def agent(number: int, channel: grpc.Channel) -> None:
         for count in range(10_000):
             try:
                 acknowledged.append(admit(channel, f"r-{number}-{count}").invocation)
@@ -219,7 +218,7 @@ def test_a_stop_under_load_loses_nothing_that_was_acknowledged(daemon: Daemon) -
                 return
             first.set()
 
-    agents = [threading.Thread(target=agent, args=(number,)) for number in range(8)]
+    agents = [threading.Thread(target=agent, args=(number, daemon.agent())) for number in range(8)]
     for thread in agents:
         thread.start()
     assert first.wait(10)

@@ -13,7 +13,10 @@ use crate::types::Type;
 ///
 /// `==` between values is the language's: numbers compare across `int` and `double`, values of different kinds are
 /// different. [`Display`](fmt::Display) writes a value as an expression would.
+// A tag of a whole word keeps every payload aligned. With a tag of one byte, the `bool` beside it makes moves overlap in
+// part with the writes before them, which the processor cannot forward: evaluation took 1.4 times as long.
 #[derive(Clone)]
+#[repr(u64)]
 pub enum Value<'a> {
     /// No value.
     Null,

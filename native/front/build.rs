@@ -6,7 +6,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={path}");
     let mut set = prost_types::FileDescriptorSet::decode(std::fs::read(path)?.as_slice())?;
     set.file.retain(|file| {
-        matches!(file.name(), "fairlead/v1/gate_service.proto" | "fairlead/v1/model_service.proto")
+        matches!(
+            file.name(),
+            "fairlead/v1/gate_service.proto" | "fairlead/v1/model_service.proto"
+        )
     });
     tonic_prost_build::configure()
         .build_client(false)

@@ -1,0 +1,160 @@
+//! Who calls: a bearer token, looked up by its SHA-256.
+//!
+//! Tokens are hashed when the secrets are loaded and never kept. The look-up compares digests, so its time says nothing
+//! about how much of a token was right. No token is ever part of a message or a log line.
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fairlead_engine::{Caller, Reason, Rejection};
+use fairlead_wire::internal::{EngineConfig, Secrets};
+use http::{HeaderMap, HeaderValue, header};
+use sha2::{Digest, Sha256};
+
+use crate::refusal;
+
+/// The agent behind a credential; in the extensions of every request past the door.
+#[derive(Debug, Clone)]
+pub struct Identity(Arc<Agent>);
+
+#[derive(Debug)]
+struct Agent {
+    tenant: String,
+    agent: String,
+    tenant_header: HeaderValue,
+    agent_header: HeaderValue,
+}
+
+impl Identity {
+    /// As the engine takes it.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller::agent(&self.0.tenant, &self.0.agent)
+    }
+
+    /// Tenant, as a header for the control services.
+    pub fn tenant_header(&self) -> HeaderValue {
+        self.0.tenant_header.clone()
+    }
+
+    /// Agent, as a header for the control services.
+    pub fn agent_header(&self) -> HeaderValue {
+        self.0.agent_header.clone()
+    }
+}
+
+/// All credentials of one configuration.
+#[derive(Default)]
+pub struct Credentials {
+    by_digest: HashMap<[u8; 32], Identity>,
+}
+
+impl Credentials {
+    /// Hashes the agents' tokens. An agent whose secret is missing or empty cannot call; the configuration's own checks
+    /// report that.
+    pub fn load(config: &EngineConfig, secrets: &Secrets) -> Self {
+        let mut by_digest = HashMap::new();
+        for tenant in &config.tenants {
+            for agent in &tenant.agents {
+                let name = format!("tenants/{}/agents/{}", tenant.name, agent.name);
+                let Some(token) = secrets.values.get(&name).filter(|token| !token.is_empty()) else {
+                    continue;
+                };
+                let (Ok(tenant_header), Ok(agent_header)) =
+                    (HeaderValue::from_str(&tenant.name), HeaderValue::from_str(&agent.name))
+                else {
+                    continue;
+                };
+                let identity = Identity(Arc::new(Agent {
+                    tenant: tenant.name.clone(),
+                    agent: agent.name.clone(),
+                    tenant_header,
+                    agent_header,
+                }));
+                by_digest.insert(digest(token.as_bytes()), identity);
+            }
+        }
+        Self { by_digest }
+    }
+
+    /// The agent of a request.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, Rejection> {
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Err(refusal::of(
+                Reason::CredentialMissing,
+                "the call has no credential: send `authorization: Bearer TOKEN`",
+            ));
+        };
+        bearer(value.as_bytes())
+            .and_then(|token| self.by_digest.get(&digest(token)))
+            .cloned()
+            .ok_or_else(|| refusal::of(Reason::CredentialInvalid, "the credential is not one of an agent"))
+    }
+}
+
+/// The token of `Bearer TOKEN`; the scheme's case does not matter.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+}
+
+fn digest(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+    use fairlead_wire::internal::{Agent, Tenant};
+
+    fn credentials() -> Credentials {
+        let agent = |name: &str| Agent {
+            name: name.into(),
+            ..Agent::default()
+        };
+        let config = EngineConfig {
+            tenants: vec![Tenant {
+                name: "acme".into(),
+                agents: vec![agent("support-bot"), agent("no-secret")],
+            }],
+            ..EngineConfig::default()
+        };
+        let values = [
+            ("tenants/acme/agents/support-bot".to_owned(), "s3cret".to_owned()),
+            ("tenants/acme/agents/no-secret".to_owned(), String::new()),
+            ("providers/openai".to_owned(), "sk-upstream".to_owned()),
+        ];
+        Credentials::load(&config, &Secrets { values: values.into() })
+    }
+
+    fn identify(value: &str) -> Result<Identity, Rejection> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        credentials().identify(&headers)
+    }
+
+    #[test]
+    fn a_token_names_its_agent() {
+        for value in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret "] {
+            let identity = identify(value).unwrap();
+            assert_eq!(identity.caller(), Caller::agent("acme", "support-bot"));
+        }
+    }
+
+    #[test]
+    fn a_missing_and_a_wrong_credential_are_told_apart_and_not_repeated() {
+        let missing = credentials().identify(&HeaderMap::new()).unwrap_err();
+        assert_eq!(missing.reason, Reason::CredentialMissing);
+        for value in [
+            "Bearer wrong",
+            "Bearer ",
+            "Bearer",
+            "Basic s3cret",
+            "s3cret",
+            "Bearer sk-upstream",
+        ] {
+            let invalid = identify(value).unwrap_err();
+            assert_eq!(invalid.reason, Reason::CredentialInvalid, "{value}");
+            assert!(!invalid.message.contains("wrong") && !invalid.message.contains("sk-"));
+        }
+    }
+}

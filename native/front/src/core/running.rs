@@ -1,0 +1,47 @@
+//! The configuration in force, in every form somebody needs.
+use std::sync::Arc;
+
+use fairlead_plan::Compiled;
+use fairlead_wire::internal::{EngineConfig, Limits, Secrets};
+
+use crate::auth::Credentials;
+
+/// Immutable; replaced as a whole.
+pub struct Running {
+    /// As the control services gave it.
+    pub config: Arc<EngineConfig>,
+    /// As the engine uses it.
+    pub compiled: Arc<Compiled>,
+    /// Secrets of providers. Never log them.
+    pub secrets: Arc<Secrets>,
+    /// Credentials of agents.
+    pub credentials: Credentials,
+}
+
+impl Running {
+    /// Hashes the credentials; the rest is kept as it is.
+    pub fn new(config: EngineConfig, secrets: Secrets, compiled: Arc<Compiled>) -> Self {
+        let credentials = Credentials::load(&config, &secrets);
+        Self {
+            config: Arc::new(config),
+            compiled,
+            secrets: Arc::new(secrets),
+            credentials,
+        }
+    }
+
+    /// The same configuration with other secrets.
+    pub fn with_secrets(&self, secrets: Secrets) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            compiled: Arc::clone(&self.compiled),
+            credentials: Credentials::load(&self.config, &secrets),
+            secrets: Arc::new(secrets),
+        }
+    }
+
+    /// Bounds.
+    pub fn limits(&self) -> &Limits {
+        self.compiled.limits()
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything a served call may use, in one place.
+use std::sync::Arc;
+
+use crate::core::Core;
+use crate::forward::Forwarder;
+use crate::gate::Gate;
+use crate::grpc::gate_service_server::GateServiceServer;
+use crate::grpc::model_service_server::ModelServiceServer;
+use crate::metrics::Metrics;
+use crate::metrics::scrape::Watch;
+use crate::model::Model;
+use crate::options::Options;
+use crate::serve::entry::Door;
+use crate::serve::own::{Erased, Own, erase};
+use crate::serving::{Phase, Serving};
+use crate::tasks::Tasks;
+
+/// Shared by every call; made once per start.
+pub struct Front {
+    /// Decisions and their commits.
+    pub core: Core,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
+    /// The phase.
+    pub serving: Serving,
+    /// The supervisor of tasks.
+    pub tasks: Tasks,
+    pub(crate) forwarder: Arc<Forwarder>,
+    pub(crate) own: Own,
+    pub(crate) door: Door,
+    /// What scrapes remember.
+    pub(crate) watch: Watch,
+    gate: Arc<Gate>,
+    /// Also the provider clients of the HTTP dialects.
+    pub(crate) model: Arc<Model>,
+}
+
+impl Front {
+    /// Wires the parts; nothing runs yet. The error names the option that is wrong.
+    pub fn new(core: Core, serving: Serving, tasks: Tasks, options: &Options) -> Result<Arc<Self>, String> {
+        let metrics = Arc::clone(core.metrics());
+        let forwarder = Arc::new(Forwarder::new(
+            options.control_socket.clone(),
+            &options.control_key,
+            serving.clone(),
+            Arc::clone(&metrics),
+            &tasks,
+        )?);
+        let own = Own::new()?;
+        Ok(Arc::new_cyclic(|front| Self {
+            gate: Arc::new(Gate::new(core.clone())),
+            model: Arc::new(Model::new(front.clone())),
+            core,
+            metrics,
+            serving,
+            tasks,
+            forwarder,
+            own,
+            door: Door::default(),
+            watch: Watch::default(),
+        }))
+    }
+
+    /// Serving, able to commit, and without a fault: what health and readiness say.
+    pub fn is_healthy(&self) -> bool {
+        self.serving.phase() == Phase::Serving && *self.core.store_available().borrow() && self.tasks.panics() == 0
+    }
+
+    /// `GateService` for a request of at most this many bytes; the bound changes with the configuration.
+    pub(crate) fn gate(&self, request_bytes: u64) -> Erased {
+        let most = usize::try_from(request_bytes).unwrap_or(usize::MAX);
+        erase(GateServiceServer::from_arc(Arc::clone(&self.gate)).max_decoding_message_size(most))
+    }
+
+    /// `ModelService`, likewise.
+    pub(crate) fn model(&self, request_bytes: u64) -> Erased {
+        let most = usize::try_from(request_bytes).unwrap_or(usize::MAX);
+        erase(ModelServiceServer::from_arc(Arc::clone(&self.model)).max_decoding_message_size(most))
+    }
+}

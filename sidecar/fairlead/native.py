@@ -1,0 +1,12 @@
+"""The native core. The only module that imports the extension; everything else names it from here."""
+
+from __future__ import annotations
+
+from fairlead._native import ClosedError, ConfigError, Core, EngineFault
+
+__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault", "compile_config"]
+
+
+def compile_config(config: bytes) -> list[tuple[str, str]]:
+    """Violations of a serialized `EngineConfig` as (path, message); empty when it is valid."""
+    return Core.compile(config)

@@ -27,8 +27,8 @@ class Core:
     def recover(self, records: list[tuple[int, bytes, bytes]], last: bool, now_unix_nanos: int) -> None:
         """Feeds stored records as (family, key, value).
 
-        The first call after construction or `fail_store` begins with an empty engine; with `last` commands are taken from
-        then on. Raises EngineFault.
+        The first call after construction or `fail_store` begins with an empty engine; with `last` commands are taken
+        from then on. Raises EngineFault.
         """
 
     def apply(
@@ -66,8 +66,8 @@ class Core:
     def start(self, options: str | bytes) -> tuple[int, int]:
         """Binds both endpoints and serves; returns the ports of agents and health.
 
-        Options are JSON: `agent`, `health` ("host:port"), `control_socket`, `control_key`, `worker_threads`. Raises OSError
-        when an address cannot be bound, ValueError for options, ClosedError when it was started before.
+        Options are JSON: `agent`, `health` ("host:port"), `control_socket`, `control_key`, `worker_threads`.
+        Raises OSError when an address cannot be bound, ValueError for options, ClosedError when it was started before.
         """
 
     def set_serving(self, serving: bool) -> None:

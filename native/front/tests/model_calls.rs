@@ -8,7 +8,9 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fairlead_wire::internal::{Budget, Effect, EngineConfig, Fallback, Match, PolicyRule, Retry, Route, Target, WindowKind};
+use fairlead_wire::internal::{
+    Budget, Effect, EngineConfig, Fallback, Match, PolicyRule, Retry, Route, Target, WindowKind,
+};
 use fairlead_wire::v1::stream_generate_response::Part;
 use fairlead_wire::v1::{
     AttemptOutcome, GenerateRequest, GenerateResponse, StreamGenerateRequest, StreamGenerateResponse,
@@ -18,7 +20,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
-use provider::{ANSWER, DONE, ScriptedProvider, Step, chunk, content, finish, last_chunk, role, stream_head, usage, whole};
+use provider::{
+    ANSWER, DONE, ScriptedProvider, Step, chunk, content, finish, last_chunk, role, stream_head, usage, whole,
+};
 use serde_json::Value;
 use support::{Client, Daemon, TOKEN, reason};
 use tokio::sync::oneshot;
@@ -34,9 +38,18 @@ fn config(base_url: &str) -> EngineConfig {
     config.providers[0].base_url = base_url.to_owned();
     config.routes = vec![Route {
         name: "smart".into(),
-        r#match: Some(Match { models: vec!["smart".into()], ..Match::default() }),
-        targets: vec![Target { model: "small".into(), weight: 1 }],
-        fallback: Some(Fallback { chain: Vec::new(), on: vec!["5xx".into()] }),
+        r#match: Some(Match {
+            models: vec!["smart".into()],
+            ..Match::default()
+        }),
+        targets: vec![Target {
+            model: "small".into(),
+            weight: 1,
+        }],
+        fallback: Some(Fallback {
+            chain: Vec::new(),
+            on: vec!["5xx".into()],
+        }),
         retry: Some(Retry {
             attempts: 2,
             initial_millis: 1,
@@ -56,7 +69,11 @@ struct Answered {
 
 impl Answered {
     fn header(&self, name: &str) -> &str {
-        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).to_str().unwrap()
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.headers))
+            .to_str()
+            .unwrap()
     }
 
     fn code(&self) -> String {
@@ -73,14 +90,21 @@ async fn send(daemon: &Daemon, path: &str, headers: &[(&str, &str)], body: Optio
         request = request.header(*name, *value);
     }
     let client = HttpClient::builder(TokioExecutor::new()).build_http();
-    client.request(request.body(Full::new(body.unwrap_or_default())).unwrap()).await.unwrap()
+    client
+        .request(request.body(Full::new(body.unwrap_or_default())).unwrap())
+        .await
+        .unwrap()
 }
 
 async fn call(daemon: &Daemon, path: &str, headers: &[(&str, &str)], body: Option<Bytes>) -> Answered {
     let response = send(daemon, path, headers, body).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answered { status: parts.status.as_u16(), headers: parts.headers, body }
+    Answered {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+    }
 }
 
 fn bearer() -> (&'static str, &'static str) {
@@ -88,7 +112,13 @@ fn bearer() -> (&'static str, &'static str) {
 }
 
 async fn chat(daemon: &Daemon, body: &str) -> Answered {
-    call(daemon, "/v1/chat/completions", &[bearer()], Some(Bytes::copy_from_slice(body.as_bytes()))).await
+    call(
+        daemon,
+        "/v1/chat/completions",
+        &[bearer()],
+        Some(Bytes::copy_from_slice(body.as_bytes())),
+    )
+    .await
 }
 
 async fn all_given_back(daemon: &Daemon) {
@@ -122,7 +152,10 @@ async fn refusals_are_errors_of_the_dialect() {
     config.policies = vec![PolicyRule {
         name: "no-big".into(),
         on: "model.call".into(),
-        r#match: Some(Match { workloads: vec!["big".into()], ..Match::default() }),
+        r#match: Some(Match {
+            workloads: vec!["big".into()],
+            ..Match::default()
+        }),
         effect: Effect::Deny.into(),
         ..PolicyRule::default()
     }];
@@ -139,18 +172,66 @@ async fn refusals_are_errors_of_the_dialect() {
     let unknown = BODY.replace("small", "unknown");
     for (headers, body, status, reason, code) in [
         (vec![], body(), 401, "CREDENTIAL_MISSING", "invalid_api_key"),
-        (vec![("authorization", "Bearer wrong")], body(), 401, "CREDENTIAL_INVALID", "invalid_api_key"),
-        (vec![bearer()], Some(Bytes::from_static(b"{")), 400, "INVALID_ARGUMENT", "invalid_argument"),
-        (vec![bearer(), ("x-fairlead-min-quality", "2")], body(), 400, "INVALID_ARGUMENT", "invalid_argument"),
-        (vec![bearer()], Some(Bytes::from(vec![b' '; 20 << 20])), 413, "PAYLOAD_TOO_LARGE", "payload_too_large"),
-        (vec![bearer()], Some(Bytes::from(unknown.into_bytes())), 404, "NO_ROUTE", "model_not_found"),
-        (vec![bearer(), ("x-fairlead-workload", "big")], body(), 403, "POLICY_DENIED", "policy_denied"),
-        (vec![bearer(), ("x-fairlead-run", "r-1")], body(), 429, "BUDGET_EXHAUSTED", "insufficient_quota"),
+        (
+            vec![("authorization", "Bearer wrong")],
+            body(),
+            401,
+            "CREDENTIAL_INVALID",
+            "invalid_api_key",
+        ),
+        (
+            vec![bearer()],
+            Some(Bytes::from_static(b"{")),
+            400,
+            "INVALID_ARGUMENT",
+            "invalid_argument",
+        ),
+        (
+            vec![bearer(), ("x-fairlead-min-quality", "2")],
+            body(),
+            400,
+            "INVALID_ARGUMENT",
+            "invalid_argument",
+        ),
+        (
+            vec![bearer()],
+            Some(Bytes::from(vec![b' '; 20 << 20])),
+            413,
+            "PAYLOAD_TOO_LARGE",
+            "payload_too_large",
+        ),
+        (
+            vec![bearer()],
+            Some(Bytes::from(unknown.into_bytes())),
+            404,
+            "NO_ROUTE",
+            "model_not_found",
+        ),
+        (
+            vec![bearer(), ("x-fairlead-workload", "big")],
+            body(),
+            403,
+            "POLICY_DENIED",
+            "policy_denied",
+        ),
+        (
+            vec![bearer(), ("x-fairlead-run", "r-1")],
+            body(),
+            429,
+            "BUDGET_EXHAUSTED",
+            "insufficient_quota",
+        ),
     ] {
         let answer = call(&daemon, path, &headers, body).await;
-        assert_eq!((answer.status, answer.header("x-fairlead-reason"), &*answer.code()), (status, reason, code));
+        assert_eq!(
+            (answer.status, answer.header("x-fairlead-reason"), &*answer.code()),
+            (status, reason, code)
+        );
         assert_eq!(answer.header("x-fairlead-config-version"), "a".repeat(64));
-        let no_retry = answer.headers.get("x-should-retry").is_some_and(|value| value == "false");
+        let no_retry = answer
+            .headers
+            .get("x-should-retry")
+            .is_some_and(|value| value == "false");
         assert_eq!(no_retry, matches!(status, 403 | 413 | 429), "{reason}");
     }
     assert_eq!(call(&daemon, "/v1/nothing", &[bearer()], None).await.status, 404);
@@ -163,7 +244,12 @@ async fn the_models_of_the_caller_are_listed() {
     let answer = call(&daemon, "/v1/models", &[bearer()], None).await;
     let list: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(list["object"], "list");
-    let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, ["small", "smart"]);
     assert_eq!(call(&daemon, "/v1/models/smart", &[bearer()], None).await.status, 200);
     assert_eq!(call(&daemon, "/v1/models/other", &[bearer()], None).await.status, 404);
@@ -172,7 +258,11 @@ async fn the_models_of_the_caller_are_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_are_the_routes_and_exhaustion_names_each_attempt() {
-    let script = vec![whole(500, "", "{}"), whole(200, "", ANSWER), whole(503, "retry-after: 7\r\n", "{}")];
+    let script = vec![
+        whole(500, "", "{}"),
+        whole(200, "", ANSWER),
+        whole(503, "retry-after: 7\r\n", "{}"),
+    ];
     let upstream = ScriptedProvider::start(script).await;
     let daemon = Daemon::start(config(&upstream.base_url));
     let body = BODY.replace("small", "smart");
@@ -211,7 +301,13 @@ async fn the_end_of_a_stream_comes_after_its_settlement() {
     ]])
     .await;
     let daemon = Daemon::start(config(&upstream.base_url));
-    let response = send(&daemon, "/v1/chat/completions", &[bearer()], Some(Bytes::from_static(STREAM.as_bytes()))).await;
+    let response = send(
+        &daemon,
+        "/v1/chat/completions",
+        &[bearer()],
+        Some(Bytes::from_static(STREAM.as_bytes())),
+    )
+    .await;
     assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
     assert_eq!(response.headers()["x-fairlead-model"], "small");
     let mut body = response.into_body();
@@ -224,7 +320,11 @@ async fn the_end_of_a_stream_comes_after_its_settlement() {
     while !text.contains("stop") {
         text.push_str(std::str::from_utf8(&body.frame().await.unwrap().unwrap().into_data().unwrap()).unwrap());
     }
-    assert!(tokio::time::timeout(Duration::from_millis(50), body.frame()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), body.frame())
+            .await
+            .is_err()
+    );
     daemon.store.go_on();
     text.push_str(std::str::from_utf8(&body.collect().await.unwrap().to_bytes()).unwrap());
     assert_eq!(text, format!("{}{}{}{DONE}", role(), content("he"), finish()));
@@ -237,7 +337,10 @@ async fn a_cut_stream_says_so() {
     let daemon = Daemon::start(config(&upstream.base_url));
     let answer = chat(&daemon, STREAM).await;
     let text = std::str::from_utf8(&answer.body).unwrap();
-    assert!(text.starts_with(&content("he")) && text.contains("\"upstream_cut\"") && !text.contains("[DONE]"), "{text}");
+    assert!(
+        text.starts_with(&content("he")) && text.contains("\"upstream_cut\"") && !text.contains("[DONE]"),
+        "{text}"
+    );
     assert_eq!(daemon.core.snapshot().open_reservations, 0);
 }
 
@@ -250,20 +353,24 @@ async fn a_client_that_leaves_cancels_the_call_and_pays_what_was_produced() {
     .await;
     let daemon = Daemon::start(config(&upstream.base_url));
     for body in [STREAM, BODY] {
-        let body = Some(Bytes::copy_from_slice(body.as_bytes()));
+        let (arrived, first_part) = oneshot::channel();
         let headers = [bearer()];
         let calling = async {
+            let body = Some(Bytes::copy_from_slice(body.as_bytes()));
             let mut body = send(&daemon, "/v1/chat/completions", &headers, body).await.into_body();
             body.frame().await.unwrap().unwrap();
+            arrived.send(()).unwrap();
             std::future::pending::<()>().await;
+        };
+        let leaving = async {
+            upstream.requests.recv().await.unwrap();
+            if body == STREAM {
+                first_part.await.unwrap();
+            }
         };
         tokio::select! {
             () = calling => {}
-            () = async {
-                upstream.requests.recv().await.unwrap();
-                // The stream's first part has to be on its way before the client leaves.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            } => {}
+            () = leaving => {}
         }
         upstream.closed.recv().await.unwrap();
         all_given_back(&daemon).await;
@@ -273,7 +380,11 @@ async fn a_client_that_leaves_cancels_the_call_and_pays_what_was_produced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_settlement_that_meets_a_failed_store_lands_after_recovery() {
     let (go, wait) = oneshot::channel();
-    let reply = vec![Step::Wait(wait), Step::Write(provider::whole_bytes(200, "", ANSWER)), Step::KeepAlive];
+    let reply = vec![
+        Step::Wait(wait),
+        Step::Write(provider::whole_bytes(200, "", ANSWER)),
+        Step::KeepAlive,
+    ];
     let mut upstream = ScriptedProvider::start(vec![reply]).await;
     let daemon = Daemon::start(config(&upstream.base_url));
     let calling = chat(&daemon, BODY);
@@ -283,17 +394,26 @@ async fn a_settlement_that_meets_a_failed_store_lands_after_recovery() {
         go.send(()).unwrap();
     };
     let (answer, ()) = tokio::join!(calling, failing);
-    assert_eq!((answer.status, answer.header("x-fairlead-reason")), (503, "STORE_UNAVAILABLE"));
+    assert_eq!(
+        (answer.status, answer.header("x-fairlead-reason")),
+        (503, "STORE_UNAVAILABLE")
+    );
     daemon.store.recover();
     all_given_back(&daemon).await;
 }
 
 fn generate(body: &str) -> GenerateRequest {
-    GenerateRequest { body: body.as_bytes().to_vec(), ..GenerateRequest::default() }
+    GenerateRequest {
+        body: body.as_bytes().to_vec(),
+        ..GenerateRequest::default()
+    }
 }
 
 async fn generated(client: &Client, body: &str) -> Result<GenerateResponse, tonic::Status> {
-    client.call("/fairlead.v1.ModelService/Generate", generate(body)).await.map(Response::into_inner)
+    client
+        .call("/fairlead.v1.ModelService/Generate", generate(body))
+        .await
+        .map(Response::into_inner)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,17 +427,25 @@ async fn generate_answers_with_body_attempts_and_charge() {
     // 11 tokens at 1 µUSD and 7 at 2 µUSD.
     assert_eq!(response.charged.unwrap().nano_usd, 25_000);
     let status = generated(&client, BODY).await.unwrap_err();
-    assert_eq!((status.code(), &*reason(&status)), (Code::InvalidArgument, "INVALID_ARGUMENT"));
+    assert_eq!(
+        (status.code(), &*reason(&status)),
+        (Code::InvalidArgument, "INVALID_ARGUMENT")
+    );
     let status = generated(&client, "[]").await.unwrap_err();
     assert_eq!(&*reason(&status), "INVALID_ARGUMENT");
 }
 
-async fn streamed(client: &Client, body: &str) -> (Vec<Part>, Option<tonic::Status>) {
-    let channel = client.channel();
-    let mut grpc = tonic::client::Grpc::new(channel);
+async fn streamed(daemon: &Daemon, body: &str) -> (Vec<Part>, Option<tonic::Status>) {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://127.0.0.1:{}", daemon.ports.agent)).unwrap();
+    let mut grpc = tonic::client::Grpc::new(endpoint.connect().await.unwrap());
     grpc.ready().await.unwrap();
-    let mut request = tonic::Request::new(StreamGenerateRequest { body: body.as_bytes().to_vec(), ..Default::default() });
-    request.metadata_mut().insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+    let mut request = tonic::Request::new(StreamGenerateRequest {
+        body: body.as_bytes().to_vec(),
+        ..Default::default()
+    });
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
     let path = PathAndQuery::from_static("/fairlead.v1.ModelService/StreamGenerate");
     let codec = tonic_prost::ProstCodec::<StreamGenerateRequest, StreamGenerateResponse>::default();
     let mut stream = match grpc.server_streaming(request, path, codec).await {
@@ -345,16 +473,25 @@ async fn stream_generate_has_a_start_events_and_an_end() {
     let cut = vec![stream_head(), chunk(&content("he"))];
     let upstream = ScriptedProvider::start(vec![good, cut]).await;
     let daemon = Daemon::start(config(&upstream.base_url));
-    let client = daemon.client().await;
-    let (parts, status) = streamed(&client, BODY).await;
+    let (parts, status) = streamed(&daemon, BODY).await;
     assert!(status.is_none(), "{status:?}");
-    let [Part::Start(start), Part::Event(_), Part::Event(event), Part::Event(_), Part::End(end)] = &parts[..] else {
+    let [
+        Part::Start(start),
+        Part::Event(_),
+        Part::Event(event),
+        Part::Event(_),
+        Part::End(end),
+    ] = &parts[..]
+    else {
         panic!("{parts:?}");
     };
     assert_eq!(start.model, "small");
-    assert_eq!(format!("data: {}\n\n", std::str::from_utf8(event).unwrap()), content("he"));
+    assert_eq!(
+        format!("data: {}\n\n", std::str::from_utf8(event).unwrap()),
+        content("he")
+    );
     assert_eq!(end.charged.unwrap().tokens, 7);
-    let (parts, status) = streamed(&client, BODY).await;
+    let (parts, status) = streamed(&daemon, BODY).await;
     assert_eq!(parts.len(), 2);
     assert_eq!(reason(&status.unwrap()), "TARGETS_EXHAUSTED");
     assert_eq!(daemon.core.snapshot().open_reservations, 0);

@@ -269,3 +269,17 @@ async fn a_new_configuration_keeps_the_connections_of_unchanged_providers() {
     assert_eq!(provider.requests.recv().await.unwrap().connection, 0);
     assert_eq!(provider.requests.recv().await.unwrap().connection, 0);
 }
+
+#[tokio::test]
+async fn the_attempts_of_a_call_are_bounded() {
+    let script = (0..80).map(|_| whole(500, "", "{}")).collect();
+    let provider = ScriptedProvider::start(script).await;
+    let mut rig = Rig::new(&[&provider.base_url, &provider.base_url], BODY);
+    rig.call.retry.attempts = 40;
+    rig.call.retry.initial = Duration::ZERO;
+    assert!(matches!(rig.run().await, Answer::Exhausted(_)));
+    assert_eq!(
+        count(&rig.attempts()),
+        [("m0 Failed 500", 40), ("m1 Failed 500", 24)].into()
+    );
+}

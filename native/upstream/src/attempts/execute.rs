@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::once::{Success, attempt};
 use super::policy::{Jitter, RetryPolicy};
 use super::record::{AttemptLog, HealthSink, OpenAttempt};
-use super::{Answer, Call, Exhausted, Target};
+use super::{Answer, Call, Exhausted, MOST_ATTEMPTS, Target};
 use crate::client::{Provider, Upstream};
 
 impl Upstream {
@@ -26,6 +26,9 @@ impl Upstream {
         let mut exhausted = Exhausted::default();
         let mut asked = Asked::default();
         for target in &call.targets {
+            if log.len() >= MOST_ATTEMPTS {
+                break;
+            }
             let provider = self
                 .provider(&target.provider)
                 .filter(|_| health.may_try(&target.model));
@@ -74,7 +77,8 @@ async fn at_target(
     jitter: &dyn Jitter,
     log: &AttemptLog,
 ) -> Result<Success, FailureEnd> {
-    let attempts = call.retry.attempts.max(1);
+    let room = u32::try_from(MOST_ATTEMPTS.saturating_sub(log.len())).unwrap_or(1);
+    let attempts = call.retry.attempts.clamp(1, room.max(1));
     let mut tried: u32 = 0;
     loop {
         tried = tried.saturating_add(1);

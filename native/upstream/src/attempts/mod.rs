@@ -34,6 +34,8 @@ pub use stream::{AnswerStream, StreamEnd, StreamItem};
 
 use crate::dialect::Exchange;
 
+/// Most attempts of one call over all its targets: what a settlement takes.
+const MOST_ATTEMPTS: usize = 64;
 /// Largest whole answer.
 const ANSWER_BYTES: usize = 64 << 20;
 /// Largest body of an error status that is passed on.

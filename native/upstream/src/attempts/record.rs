@@ -90,6 +90,12 @@ impl AttemptLog {
         self.0.lock().clone()
     }
 
+    /// Number of attempts that have ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
     /// True when no attempt has ended yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -157,8 +157,8 @@ fn request_headers(settings: &ProviderSettings) -> Result<HeaderMap, String> {
         if header == AUTHORIZATION || header == HOST || header == ACCEPT_ENCODING {
             return Err(format!("header {name:?} is set by fairlead and cannot be configured"));
         }
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_invalid| format!("the value of header {name:?} is not valid"))?;
+        let mut value = HeaderValue::from_str(value.expose())
+            .map_err(|_invalid| format!("the value of header {name:?} is not valid"))?;
         value.set_sensitive(true);
         headers.insert(header, value);
     }
@@ -229,7 +229,7 @@ mod tests {
         let mut broken = settings("http://localhost:1");
         broken
             .headers
-            .push(("Authorization".to_owned(), "Bearer other-secret".to_owned()));
+            .push(("Authorization".to_owned(), Secret::new("Bearer other-secret")));
         let error = Provider::new(broken).unwrap_err().to_string();
         assert!(!error.contains("other-secret"), "{error}");
     }

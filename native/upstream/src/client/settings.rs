@@ -73,8 +73,8 @@ pub struct ProviderSettings {
     pub base_url: String,
     /// Sent as `Authorization: Bearer`; `None` sends no such header.
     pub api_key: Option<Secret>,
-    /// Further request headers.
-    pub headers: Vec<(String, String)>,
+    /// Further request headers. Values may be keys as well.
+    pub headers: Vec<(String, Secret)>,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Most idle pooled connections.

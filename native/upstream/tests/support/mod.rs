@@ -293,7 +293,7 @@ impl Rig {
                 kind: ProviderKind::OpenAiCompatible,
                 base_url: (*base_url).to_owned(),
                 api_key: Some(Secret::new(KEY)),
-                headers: vec![("x-extra".to_owned(), "1".to_owned())],
+                headers: vec![("x-extra".to_owned(), Secret::new("1"))],
                 timeouts,
                 max_idle_connections: 8,
             })

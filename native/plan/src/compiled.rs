@@ -351,7 +351,10 @@ impl Compiled {
     /// The budget of a name. Linear: for administration and recovery.
     #[must_use]
     pub fn budget_id(&self, name: &str) -> Option<BudgetId> {
-        self.budgets.iter().position(|budget| &*budget.name == name).map(BudgetId::at)
+        self.budgets
+            .iter()
+            .position(|budget| &*budget.name == name)
+            .map(BudgetId::at)
     }
 
     /// All rate limits, in configuration order.
@@ -369,7 +372,10 @@ impl Compiled {
     /// The rate limit of a name. Linear: for administration and recovery.
     #[must_use]
     pub fn rate_limit_id(&self, name: &str) -> Option<RateLimitId> {
-        self.rate_limits.iter().position(|limit| &*limit.name == name).map(RateLimitId::at)
+        self.rate_limits
+            .iter()
+            .position(|limit| &*limit.name == name)
+            .map(RateLimitId::at)
     }
 
     /// All policy rules, in configuration order.

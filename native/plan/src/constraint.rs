@@ -55,7 +55,10 @@ impl Demands<'_, '_> {
 
     /// Least output tokens a clamp may leave.
     pub(crate) fn min_output(&self) -> Tokens {
-        let wished = self.route.and_then(|route| route.min_output).unwrap_or(DEFAULT_MIN_OUTPUT);
+        let wished = self
+            .route
+            .and_then(|route| route.min_output)
+            .unwrap_or(DEFAULT_MIN_OUTPUT);
         self.insisted_output().unwrap_or(wished)
     }
 
@@ -76,7 +79,12 @@ impl Demands<'_, '_> {
         if self.policy.forbidden_by(id).is_some() {
             return Err((DropReason::Policy, "not in allowedModels".to_owned()));
         }
-        if let Some(missing) = self.facts.capabilities.iter().find(|wanted| model.capabilities.binary_search(wanted).is_err()) {
+        if let Some(missing) = self
+            .facts
+            .capabilities
+            .iter()
+            .find(|wanted| model.capabilities.binary_search(wanted).is_err())
+        {
             return Err((DropReason::Capability, format!("lacks `{missing}`")));
         }
         self.check_quality(model)?;
@@ -91,10 +99,18 @@ impl Demands<'_, '_> {
         if let Some(longest) = self.route.and_then(|route| route.max_p99_millis)
             && u64::try_from(health.p99_millis).is_ok_and(|p99| p99 > longest)
         {
-            return Err((DropReason::Latency, format!("p99 is {} ms, over maxP99 of {longest} ms", health.p99_millis)));
+            return Err((
+                DropReason::Latency,
+                format!("p99 is {} ms, over maxP99 of {longest} ms", health.p99_millis),
+            ));
         }
         Ok(Fit {
-            planned: PlannedModel { model: id, input_bound: bound, max_output, timeout: self.timeout(model) },
+            planned: PlannedModel {
+                model: id,
+                input_bound: bound,
+                max_output,
+                timeout: self.timeout(model),
+            },
             policy_clamped,
             is_shed,
             quality_per_mille: model.quality_per_mille,
@@ -106,31 +122,45 @@ impl Demands<'_, '_> {
         let quality = f64::from(model.quality_per_mille) / 1000.0;
         match self.facts.min_quality {
             // Written so that a NaN refuses.
-            Some(least) if !(quality >= least) => Err((DropReason::Quality, format!("quality {quality} is below {least}"))),
+            Some(least) if !(quality >= least) => {
+                Err((DropReason::Quality, format!("quality {quality} is below {least}")))
+            }
             _ => Ok(()),
         }
     }
 
     /// Most output tokens of the model for this call, and whether policy lowered it.
+    ///
+    /// Whether the model fits is judged by what the call asks for, not by what policy leaves of it: a policy that allows
+    /// less must not make a model possible that was not.
     fn output(&self, model: &Model, bound: Tokens) -> Result<(Tokens, bool), Refusal> {
         let too_large = |detail| Err((DropReason::Context, detail));
         let input = self.likely_input(bound);
-        let room = model.context.map_or(i64::MAX, |context| context.0.saturating_sub(input.0));
-        let by_policy = self.policy.max_output.map_or(i64::MAX, |(limit, _)| limit.0);
-        let affordable = room.min(model.max_output.0);
-        let max_output = match self.asked_output() {
-            Some(asked) => asked.0.min(by_policy),
-            None => affordable.min(by_policy),
-        };
-        let least = self.insisted_output().map_or_else(|| self.min_output().0.min(max_output), |least| least.0).max(1);
-        if max_output.max(least) > model.max_output.0 {
+        let room = model
+            .context
+            .map_or(i64::MAX, |context| context.0.saturating_sub(input.0));
+        let wished = self
+            .asked_output()
+            .unwrap_or_else(|| self.min_output().min(model.max_output));
+        let needed = self
+            .insisted_output()
+            .map_or(wished, |least| least.max(wished))
+            .0
+            .max(1);
+        if needed > model.max_output.0 {
             return too_large(format!("answers at most {} tokens", model.max_output));
         }
-        if max_output.max(least) > room {
-            return too_large(format!("about {input} input tokens leave {} of its context", room.max(0)));
+        if needed > room {
+            return too_large(format!(
+                "about {input} input tokens leave {} of its context",
+                room.max(0)
+            ));
         }
-        let unlimited = self.asked_output().map_or(affordable, |asked| asked.0);
-        Ok((Tokens(max_output), max_output < unlimited))
+        let unlimited = self
+            .asked_output()
+            .map_or(room.min(model.max_output.0), |asked| asked.0);
+        let by_policy = self.policy.max_output.map_or(i64::MAX, |(limit, _)| limit.0);
+        Ok((Tokens(unlimited.min(by_policy)), by_policy < unlimited))
     }
 
     /// Input tokens as the context check counts them.
@@ -155,8 +185,14 @@ fn check_breaker(model: &Model, health: &HealthSnapshot, now: UnixNanos, split_k
             let wait = UnixNanos(health.open_until_unix_nanos).since(now).div_euclid(1_000_000) + 1;
             unhealthy(format!("breaker is open for {wait} ms"))
         }
-        BreakerState::HalfOpen if health.admitted_per_mille == 0 => unhealthy("breaker is half-open and its probe is out".to_owned()),
-        BreakerState::Ramping => Ok(!split::is_in_ramp_share(&model.name, split_key, health.admitted_per_mille)),
+        BreakerState::HalfOpen if health.admitted_per_mille == 0 => {
+            unhealthy("breaker is half-open and its probe is out".to_owned())
+        }
+        BreakerState::Ramping => Ok(!split::is_in_ramp_share(
+            &model.name,
+            split_key,
+            health.admitted_per_mille,
+        )),
         BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Unspecified => Ok(false),
     }
 }

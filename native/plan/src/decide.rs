@@ -43,7 +43,11 @@ impl Compiled {
         now: UnixNanos,
     ) -> PlanDecision {
         let variables = CallVariables::new(facts, now);
-        let PolicyOutcome { matched, deciding, ruling } = self.rule(facts, &variables);
+        let PolicyOutcome {
+            matched,
+            deciding,
+            ruling,
+        } = self.rule(facts, &variables);
         let policy = match ruling {
             Ok(policy) => policy,
             Err(cause) => return self.denied(matched, deciding, cause),
@@ -60,7 +64,11 @@ impl Compiled {
             Way::Route(_, route) => Some(route),
             Way::Direct(_) => None,
         };
-        let demands = Demands { facts, policy: &policy, route };
+        let demands = Demands {
+            facts,
+            policy: &policy,
+            route,
+        };
         if let (Some((limit, rule)), Some(least)) = (policy.max_output, demands.insisted_output())
             && limit < least
         {
@@ -137,20 +145,32 @@ impl Planner<'_, '_> {
         let fit = match self.demands.check(id, model, bound, &view, now, self.split_key) {
             Ok(fit) => Some(fit),
             Err((reason, detail)) => {
-                self.decision.dropped.push(DroppedCandidate { model: id, reason, detail });
+                self.decision.dropped.push(DroppedCandidate {
+                    model: id,
+                    reason,
+                    detail,
+                });
                 None
             }
         };
         self.considered.push((id, fit));
         self.decision.estimates.push((id, bound));
         if self.uses_latency || view.breaker() != BreakerState::Closed {
-            self.decision.health.push(HealthSnapshot { model: model.name.to_string(), ..view });
+            self.decision.health.push(HealthSnapshot {
+                model: model.name.to_string(),
+                ..view
+            });
         }
     }
 
     /// Orders the models that fit.
     fn plan(&mut self, only: Option<ModelId>, way: Way<'_>) {
-        let fit_of = |model| self.considered.iter().find(|(id, _)| *id == model).and_then(|(_, fit)| fit.as_ref());
+        let fit_of = |model| {
+            self.considered
+                .iter()
+                .find(|(id, _)| *id == model)
+                .and_then(|(_, fit)| fit.as_ref())
+        };
         let mut order: SmallVec<[&Fit; 4]> = SmallVec::new();
         match (only, way) {
             (Some(model), _) | (None, Way::Direct(model)) => order.extend(fit_of(model)),
@@ -183,7 +203,11 @@ impl Planner<'_, '_> {
         self.decision.plan = order.iter().map(|fit| fit.planned.clone()).collect();
         for (model, fit) in &self.considered {
             if fit.is_some() && !self.decision.plan.iter().any(|planned| planned.model == *model) {
-                let dropped = DroppedCandidate { model: *model, reason: DropReason::NotSelected, detail: String::new() };
+                let dropped = DroppedCandidate {
+                    model: *model,
+                    reason: DropReason::NotSelected,
+                    detail: String::new(),
+                };
                 self.decision.dropped.push(dropped);
             }
         }
@@ -206,21 +230,32 @@ impl Planner<'_, '_> {
     fn nothing_fits(&self, policy: &Constraints<'_>) -> Verdict {
         let dropped = &self.decision.dropped;
         if !dropped.is_empty() && dropped.iter().all(|candidate| candidate.reason == DropReason::Policy) {
-            let rule = dropped.first().and_then(|candidate| policy.forbidden_by(candidate.model));
-            return Verdict::Denied { rule, cause: DenyCause::NoAllowedModel };
+            let rule = dropped
+                .first()
+                .and_then(|candidate| policy.forbidden_by(candidate.model));
+            return Verdict::Denied {
+                rule,
+                cause: DenyCause::NoAllowedModel,
+            };
         }
-        if !dropped.iter().any(|candidate| candidate.reason == DropReason::Unhealthy) {
-            return Verdict::NoRoute { cause: NoRouteCause::NoCandidate };
+        if !dropped
+            .iter()
+            .any(|candidate| candidate.reason == DropReason::Unhealthy)
+        {
+            return Verdict::NoRoute {
+                cause: NoRouteCause::NoCandidate,
+            };
         }
         let times = self.decision.health.iter().filter(|health| {
             let id = self.compiled.model_id(&health.model);
-            let is_unhealthy = |candidate: &DroppedCandidate| {
-                Some(candidate.model) == id && candidate.reason == DropReason::Unhealthy
-            };
+            let is_unhealthy =
+                |candidate: &DroppedCandidate| Some(candidate.model) == id && candidate.reason == DropReason::Unhealthy;
             health.open_until_unix_nanos > 0 && dropped.iter().any(is_unhealthy)
         });
         let retry_at = times.map(|health| UnixNanos(health.open_until_unix_nanos)).min();
-        Verdict::NoRoute { cause: NoRouteCause::Unavailable { retry_at } }
+        Verdict::NoRoute {
+            cause: NoRouteCause::Unavailable { retry_at },
+        }
     }
 }
 

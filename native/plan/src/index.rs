@@ -57,10 +57,17 @@ impl Index {
             match popularity.best_place(matcher) {
                 Place::Always => index.always.push(rule),
                 Place::Label(name, value) => {
-                    index.labels.entry(name.into()).or_default().entry(value.into()).or_default().push(rule);
+                    index
+                        .labels
+                        .entry(name.into())
+                        .or_default()
+                        .entry(value.into())
+                        .or_default()
+                        .push(rule);
                 }
                 Place::Dimension(at) => {
-                    if let (Some(dimension), Some(patterns)) = (index.dimensions.get_mut(at), matcher.patterns.get(at)) {
+                    if let (Some(dimension), Some(patterns)) = (index.dimensions.get_mut(at), matcher.patterns.get(at))
+                    {
                         dimension.file(rule, patterns);
                     }
                 }
@@ -78,7 +85,11 @@ impl Index {
     }
 
     /// As [`candidates`](Self::candidates), for values in the order of [`Matcher::patterns`].
-    pub(crate) fn lookup<'i>(&'i self, values: &[&str; DIMENSIONS], labels: &BTreeMap<String, String>) -> Candidates<'i> {
+    pub(crate) fn lookup<'i>(
+        &'i self,
+        values: &[&str; DIMENSIONS],
+        labels: &BTreeMap<String, String>,
+    ) -> Candidates<'i> {
         let mut found = Candidates::default();
         found.add(&self.always);
         for (dimension, value) in self.dimensions.iter().zip(values) {
@@ -86,7 +97,11 @@ impl Index {
         }
         if !self.labels.is_empty() {
             for (name, value) in labels {
-                if let Some(rules) = self.labels.get(name.as_str()).and_then(|values| values.get(value.as_str())) {
+                if let Some(rules) = self
+                    .labels
+                    .get(name.as_str())
+                    .and_then(|values| values.get(value.as_str()))
+                {
                     found.add(rules);
                 }
             }
@@ -134,7 +149,10 @@ impl<'a> Popularity<'a> {
     fn of(matchers: impl Iterator<Item = &'a Matcher>) -> Self {
         let mut popularity = Self::default();
         for matcher in matchers {
-            for (at, pattern) in (0..).zip(&matcher.patterns).flat_map(|(at, all)| all.iter().map(move |one| (at, one))) {
+            for (at, pattern) in (0..)
+                .zip(&matcher.patterns)
+                .flat_map(|(at, all)| all.iter().map(move |one| (at, one)))
+            {
                 *popularity.patterns.entry(key(at, pattern)).or_default() += 1;
             }
             for (name, value) in &matcher.labels {
@@ -146,14 +164,29 @@ impl<'a> Popularity<'a> {
 
     /// The place with the fewest rules beside this one.
     fn best_place(&self, matcher: &'a Matcher) -> Place<'a> {
-        let by_dimension = (0..).zip(&matcher.patterns).filter(|(_, patterns)| !patterns.is_empty()).map(|(at, patterns)| {
-            let rules = patterns.iter().filter_map(|pattern| self.patterns.get(&key(at, pattern))).max();
-            (rules.copied().unwrap_or_default(), Place::Dimension(at))
-        });
+        let by_dimension = (0..)
+            .zip(&matcher.patterns)
+            .filter(|(_, patterns)| !patterns.is_empty())
+            .map(|(at, patterns)| {
+                let rules = patterns
+                    .iter()
+                    .filter_map(|pattern| self.patterns.get(&key(at, pattern)))
+                    .max();
+                (rules.copied().unwrap_or_default(), Place::Dimension(at))
+            });
         let by_label = matcher.labels.iter().map(|(name, value)| {
-            (self.labels.get(&(name.as_str(), value.as_str())).copied().unwrap_or_default(), Place::Label(name, value))
+            (
+                self.labels
+                    .get(&(name.as_str(), value.as_str()))
+                    .copied()
+                    .unwrap_or_default(),
+                Place::Label(name, value),
+            )
         });
-        by_dimension.chain(by_label).min_by_key(|(rules, _)| *rules).map_or(Place::Always, |(_, place)| place)
+        by_dimension
+            .chain(by_label)
+            .min_by_key(|(rules, _)| *rules)
+            .map_or(Place::Always, |(_, place)| place)
     }
 }
 
@@ -195,5 +228,102 @@ impl Iterator for Candidates<'_> {
             }
         }
         Some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use fairlead_wire::internal::Match;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Values = [Vec<String>; DIMENSIONS];
+
+    fn matcher(values: &Values, labels: &BTreeMap<String, String>) -> Matcher {
+        let [tenants, agents, models, workloads] = values.clone();
+        Matcher::new(Some(&Match {
+            tenants,
+            agents,
+            models,
+            workloads,
+            labels: labels.clone(),
+            tools: Vec::new(),
+        }))
+    }
+
+    fn workload(text: &str) -> Matcher {
+        matcher(&[vec![], vec![], vec![], vec![text.to_owned()]], &BTreeMap::new())
+    }
+
+    #[test]
+    fn only_rules_that_share_a_literal_are_looked_at() {
+        let rules: Vec<Matcher> = (0..10_000).map(|rule| workload(&format!("w{rule}"))).collect();
+        let index = Index::new(rules.iter());
+        let found: Vec<u32> = index.lookup(&["t", "a", "m", "w77"], &BTreeMap::new()).collect();
+        assert_eq!(found, [77]);
+    }
+
+    #[test]
+    fn a_rule_is_filed_under_what_the_fewest_share() {
+        // All of them are about one tenant; each has its own workload.
+        let one = |rule| {
+            matcher(
+                &[vec!["acme".to_owned()], vec![], vec![], vec![format!("w{rule}*")]],
+                &BTreeMap::new(),
+            )
+        };
+        let rules: Vec<Matcher> = (100..1000).map(one).collect();
+        let index = Index::new(rules.iter());
+        assert_eq!(
+            index
+                .lookup(&["acme", "", "", "w500"], &BTreeMap::new())
+                .collect::<Vec<_>>(),
+            [400]
+        );
+        assert_eq!(index.lookup(&["acme", "", "", "other"], &BTreeMap::new()).count(), 0);
+    }
+
+    #[test]
+    fn a_cut_inside_a_character_is_no_prefix() {
+        let rules = [workload("é*"), workload("ab*")];
+        let index = Index::new(rules.iter());
+        assert_eq!(index.lookup(&["", "", "", "aéb"], &BTreeMap::new()).count(), 0);
+        assert_eq!(
+            index.lookup(&["", "", "", "éa"], &BTreeMap::new()).collect::<Vec<_>>(),
+            [0]
+        );
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        "[ab]{0,2}"
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        prop_oneof!["[ab]{1,2}", "[ab]{0,2}\\*"]
+    }
+
+    fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+        prop::collection::btree_map("[kl]", "[xy]", 0..3)
+    }
+
+    proptest! {
+        /// The index finds what a walk over all rules finds, in the same order.
+        #[test]
+        fn the_index_agrees_with_a_linear_walk(
+            rules in prop::collection::vec((prop::array::uniform4(prop::collection::vec(pattern(), 0..3)), labels()), 0..40),
+            values in prop::array::uniform4(text()),
+            call_labels in labels(),
+        ) {
+            let rules: Vec<Matcher> = rules.iter().map(|(values, labels)| matcher(values, labels)).collect();
+            let values = values.each_ref().map(String::as_str);
+            let index = Index::new(rules.iter());
+            let fits = |rule: &u32| rules[*rule as usize].fits(&values, &call_labels);
+            let found: Vec<u32> = index.lookup(&values, &call_labels).collect();
+            prop_assert!(found.is_sorted_by(|a, b| a < b), "each once, in order");
+            let walked: Vec<u32> = (0..rules.len() as u32).filter(fits).collect();
+            prop_assert_eq!(found.into_iter().filter(fits).collect::<Vec<_>>(), walked);
+        }
     }
 }

@@ -46,8 +46,8 @@ pub mod units;
 mod variables;
 
 pub use compiled::{
-    Agent, Budget, Choice, Compiled, Durability, Model, OnExceed, PolicyRule, RateLimit, Route, RuleEffect, Sticky, Target,
-    Violation, Window,
+    Agent, Budget, Choice, Compiled, Durability, Model, OnExceed, PolicyRule, RateLimit, Route, RuleEffect, Sticky,
+    Target, Violation, Window,
 };
 pub use decision::{DenyCause, DroppedCandidate, NoRouteCause, PlanDecision, PlannedModel, Verdict};
 pub use facts::{CallFacts, InputSize};

@@ -92,6 +92,65 @@ impl Matcher {
                 || (!its.is_empty() && its.iter().all(covered))
         };
         self.patterns.iter().zip(&other.patterns).all(dimension)
-            && self.labels.iter().all(|(name, value)| other.labels.get(name) == Some(value))
+            && self
+                .labels
+                .iter()
+                .all(|(name, value)| other.labels.get(name) == Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    fn matcher(workloads: &[&str], labels: &[(&str, &str)]) -> Matcher {
+        Matcher::new(Some(&internal::Match {
+            workloads: workloads.iter().map(|text| (*text).to_owned()).collect(),
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..internal::Match::default()
+        }))
+    }
+
+    fn fits(matcher: &Matcher, workload: &str, labels: &[(&str, &str)]) -> bool {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        matcher.fits(&["acme", "bot", "", workload], &labels)
+    }
+
+    #[test]
+    fn every_dimension_must_fit_with_one_of_its_patterns() {
+        let rule = matcher(&["chat", "code.*"], &[("tier", "free")]);
+        assert!(fits(&rule, "chat", &[("tier", "free"), ("other", "x")]));
+        assert!(fits(&rule, "code.review", &[("tier", "free")]));
+        assert!(fits(&rule, "code.", &[("tier", "free")]));
+        assert!(!fits(&rule, "code", &[("tier", "free")]));
+        assert!(!fits(&rule, "chatter", &[("tier", "free")]));
+        assert!(!fits(&rule, "chat", &[("tier", "paid")]));
+        assert!(!fits(&rule, "chat", &[]));
+    }
+
+    #[test]
+    fn no_condition_and_a_lone_star_fit_everything() {
+        assert!(fits(&Matcher::default(), "", &[]));
+        assert!(fits(&matcher(&["*"], &[]), "", &[]));
+        assert!(!fits(&matcher(&["c*"], &[]), "", &[]));
+    }
+
+    #[test]
+    fn covering_is_fitting_everything_the_other_fits() {
+        let all = Matcher::default();
+        let chat = matcher(&["chat"], &[]);
+        let both = matcher(&["chat", "code.*"], &[]);
+        let free_chat = matcher(&["chat"], &[("tier", "free")]);
+        assert!(all.covers(&chat) && both.covers(&chat) && chat.covers(&free_chat) && chat.covers(&chat));
+        assert!(matcher(&["*"], &[]).covers(&all) && matcher(&["co*"], &[]).covers(&matcher(&["code.*", "cook"], &[])));
+        assert!(!chat.covers(&all) && !chat.covers(&both) && !free_chat.covers(&chat));
+        assert!(!matcher(&["code.*"], &[]).covers(&matcher(&["co*"], &[])) && !chat.covers(&matcher(&["chat*"], &[])));
     }
 }

@@ -81,7 +81,9 @@ impl Price {
     #[must_use]
     pub fn affordable_output(&self, input: Tokens, money: NanoUsd) -> Option<Tokens> {
         let input_cost = i128::from(input.0).checked_mul(i128::from(self.dearest_input_pico()))?;
-        let left = i128::from(money.0).checked_mul(PICO_PER_NANO)?.checked_sub(input_cost)?;
+        let left = i128::from(money.0)
+            .checked_mul(PICO_PER_NANO)?
+            .checked_sub(input_cost)?;
         if left < 0 {
             return None;
         }
@@ -99,12 +101,14 @@ impl Price {
 /// [`Overflow`] when the sum does not fit 64 bits, or a count is negative.
 pub fn counted_tokens(usage: &v1::Usage, count_cached: bool) -> Result<Tokens, Overflow> {
     let cached = if count_cached { usage.cached_input } else { 0 };
-    [usage.input, cached, usage.cache_write, usage.output, usage.reasoning].into_iter().try_fold(Tokens(0), |sum, count| {
-        if count < 0 {
-            return Err(Overflow);
-        }
-        sum.add(Tokens(count))
-    })
+    [usage.input, cached, usage.cache_write, usage.output, usage.reasoning]
+        .into_iter()
+        .try_fold(Tokens(0), |sum, count| {
+            if count < 0 {
+                return Err(Overflow);
+            }
+            sum.add(Tokens(count))
+        })
 }
 
 /// Σ tokens × price in pico-USD, rounded up to a nano-USD.
@@ -120,4 +124,130 @@ fn round_up<const N: usize>(terms: [(i64, i64); N]) -> Result<NanoUsd, Overflow>
     }
     let nano = pico.checked_add(PICO_PER_NANO - 1).ok_or(Overflow)? / PICO_PER_NANO;
     i64::try_from(nano).map(NanoUsd).map_err(|_| Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../../../tests/golden/money.json");
+    const SONNET: Price = Price {
+        input_pico: 3_000_000,
+        cached_input_pico: 300_000,
+        cache_write_pico: 3_750_000,
+        output_pico: 15_000_000,
+    };
+
+    fn count(object: &Value, name: &str) -> i64 {
+        object[name].as_i64().unwrap()
+    }
+
+    #[test]
+    fn golden_vectors() {
+        let vectors: Vec<Value> = serde_json::from_str(GOLDEN).unwrap();
+        assert!(vectors.len() >= 10);
+        for vector in vectors {
+            let price = &vector["price_pico"];
+            let price = Price {
+                input_pico: count(price, "input"),
+                cached_input_pico: count(price, "cached_input"),
+                cache_write_pico: count(price, "cache_write"),
+                output_pico: count(price, "output"),
+            };
+            let used = &vector["usage"];
+            let usage = v1::Usage {
+                input: count(used, "input"),
+                cached_input: count(used, "cached_input"),
+                cache_write: count(used, "cache_write"),
+                output: count(used, "output"),
+                reasoning: count(used, "reasoning"),
+                estimated: false,
+            };
+            let expected = vector["expected_nano_usd"]
+                .as_str()
+                .map(|nano| NanoUsd(nano.parse().unwrap()));
+            assert_eq!(price.cost(&usage).ok(), expected, "{}", vector["name"]);
+        }
+    }
+
+    #[test]
+    fn the_worst_case_counts_every_input_token_at_the_dearest_input_price() {
+        assert_eq!(
+            SONNET.worst_case(Tokens(1000), Tokens(100)),
+            Ok(NanoUsd(3_750_000 + 1_500_000))
+        );
+    }
+
+    #[test]
+    fn free_output_is_affordable_without_limit_and_input_alone_may_not_be() {
+        let free = Price {
+            output_pico: 0,
+            ..SONNET
+        };
+        assert_eq!(
+            free.affordable_output(Tokens(1000), NanoUsd(3_750_000)),
+            Some(Tokens::MAX)
+        );
+        assert_eq!(SONNET.affordable_output(Tokens(1000), NanoUsd(3_749_999)), None);
+    }
+
+    #[test]
+    fn token_budgets_count_cached_input_unless_told_otherwise() {
+        let usage = v1::Usage {
+            input: 1,
+            cached_input: 10,
+            cache_write: 100,
+            output: 1000,
+            reasoning: 10_000,
+            estimated: false,
+        };
+        assert_eq!(counted_tokens(&usage, true), Ok(Tokens(11_111)));
+        assert_eq!(counted_tokens(&usage, false), Ok(Tokens(11_101)));
+        assert_eq!(
+            counted_tokens(
+                &v1::Usage {
+                    output: i64::MAX,
+                    ..usage
+                },
+                true
+            ),
+            Err(Overflow)
+        );
+        assert_eq!(counted_tokens(&v1::Usage { output: -1, ..usage }, true), Err(Overflow));
+    }
+
+    proptest! {
+        /// What a hold is for: no usage within the bounds costs more than was held.
+        #[test]
+        fn no_usage_within_the_counts_costs_more_than_the_worst_case(
+            prices in prop::array::uniform4(0i64..10_000_000_000),
+            [input, cached, write, output, reasoning] in prop::array::uniform5(0i64..100_000_000),
+            slack in 0i64..1000,
+        ) {
+            let [input_pico, cached_input_pico, cache_write_pico, output_pico] = prices;
+            let price = Price { input_pico, cached_input_pico, cache_write_pico, output_pico };
+            let usage = v1::Usage { input, cached_input: cached, cache_write: write, output, reasoning, estimated: false };
+            let held = price.worst_case(Tokens(input + cached + write + slack), Tokens(output + reasoning)).unwrap();
+            prop_assert!(price.cost(&usage).unwrap() <= held);
+        }
+
+        /// A clamp leaves exactly what fits: one token more does not.
+        #[test]
+        fn the_affordable_output_is_the_most_that_fits(
+            input_pico in 0i64..10_000_000_000, output_pico in 1i64..10_000_000_000, input in 0i64..1_000_000, money in 0i64..10_000_000_000,
+        ) {
+            let price = Price { input_pico, output_pico, ..Price::default() };
+            match price.affordable_output(Tokens(input), NanoUsd(money)) {
+                Some(output) => {
+                    prop_assert!(price.worst_case(Tokens(input), output).unwrap() <= NanoUsd(money));
+                    prop_assert!(price.worst_case(Tokens(input), output.add(Tokens(1)).unwrap()).unwrap() > NanoUsd(money));
+                }
+                None => prop_assert!(price.worst_case(Tokens(input), Tokens(0)).unwrap() > NanoUsd(money)),
+            }
+        }
+    }
 }

@@ -37,7 +37,10 @@ pub(crate) struct Constraints<'c> {
 impl Constraints<'_> {
     /// The first rule that does not allow the model.
     pub(crate) fn forbidden_by(&self, model: ModelId) -> Option<PolicyId> {
-        self.allowed.iter().find(|(_, models)| models.binary_search(&model).is_err()).map(|(rule, _)| *rule)
+        self.allowed
+            .iter()
+            .find(|(_, models)| models.binary_search(&model).is_err())
+            .map(|(rule, _)| *rule)
     }
 }
 
@@ -61,12 +64,21 @@ impl Compiled {
             let Some(rule) = self.policy(id).filter(|rule| rule.matcher.fits(&values, facts.labels)) else {
                 continue;
             };
-            match rule.when.as_ref().map_or(Ok(true), |when| when.evaluate_bool(variables)) {
+            match rule
+                .when
+                .as_ref()
+                .map_or(Ok(true), |when| when.evaluate_bool(variables))
+            {
                 Ok(false) => continue,
                 Ok(true) => matched.push(id),
                 Err(error) => {
                     matched.push(id);
-                    denial.first.get_or_insert((id, DenyCause::ExpressionFailed { error: error.to_string() }));
+                    denial.first.get_or_insert((
+                        id,
+                        DenyCause::ExpressionFailed {
+                            error: error.to_string(),
+                        },
+                    ));
                     continue;
                 }
             }
@@ -80,7 +92,10 @@ impl Compiled {
                     }
                     denial.first.get_or_insert((id, DenyCause::Rule));
                 }
-                RuleEffect::Constrain { max_output, allowed_models } => {
+                RuleEffect::Constrain {
+                    max_output,
+                    allowed_models,
+                } => {
                     constrained_by.get_or_insert(id);
                     constraints.tighten(id, *max_output, allowed_models.as_deref());
                 }
@@ -95,7 +110,11 @@ impl Compiled {
                 None => (None, Err(DenyCause::Default)),
             },
         };
-        PolicyOutcome { matched, deciding, ruling }
+        PolicyOutcome {
+            matched,
+            deciding,
+            ruling,
+        }
     }
 }
 

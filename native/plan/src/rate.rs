@@ -37,13 +37,19 @@ impl Gcra {
     pub fn new(per_minute: NonZeroU64, burst: NonZeroU64) -> Self {
         // A burst of whole units: as long as `burst` single charges take, each rounded up.
         let whole = i128::from(burst.get()).saturating_mul(cost_nanos(per_minute, 1));
-        Self { per_minute, capacity_nanos: whole }
+        Self {
+            per_minute,
+            capacity_nanos: whole,
+        }
     }
 
     /// `per_minute` units, all of which may come at once: for quantities where a single call costs many units.
     #[must_use]
     pub fn minute(per_minute: NonZeroU64) -> Self {
-        Self { per_minute, capacity_nanos: MINUTE_NANOS }
+        Self {
+            per_minute,
+            capacity_nanos: MINUTE_NANOS,
+        }
     }
 
     /// Whether a call of `cost` units fits now. Changes nothing.
@@ -57,7 +63,11 @@ impl Gcra {
         }
         let next = i128::from(tat.0.max(now.0)) + increment;
         let allowed_from = next - self.capacity_nanos;
-        if allowed_from <= i128::from(now.0) { Ok(()) } else { Err(RateRefusal::Until(moment(allowed_from))) }
+        if allowed_from <= i128::from(now.0) {
+            Ok(())
+        } else {
+            Err(RateRefusal::Until(moment(allowed_from)))
+        }
     }
 
     /// The arrival time after a call of `cost` units, whether it fits or not.
@@ -145,8 +155,12 @@ impl RateRule {
     /// # Errors
     /// The limiter that refuses: a permanent refusal first, otherwise in the order requests, tokens, concurrency.
     pub fn check(&self, state: &RateState, now: UnixNanos, tokens: Tokens) -> Result<(), RateExceeded> {
-        let by_requests = self.requests.map_or(Ok(()), |limiter| limiter.check(state.requests_tat, now, 1));
-        let by_tokens = self.tokens.map_or(Ok(()), |limiter| limiter.check(state.tokens_tat, now, units(tokens)));
+        let by_requests = self
+            .requests
+            .map_or(Ok(()), |limiter| limiter.check(state.requests_tat, now, 1));
+        let by_tokens = self
+            .tokens
+            .map_or(Ok(()), |limiter| limiter.check(state.tokens_tat, now, units(tokens)));
         if by_tokens == Err(RateRefusal::Never) {
             return Err(RateExceeded::Tokens(RateRefusal::Never));
         }
@@ -200,3 +214,7 @@ impl RateRule {
 fn units(tokens: Tokens) -> u64 {
     u64::try_from(tokens.0).unwrap_or(0)
 }
+
+#[cfg(test)]
+#[path = "rate_tests.rs"]
+mod tests;

@@ -48,7 +48,10 @@ impl Compiled {
                 }
                 NoRouteCause::NoCandidate => format!("{} has no model that can take the call", self.way_name(decision)),
                 NoRouteCause::Unavailable { .. } => {
-                    format!("{} has no healthy model that can take the call", self.way_name(decision))
+                    format!(
+                        "{} has no healthy model that can take the call",
+                        self.way_name(decision)
+                    )
                 }
             },
         }

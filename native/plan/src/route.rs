@@ -25,10 +25,19 @@ impl Compiled {
             let Some(route) = self.route(id).filter(|route| route.matcher.fits(&values, facts.labels)) else {
                 continue;
             };
-            match route.when.as_ref().map_or(Ok(true), |when| when.evaluate_bool(variables)) {
+            match route
+                .when
+                .as_ref()
+                .map_or(Ok(true), |when| when.evaluate_bool(variables))
+            {
                 Ok(true) => return Ok(Way::Route(id, route)),
                 Ok(false) => {}
-                Err(error) => return Err(NoRouteCause::ExpressionFailed { route: id, error: error.to_string() }),
+                Err(error) => {
+                    return Err(NoRouteCause::ExpressionFailed {
+                        route: id,
+                        error: error.to_string(),
+                    });
+                }
             }
         }
         match self.model_id(facts.model) {
@@ -42,7 +51,9 @@ impl Compiled {
     /// [`CallFacts::split_key`].
     #[must_use]
     pub fn split_key<'a>(&self, route: Option<RouteId>, facts: &CallFacts<'a>) -> &'a str {
-        route.and_then(|id| self.route(id)).map_or(facts.split_key, |route| route.split_key(facts))
+        route
+            .and_then(|id| self.route(id))
+            .map_or(facts.split_key, |route| route.split_key(facts))
     }
 }
 

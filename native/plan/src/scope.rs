@@ -205,3 +205,112 @@ fn decode(text: &str) -> Option<String> {
     }
     String::from_utf8(octets).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::facts::InputSize;
+
+    fn facts<'a>(session: &'a str, run: &'a str, labels: &'a BTreeMap<String, String>) -> CallFacts<'a> {
+        CallFacts {
+            tenant: "acme",
+            agent: "bot",
+            model: "",
+            workload: "",
+            session,
+            run,
+            step: "",
+            labels,
+            attributes: None,
+            input: InputSize::Tokens(1),
+            max_output_tokens: 0,
+            min_output_tokens: 0,
+            min_quality: None,
+            capabilities: &[],
+            stream: false,
+            choices: 1,
+            split_key: "",
+        }
+    }
+
+    fn scope(dimensions: &[&str]) -> Scope {
+        Scope::new(
+            dimensions
+                .iter()
+                .filter_map(|text| Dimension::parse(text).unwrap())
+                .collect(),
+        )
+    }
+
+    fn instance(dimensions: &[&str], facts: &CallFacts<'_>) -> Option<String> {
+        scope(dimensions).instance(facts).map(|key| key.0)
+    }
+
+    #[test]
+    fn an_instance_is_pairs_or_a_dash_for_the_tenant_alone() {
+        let labels = BTreeMap::from([("team/x".to_owned(), "support".to_owned())]);
+        let facts = facts("s-1", "r-17", &labels);
+        assert_eq!(instance(&["tenant"], &facts).as_deref(), Some("-"));
+        assert_eq!(instance(&[], &facts).as_deref(), Some("-"));
+        assert_eq!(instance(&["run"], &facts).as_deref(), Some("run=r-17"));
+        assert_eq!(
+            instance(&["run", "tenant", "session"], &facts).as_deref(),
+            Some("session=s-1,run=r-17")
+        );
+        assert_eq!(
+            instance(&["label:team/x"], &facts).as_deref(),
+            Some("label:team%2Fx=support")
+        );
+    }
+
+    #[test]
+    fn the_order_of_dimensions_in_the_configuration_does_not_matter() {
+        let labels = BTreeMap::new();
+        let facts = facts("s", "r", &labels);
+        assert_eq!(instance(&["run", "agent"], &facts), instance(&["agent", "run"], &facts));
+    }
+
+    #[test]
+    fn a_call_without_a_value_has_no_instance() {
+        let labels = BTreeMap::from([("tier".to_owned(), String::new())]);
+        let facts = facts("", "r", &labels);
+        assert_eq!(instance(&["session"], &facts), None);
+        assert_eq!(instance(&["run", "session"], &facts), None);
+        assert_eq!(instance(&["label:tier"], &facts), None);
+        assert_eq!(instance(&["label:other"], &facts), None);
+    }
+
+    #[test]
+    fn separators_in_values_are_encoded() {
+        let labels = BTreeMap::new();
+        let facts = facts("a=b,c/d%20é", "r", &labels);
+        let key = scope(&["session"]).instance(&facts).unwrap();
+        assert_eq!(key.as_str(), "session=a%3Db%2Cc%2Fd%2520%C3%A9");
+        assert_eq!(key.values().unwrap()["session"], "a=b,c/d%20é");
+    }
+
+    #[test]
+    fn what_is_not_an_instance_is_refused() {
+        for text in ["", "run", "run=", "=x", "run=a,run=b", "run=%", "run=%zz", "run=%ff"] {
+            assert_eq!(InstanceKey(text.to_owned()).values(), None, "{text}");
+        }
+        assert_eq!(InstanceKey("-".to_owned()).values(), Some(BTreeMap::new()));
+        assert!(Dimension::parse("label:").is_err() && Dimension::parse("planet").is_err());
+    }
+
+    proptest! {
+        /// Two calls share an instance exactly when their values are the same: no value can pose as another.
+        #[test]
+        fn instances_are_unambiguous(a in ".{1,8}", b in ".{1,8}", c in ".{1,8}", d in ".{1,8}") {
+            let labels = BTreeMap::new();
+            let scope = scope(&["session", "run"]);
+            let (first, second) = (scope.instance(&facts(&a, &b, &labels)).unwrap(), scope.instance(&facts(&c, &d, &labels)).unwrap());
+            prop_assert_eq!(first == second, (&a, &b) == (&c, &d));
+            let values = first.values().unwrap();
+            prop_assert_eq!((&values["session"], &values["run"]), (&a, &b));
+        }
+    }
+}

@@ -21,7 +21,10 @@ impl Choice {
             Self::Weighted(targets) => (targets, &[]),
             Self::Cheapest(models) | Self::Fastest(models) | Self::Best(models) => (&[], models),
         };
-        targets.iter().map(|target| target.model).chain(candidates.iter().copied())
+        targets
+            .iter()
+            .map(|target| target.model)
+            .chain(candidates.iter().copied())
     }
 
     /// How it picked, for people.
@@ -43,7 +46,9 @@ impl Picker<'_> {
                 let draw = Draw::new(&self.route.name, self.split_key);
                 let fit_of = |model| fits.iter().copied().find(|fit| fit.planned.model == model);
                 let first = split::pick(draw.first, targets.iter().map(|target| target.weight.get()));
-                let drawn = first.and_then(|at| targets.get(at)).and_then(|target| fit_of(target.model));
+                let drawn = first
+                    .and_then(|at| targets.get(at))
+                    .and_then(|target| fit_of(target.model));
                 drawn.or_else(|| {
                     let weight = |fit: &&Fit| {
                         let target = targets.iter().find(|target| target.model == fit.planned.model);
@@ -58,11 +63,15 @@ impl Picker<'_> {
             }
             Choice::Best(_) => {
                 let output = common_output(fits);
-                fits.iter().copied().min_by_key(|fit| (-fit.quality_per_mille, self.worst_case(fit, output)))
+                fits.iter()
+                    .copied()
+                    .min_by_key(|fit| (-fit.quality_per_mille, self.worst_case(fit, output)))
             }
             Choice::Fastest(_) => {
                 let unknown = median_of_known(fits);
-                fits.iter().copied().min_by_key(|fit| if fit.p50_millis > 0 { fit.p50_millis } else { unknown })
+                fits.iter()
+                    .copied()
+                    .min_by_key(|fit| if fit.p50_millis > 0 { fit.p50_millis } else { unknown })
             }
         }
     }
@@ -85,7 +94,14 @@ fn common_output(fits: &[&Fit]) -> Tokens {
 
 /// The lower median of the known p50 latencies; 0 when none is known.
 fn median_of_known(fits: &[&Fit]) -> i64 {
-    let mut known: Vec<i64> = fits.iter().map(|fit| fit.p50_millis).filter(|millis| *millis > 0).collect();
+    let mut known: Vec<i64> = fits
+        .iter()
+        .map(|fit| fit.p50_millis)
+        .filter(|millis| *millis > 0)
+        .collect();
     known.sort_unstable();
-    known.get(known.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    known
+        .get(known.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or_default()
 }

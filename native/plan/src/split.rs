@@ -65,7 +65,9 @@ fn positions(domain: &[u8], name: &str, key: &str) -> [u64; 2] {
     hash.update([0]);
     hash.update(key);
     let digest: [u8; 32] = hash.finalize().into();
-    let mut words = digest.chunks_exact(8).map(|word| word.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)));
+    let mut words = digest
+        .chunks_exact(8)
+        .map(|word| word.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)));
     [words.next().unwrap_or_default(), words.next().unwrap_or_default()]
 }
 

@@ -21,7 +21,10 @@ fn assert_within(counts: &[u32], weights: &[u32], tolerance: f64) {
     for (count, weight) in counts.iter().zip(weights) {
         let expected = f64::from(*weight) / total as f64;
         let share = f64::from(*count) / f64::from(KEYS);
-        assert!((share - expected).abs() <= tolerance, "{share} is not {expected} ± {tolerance}; weights {weights:?}");
+        assert!(
+            (share - expected).abs() <= tolerance,
+            "{share} is not {expected} ± {tolerance}; weights {weights:?}"
+        );
     }
 }
 
@@ -50,17 +53,46 @@ fn golden_vectors() {
 /// The promise of the design, for the key spaces that callers have: counters, ids, names.
 #[test]
 fn splits_are_within_one_percent_over_ten_thousand_distinct_keys() {
-    for weights in [vec![70, 30], vec![50, 50], vec![90, 9, 1], vec![1, 1, 1], vec![999_999, 1], vec![5, 4, 3, 2, 1]] {
-        assert_within(&counts("classification", &weights, (0..KEYS).map(|key| format!("session-{key}"))), &weights, 0.01);
-        assert_within(&counts("careful", &weights, (0..KEYS).map(|key| key.to_string())), &weights, 0.01);
-        assert_within(&counts("chat", &weights, (0..KEYS).map(|key| format!("req_{:032x}", u64::from(key) * 7919))), &weights, 0.01);
+    for weights in [
+        vec![70, 30],
+        vec![50, 50],
+        vec![90, 9, 1],
+        vec![1, 1, 1],
+        vec![999_999, 1],
+        vec![5, 4, 3, 2, 1],
+    ] {
+        assert_within(
+            &counts(
+                "classification",
+                &weights,
+                (0..KEYS).map(|key| format!("session-{key}")),
+            ),
+            &weights,
+            0.01,
+        );
+        assert_within(
+            &counts("careful", &weights, (0..KEYS).map(|key| key.to_string())),
+            &weights,
+            0.01,
+        );
+        assert_within(
+            &counts(
+                "chat",
+                &weights,
+                (0..KEYS).map(|key| format!("req_{:032x}", u64::from(key) * 7919)),
+            ),
+            &weights,
+            0.01,
+        );
     }
 }
 
 #[test]
 fn a_redraw_spreads_the_keys_of_a_missing_target_by_weight() {
     let weights = [60, 30, 10];
-    let redrawn = (0..3 * KEYS).map(|key| Draw::new("r", &key.to_string())).filter(|draw| pick(draw.first, weights.into_iter()) == Some(0));
+    let redrawn = (0..3 * KEYS)
+        .map(|key| Draw::new("r", &key.to_string()))
+        .filter(|draw| pick(draw.first, weights.into_iter()) == Some(0));
     let (mut second, mut third) = (0u32, 0u32);
     for draw in redrawn {
         match pick(draw.second, [30, 10].into_iter()) {
@@ -74,7 +106,11 @@ fn a_redraw_spreads_the_keys_of_a_missing_target_by_weight() {
 
 #[test]
 fn a_ramp_takes_its_share_and_keeps_the_keys_it_had() {
-    let taken = |per_mille| (0..KEYS).filter(|key| is_in_ramp_share("m", &key.to_string(), per_mille)).collect::<Vec<_>>();
+    let taken = |per_mille| {
+        (0..KEYS)
+            .filter(|key| is_in_ramp_share("m", &key.to_string(), per_mille))
+            .collect::<Vec<_>>()
+    };
     let (tenth, half) = (taken(100), taken(500));
     assert!((900..1100).contains(&tenth.len()) && (4850..5150).contains(&half.len()));
     assert!(tenth.iter().all(|key| half.contains(key)));

@@ -98,5 +98,31 @@ impl UnixNanos {
 /// Milliseconds as nanoseconds; the largest `i64` when they do not fit (292 years).
 #[must_use]
 pub fn millis_to_nanos(millis: u64) -> i64 {
-    i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(NANOS_PER_MILLI)
+    i64::try_from(millis)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(NANOS_PER_MILLI)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn arithmetic_is_checked() {
+        assert_eq!(NanoUsd(2).add(NanoUsd(3)), Ok(NanoUsd(5)));
+        assert_eq!(NanoUsd(2).sub(NanoUsd(3)), Ok(NanoUsd(-1)));
+        assert_eq!(Tokens(2).times(3), Ok(Tokens(6)));
+        assert_eq!(NanoUsd::MAX.add(NanoUsd(1)), Err(Overflow));
+        assert_eq!(NanoUsd(i64::MIN).sub(NanoUsd(1)), Err(Overflow));
+        assert_eq!(Tokens::MAX.times(2), Err(Overflow));
+    }
+
+    #[test]
+    fn moments_stay_inside_time() {
+        assert_eq!(UnixNanos(5).plus_millis(2), UnixNanos(2_000_005));
+        assert_eq!(UnixNanos(5).plus_millis(u64::MAX), UnixNanos(i64::MAX));
+        assert_eq!(UnixNanos(5).since(UnixNanos(3)), 2);
+        assert_eq!(UnixNanos(3).since(UnixNanos(5)), 0);
+    }
 }

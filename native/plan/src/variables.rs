@@ -15,7 +15,9 @@ pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let attributes = Type::map(Type::Dyn);
     let request = ["model", "workload", "session", "run", "step"]
         .into_iter()
-        .fold(ObjectType::new("request"), |object, field| object.with(field, Type::String))
+        .fold(ObjectType::new("request"), |object, field| {
+            object.with(field, Type::String)
+        })
         .with("labels", labels.clone())
         .with("attributes", attributes.clone())
         .with("inputTokens", Type::Int)
@@ -42,7 +44,10 @@ pub(crate) struct CallVariables<'a> {
 
 impl<'a> CallVariables<'a> {
     pub(crate) fn new(facts: &CallFacts<'a>, now: UnixNanos) -> Self {
-        Self { request: Request(*facts), now }
+        Self {
+            request: Request(*facts),
+            now,
+        }
     }
 }
 

@@ -42,7 +42,10 @@ pub(super) fn limits(config: &EngineConfig, report: &mut Report) -> Limits {
 }
 
 pub(super) fn reservations(config: &EngineConfig, report: &mut Report) -> Reservations {
-    let defaults = Reservations { ttl_millis: 600_000, charge_on_expiry: true };
+    let defaults = Reservations {
+        ttl_millis: 600_000,
+        charge_on_expiry: true,
+    };
     let reservations = config.reservations.unwrap_or(defaults);
     report.range("reservations.ttl", reservations.ttl_millis, 1, DAY_MILLIS);
     reservations
@@ -52,7 +55,11 @@ pub(super) fn durability(config: &EngineConfig, report: &mut Report) -> BTreeMap
     let mut classes = BTreeMap::new();
     for (event, class) in &config.durability {
         let path = format!("durability.{event}");
-        report.require(EVENTS.contains(&event.as_str()), &path, "is not an event: write model.call or tool.call");
+        report.require(
+            EVENTS.contains(&event.as_str()),
+            &path,
+            "is not an event: write model.call or tool.call",
+        );
         let class = match class.as_str() {
             "process" => Durability::Process,
             "power" => Durability::Power,
@@ -70,8 +77,16 @@ pub(super) fn durability(config: &EngineConfig, report: &mut Report) -> BTreeMap
 pub(super) fn allows_by_default(config: &EngineConfig, report: &mut Report) -> bool {
     for (event, effect) in &config.defaults {
         let path = format!("defaults.{event}");
-        report.require(EVENTS.contains(&event.as_str()), &path, "is not an event: write model.call or tool.call");
-        report.require(matches!(effect.as_str(), "allow" | "deny"), &path, "is not a default effect: write allow or deny");
+        report.require(
+            EVENTS.contains(&event.as_str()),
+            &path,
+            "is not an event: write model.call or tool.call",
+        );
+        report.require(
+            matches!(effect.as_str(), "allow" | "deny"),
+            &path,
+            "is not a default effect: write allow or deny",
+        );
     }
     match config.defaults.get(MODEL_CALL) {
         Some(effect) => effect == "allow",

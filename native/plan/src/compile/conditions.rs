@@ -21,8 +21,12 @@ pub(super) type ModelNames = HashMap<Arc<str>, ModelId>;
 /// The literal conditions at `path`, which is the path of the rule.
 pub(super) fn matcher(path: &str, source: Option<&internal::Match>, report: &mut Report) -> Matcher {
     if let Some(source) = source {
-        let dimensions =
-            [("tenant", &source.tenants), ("agent", &source.agents), ("model", &source.models), ("workload", &source.workloads)];
+        let dimensions = [
+            ("tenant", &source.tenants),
+            ("agent", &source.agents),
+            ("model", &source.models),
+            ("workload", &source.workloads),
+        ];
         for (dimension, patterns) in dimensions {
             for (at, pattern) in patterns.iter().enumerate() {
                 let path = format_args!("{path}.match.{dimension}[{at}]");
@@ -35,7 +39,11 @@ pub(super) fn matcher(path: &str, source: Option<&internal::Match>, report: &mut
                 }
             }
         }
-        report.require(source.tools.is_empty(), format_args!("{path}.match.tool"), "is for tool.call only");
+        report.require(
+            source.tools.is_empty(),
+            format_args!("{path}.match.tool"),
+            "is for tool.call only",
+        );
     }
     Matcher::new(source)
 }
@@ -72,7 +80,12 @@ pub(super) fn scope(path: &str, source: &[String], report: &mut Report) -> Scope
 }
 
 /// The model of a name, which must exist.
-pub(super) fn model(path: impl std::fmt::Display, name: &str, models: &ModelNames, report: &mut Report) -> Option<ModelId> {
+pub(super) fn model(
+    path: impl std::fmt::Display,
+    name: &str,
+    models: &ModelNames,
+    report: &mut Report,
+) -> Option<ModelId> {
     let id = models.get(name).copied();
     if id.is_none() {
         report.add(path, format!("there is no model `{name}`"));

@@ -51,11 +51,18 @@ fn check_limit(path: &str, source: &internal::Budget, report: &mut Report) {
         ("requests", source.limit_requests, i64::MAX),
     ];
     if limits.iter().all(|(_, limit, _)| limit.is_none()) {
-        report.add(format_args!("{path}.limit"), "limits nothing: write usd, tokens or requests");
+        report.add(
+            format_args!("{path}.limit"),
+            "limits nothing: write usd, tokens or requests",
+        );
     }
     for (unit, limit, most) in limits {
         let inside = limit.is_none_or(|limit| (1..=most).contains(&limit));
-        report.require(inside, format_args!("{path}.limit.{unit}"), "must be positive and at most a billion USD");
+        report.require(
+            inside,
+            format_args!("{path}.limit.{unit}"),
+            "must be positive and at most a billion USD",
+        );
     }
 }
 
@@ -68,8 +75,14 @@ fn window(path: &str, source: &internal::Budget, report: &mut Report) -> Window 
         internal::WindowKind::Month => Window::Month,
         internal::WindowKind::Rolling => {
             let inside = (1000..=MAX_ROLLING_MILLIS).contains(&source.rolling_millis);
-            report.require(inside, format_args!("{path}.window.rolling"), "must be between 1s and 366d");
-            Window::Rolling { nanos: millis_to_nanos(source.rolling_millis) }
+            report.require(
+                inside,
+                format_args!("{path}.window.rolling"),
+                "must be between 1s and 366d",
+            );
+            Window::Rolling {
+                nanos: millis_to_nanos(source.rolling_millis),
+            }
         }
         internal::WindowKind::Unspecified => {
             let message = "is not known: write lifetime, hour, day, week, month or {rolling: DURATION}";
@@ -99,7 +112,11 @@ fn alerts(path: &str, source: &internal::Budget, report: &mut Report) -> Vec<u32
     for (at, percent) in source.alert_at.iter().enumerate() {
         let path = format_args!("{path}.alertAt[{at}]");
         report.range(path, *percent, 1, MAX_ALERT_PERCENT);
-        report.require(!source.alert_at.iter().take(at).any(|before| before == percent), path, "is named twice");
+        report.require(
+            !source.alert_at.iter().take(at).any(|before| before == percent),
+            path,
+            "is named twice",
+        );
     }
     let mut alerts = source.alert_at.clone();
     alerts.sort_unstable();
@@ -124,7 +141,11 @@ pub(super) fn rate_limits(config: &EngineConfig, report: &mut Report) -> Vec<Rat
 }
 
 fn rule(path: &str, source: &internal::RateLimit, report: &mut Report) -> RateRule {
-    report.require(source.max_wait_millis <= HOUR_MILLIS, format_args!("{path}.maxWait"), "must be at most 1h");
+    report.require(
+        source.max_wait_millis <= HOUR_MILLIS,
+        format_args!("{path}.maxWait"),
+        "must be at most 1h",
+    );
     for (name, rate) in [
         ("requestsPerMinute", source.requests_per_minute),
         ("tokensPerMinute", source.tokens_per_minute),
@@ -145,6 +166,10 @@ fn rule(path: &str, source: &internal::RateLimit, report: &mut Report) -> RateRu
         concurrent: NonZeroU64::new(source.concurrent),
     };
     let limits_nothing = rule == RateRule::default();
-    report.require(!limits_nothing, path, "limits nothing: write requestsPerMinute, tokensPerMinute or concurrent");
+    report.require(
+        !limits_nothing,
+        path,
+        "limits nothing: write requestsPerMinute, tokensPerMinute or concurrent",
+    );
     rule
 }

@@ -68,14 +68,19 @@ fn tenants(config: &EngineConfig, report: &mut Report) -> BTreeMap<String, BTree
         let mut agent_names = HashSet::new();
         let mut agents = BTreeMap::new();
         for (agent_at, agent) in tenant.agents.iter().enumerate() {
-            report.name(format_args!("tenants[{at}].agents[{agent_at}].name"), &agent.name, &mut agent_names);
-            agents.insert(agent.name.clone(), Agent { labels: agent.labels.clone() });
+            report.name(
+                format_args!("tenants[{at}].agents[{agent_at}].name"),
+                &agent.name,
+                &mut agent_names,
+            );
+            agents.insert(
+                agent.name.clone(),
+                Agent {
+                    labels: agent.labels.clone(),
+                },
+            );
         }
         tenants.insert(tenant.name.clone(), agents);
     }
     tenants
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -39,16 +39,26 @@ pub(super) fn compile(config: &EngineConfig, report: &mut Report) -> Models {
         report.name(format_args!("{path}.name"), &provider.name, &mut provider_names);
         check_provider(&path, provider, report);
     }
-    let providers: HashMap<&str, usize> =
-        config.providers.iter().enumerate().map(|(at, provider)| (provider.name.as_str(), at)).collect();
+    let providers: HashMap<&str, usize> = config
+        .providers
+        .iter()
+        .enumerate()
+        .map(|(at, provider)| (provider.name.as_str(), at))
+        .collect();
     let mut names = HashSet::new();
-    let mut compiled = Models { models: Vec::new(), model_ids: ModelNames::new() };
+    let mut compiled = Models {
+        models: Vec::new(),
+        model_ids: ModelNames::new(),
+    };
     for (at, source) in config.models.iter().enumerate() {
         let path = format!("models[{at}]");
         report.name(format_args!("{path}.name"), &source.name, &mut names);
         let provider = providers.get(source.provider.as_str()).copied();
         if provider.is_none() {
-            report.add(format_args!("{path}.provider"), format!("there is no provider `{}`", source.provider));
+            report.add(
+                format_args!("{path}.provider"),
+                format!("there is no provider `{}`", source.provider),
+            );
         }
         let price = check_model(&path, source, report);
         let id = ProviderId::at(provider.unwrap_or_default());
@@ -76,7 +86,11 @@ fn check_provider(path: &str, provider: &internal::Provider, report: &mut Report
         "is not known: write openai, ollama or openai-compatible",
     );
     let is_url = provider.base_url.starts_with("http://") || provider.base_url.starts_with("https://");
-    report.require(is_url, format_args!("{path}.baseUrl"), "is not a URL: write http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH");
+    report.require(
+        is_url,
+        format_args!("{path}.baseUrl"),
+        "is not a URL: write http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH",
+    );
     if let Some(timeouts) = &provider.timeouts {
         for (name, millis) in [
             ("connect", timeouts.connect_millis),
@@ -85,14 +99,27 @@ fn check_provider(path: &str, provider: &internal::Provider, report: &mut Report
             ("attempt", timeouts.attempt_millis),
         ] {
             let inside = (1..=DAY_MILLIS).contains(&millis);
-            report.require(inside, format_args!("{path}.timeouts.{name}"), "must be between 1ms and 24h");
+            report.require(
+                inside,
+                format_args!("{path}.timeouts.{name}"),
+                "must be between 1ms and 24h",
+            );
         }
     }
     if let Some(breaker) = &provider.breaker {
         let path = format!("{path}.breaker");
-        report.range(format_args!("{path}.consecutiveFailures"), breaker.consecutive_failures, 1, 1_000_000);
+        report.range(
+            format_args!("{path}.consecutiveFailures"),
+            breaker.consecutive_failures,
+            1,
+            1_000_000,
+        );
         let rate = (1..=1000).contains(&breaker.failure_rate_per_mille);
-        report.require(rate, format_args!("{path}.failureRate"), "must be more than 0 and at most 1");
+        report.require(
+            rate,
+            format_args!("{path}.failureRate"),
+            "must be more than 0 and at most 1",
+        );
         report.range(format_args!("{path}.minimumCalls"), breaker.minimum_calls, 1, 1_000_000);
         for (name, millis, least) in [
             ("window", breaker.window_millis, 1),
@@ -101,7 +128,11 @@ fn check_provider(path: &str, provider: &internal::Provider, report: &mut Report
             ("ramp", breaker.ramp_millis, 0),
         ] {
             let inside = (least..=DAY_MILLIS).contains(&millis);
-            report.require(inside, format_args!("{path}.{name}"), "must be positive and at most 24h");
+            report.require(
+                inside,
+                format_args!("{path}.{name}"),
+                "must be positive and at most 24h",
+            );
         }
         let ordered = breaker.open_millis <= breaker.max_open_millis;
         report.require(ordered, format_args!("{path}.open"), "must not be longer than maxOpen");
@@ -109,15 +140,36 @@ fn check_provider(path: &str, provider: &internal::Provider, report: &mut Report
 }
 
 fn check_model(path: &str, source: &internal::Model, report: &mut Report) -> Price {
-    report.require(!source.upstream.is_empty(), format_args!("{path}.upstream"), "must not be empty");
-    report.range(format_args!("{path}.contextTokens"), source.context_tokens, 0, MAX_CONTEXT_TOKENS);
-    report.range(format_args!("{path}.maxOutputTokens"), source.max_output_tokens, 1, MAX_OUTPUT_TOKENS);
+    report.require(
+        !source.upstream.is_empty(),
+        format_args!("{path}.upstream"),
+        "must not be empty",
+    );
+    report.range(
+        format_args!("{path}.contextTokens"),
+        source.context_tokens,
+        0,
+        MAX_CONTEXT_TOKENS,
+    );
+    report.range(
+        format_args!("{path}.maxOutputTokens"),
+        source.max_output_tokens,
+        1,
+        MAX_OUTPUT_TOKENS,
+    );
     let fits = source.context_tokens == 0 || source.max_output_tokens <= source.context_tokens;
-    report.require(fits, format_args!("{path}.maxOutputTokens"), "must not be more than contextTokens");
+    report.require(
+        fits,
+        format_args!("{path}.maxOutputTokens"),
+        "must not be more than contextTokens",
+    );
     let quality = (0..=MAX_QUALITY).contains(&source.quality_per_mille);
     report.require(quality, format_args!("{path}.quality"), "must be between 0 and 1");
     let Some(price) = source.price.as_ref().map(Price::from) else {
-        report.add(format_args!("{path}.price"), "is missing: a model that costs nothing says so");
+        report.add(
+            format_args!("{path}.price"),
+            "is missing: a model that costs nothing says so",
+        );
         return Price::default();
     };
     let mut in_range = true;
@@ -129,14 +181,24 @@ fn check_model(path: &str, source: &internal::Model, report: &mut Report) -> Pri
     ] {
         if !(0..=MAX_PRICE_PICO).contains(&pico) {
             in_range = false;
-            report.add(format_args!("{path}.price.{name}"), "must be between 0 and 1,000,000 USD per million tokens");
+            report.add(
+                format_args!("{path}.price.{name}"),
+                "must be between 0 and 1,000,000 USD per million tokens",
+            );
         }
     }
-    let context = if source.context_tokens > 0 { source.context_tokens } else { MAX_CONTEXT_TOKENS };
+    let context = if source.context_tokens > 0 {
+        source.context_tokens
+    } else {
+        MAX_CONTEXT_TOKENS
+    };
     let output = Tokens(source.max_output_tokens.max(0)).times(MAX_CHOICES);
     let counts = output.and_then(|output| price.worst_case(Tokens(context), output));
     if in_range && counts.is_err() {
-        report.add(format_args!("{path}.price"), "is so high that one call could cost more than can be counted");
+        report.add(
+            format_args!("{path}.price"),
+            "is so high that one call could cost more than can be counted",
+        );
     }
     price
 }

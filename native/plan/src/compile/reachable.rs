@@ -13,7 +13,11 @@ use crate::index::Index;
 use crate::matching::{DIMENSIONS, Matcher, Pattern};
 
 pub(super) fn check(routes: &[Route], report: &mut Report) {
-    let unconditional: Vec<(usize, &Route)> = routes.iter().enumerate().filter(|(_, route)| route.when.is_none()).collect();
+    let unconditional: Vec<(usize, &Route)> = routes
+        .iter()
+        .enumerate()
+        .filter(|(_, route)| route.when.is_none())
+        .collect();
     let index = Index::new(unconditional.iter().map(|(_, route)| &route.matcher));
     for (at, route) in routes.iter().enumerate() {
         let hides = |found: u32| {
@@ -22,7 +26,10 @@ pub(super) fn check(routes: &[Route], report: &mut Report) {
         };
         let (values, labels) = witness(&route.matcher);
         if let Some(broader) = index.lookup(&values, labels).find_map(hides) {
-            let message = format!("is unreachable: the route `{}` before it takes every call it fits", broader.name);
+            let message = format!(
+                "is unreachable: the route `{}` before it takes every call it fits",
+                broader.name
+            );
             report.add(format_args!("routes[{at}]"), message);
         }
     }

@@ -17,7 +17,10 @@ pub(super) struct Report {
 impl Report {
     /// Adds a violation.
     pub(super) fn add(&mut self, path: impl fmt::Display, message: impl Into<String>) {
-        self.violations.push(Violation { path: path.to_string(), message: message.into() });
+        self.violations.push(Violation {
+            path: path.to_string(),
+            message: message.into(),
+        });
     }
 
     /// Adds a violation unless `holds`.
@@ -49,6 +52,10 @@ impl Report {
 
     /// What was found; `value` when nothing was.
     pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<Violation>> {
-        if self.violations.is_empty() { Ok(value) } else { Err(self.violations) }
+        if self.violations.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.violations)
+        }
     }
 }

@@ -28,7 +28,11 @@ pub(super) fn compile(config: &EngineConfig, models: &ModelNames, report: &mut R
         check_ranges(&path, source, report);
         let fallback = source.fallback.clone().unwrap_or_default();
         check_triggers(&path, &fallback.on, report);
-        report.require(fallback.chain.len() <= MAX_CHAIN, format_args!("{path}.fallback.chain"), "must not have more than 16 models");
+        report.require(
+            fallback.chain.len() <= MAX_CHAIN,
+            format_args!("{path}.fallback.chain"),
+            "must not have more than 16 models",
+        );
         Route {
             name: Arc::from(source.name.as_str()),
             matcher: conditions::matcher(&path, source.r#match.as_ref(), report),
@@ -37,7 +41,10 @@ pub(super) fn compile(config: &EngineConfig, models: &ModelNames, report: &mut R
             sticky_by: sticky(&path, source, report),
             chain: conditions::model_list(&format!("{path}.fallback.chain"), &fallback.chain, models, report),
             fallback_on: fallback.on,
-            retry: source.retry.unwrap_or(internal::Retry { attempts: 1, ..internal::Retry::default() }),
+            retry: source.retry.unwrap_or(internal::Retry {
+                attempts: 1,
+                ..internal::Retry::default()
+            }),
             max_p99_millis: (source.max_p99_millis > 0).then_some(source.max_p99_millis),
             min_output: (source.min_output_tokens > 0).then_some(Tokens(source.min_output_tokens)),
             require_labels: source.require_labels.clone(),
@@ -56,21 +63,34 @@ fn report_name<'a>(path: &str, at: usize, config: &'a EngineConfig, names: &mut 
 fn choice(path: &str, source: &internal::Route, models: &ModelNames, report: &mut Report) -> Choice {
     let select = Selection::try_from(source.select).ok();
     if select.is_none() {
-        report.add(format_args!("{path}.select"), "is not known: write cheapest, fastest or best");
+        report.add(
+            format_args!("{path}.select"),
+            "is not known: write cheapest, fastest or best",
+        );
     }
     let is_selection = !source.candidates.is_empty() || select != Some(Selection::Unspecified);
     if is_selection && !source.targets.is_empty() {
-        report.add(path, "has both targets and a selection: write either targets, or select with candidates");
+        report.add(
+            path,
+            "has both targets and a selection: write either targets, or select with candidates",
+        );
     } else if !is_selection && source.targets.is_empty() {
         report.add(path, "leads nowhere: write either targets, or select with candidates");
     }
     let most = source.targets.len().max(source.candidates.len());
-    report.require(most <= MAX_TARGETS, path, "must not have more than 64 targets or candidates");
+    report.require(
+        most <= MAX_TARGETS,
+        path,
+        "must not have more than 64 targets or candidates",
+    );
     if !is_selection {
         return Choice::Weighted(targets(path, source, models, report));
     }
     if source.candidates.is_empty() && source.targets.is_empty() {
-        report.add(format_args!("{path}.candidates"), "is empty: name the models to select from");
+        report.add(
+            format_args!("{path}.candidates"),
+            "is empty: name the models to select from",
+        );
     }
     let candidates = conditions::model_list(&format!("{path}.candidates"), &source.candidates, models, report);
     match select {
@@ -79,7 +99,10 @@ fn choice(path: &str, source: &internal::Route, models: &ModelNames, report: &mu
         Some(Selection::Best) => Choice::Best(candidates),
         Some(Selection::Unspecified) => {
             if source.targets.is_empty() {
-                report.add(path, "has candidates and no select: write select: cheapest, fastest or best");
+                report.add(
+                    path,
+                    "has candidates and no select: write select: cheapest, fastest or best",
+                );
             }
             Choice::Cheapest(candidates)
         }
@@ -92,14 +115,20 @@ fn targets(path: &str, source: &internal::Route, models: &ModelNames, report: &m
         let path = format!("{path}.targets[{at}]");
         let weight = NonZeroU32::new(target.weight).filter(|weight| weight.get() <= MAX_WEIGHT);
         if weight.is_none() {
-            report.add(format_args!("{path}.weight"), format!("must be between 1 and {MAX_WEIGHT}"));
+            report.add(
+                format_args!("{path}.weight"),
+                format!("must be between 1 and {MAX_WEIGHT}"),
+            );
         }
         let model = conditions::model(format_args!("{path}.model"), &target.model, models, report);
         let (Some(model), Some(weight)) = (model, weight) else {
             continue;
         };
         if targets.iter().any(|before| before.model == model) {
-            report.add(format_args!("{path}.model"), format!("`{}` is named twice: add up the weights", target.model));
+            report.add(
+                format_args!("{path}.model"),
+                format!("`{}` is named twice: add up the weights", target.model),
+            );
         }
         targets.push(Target { model, weight });
     }
@@ -119,15 +148,24 @@ fn sticky(path: &str, source: &internal::Route, report: &mut Report) -> Option<S
             return None;
         }
     };
-    report.require(!source.targets.is_empty(), path, "needs targets: a selection is not drawn");
+    report.require(
+        !source.targets.is_empty(),
+        path,
+        "needs targets: a selection is not drawn",
+    );
     Some(sticky)
 }
 
 fn check_triggers(path: &str, triggers: &[String], report: &mut Report) {
     for (at, trigger) in triggers.iter().enumerate() {
-        let is_status = || trigger.parse::<u16>().is_ok_and(|status| matches!(status, 408 | 429 | 500..=599));
+        let is_status = || {
+            trigger
+                .parse::<u16>()
+                .is_ok_and(|status| matches!(status, 408 | 429 | 500..=599))
+        };
         let is_known = matches!(trigger.as_str(), "5xx" | "timeout" | "connect" | "cut" | "garbled") || is_status();
-        let message = "is not a reason to fall back: write 408, 429, 5xx, a status from 500, timeout, connect, cut or garbled";
+        let message =
+            "is not a reason to fall back: write 408, 429, 5xx, a status from 500, timeout, connect, cut or garbled";
         report.require(is_known, format_args!("{path}.fallback.on[{at}]"), message);
     }
 }
@@ -140,12 +178,33 @@ fn check_ranges(path: &str, source: &internal::Route, report: &mut Report) {
             ("backoff.max", retry.max_millis),
             ("waitForRetryAfterUpTo", retry.wait_for_retry_after_up_to_millis),
         ] {
-            report.require(millis <= DAY_MILLIS, format_args!("{path}.retry.{name}"), "must be at most 24h");
+            report.require(
+                millis <= DAY_MILLIS,
+                format_args!("{path}.retry.{name}"),
+                "must be at most 24h",
+            );
         }
         let ordered = retry.initial_millis <= retry.max_millis;
-        report.require(ordered, format_args!("{path}.retry.backoff.initial"), "must not be longer than max");
+        report.require(
+            ordered,
+            format_args!("{path}.retry.backoff.initial"),
+            "must not be longer than max",
+        );
     }
-    report.require(source.timeout_millis <= DAY_MILLIS, format_args!("{path}.timeout"), "must be at most 24h");
-    report.require(source.max_p99_millis <= DAY_MILLIS, format_args!("{path}.maxP99"), "must be at most 24h");
-    report.range(format_args!("{path}.minOutputTokens"), source.min_output_tokens, 0, MAX_OUTPUT_TOKENS);
+    report.require(
+        source.timeout_millis <= DAY_MILLIS,
+        format_args!("{path}.timeout"),
+        "must be at most 24h",
+    );
+    report.require(
+        source.max_p99_millis <= DAY_MILLIS,
+        format_args!("{path}.maxP99"),
+        "must be at most 24h",
+    );
+    report.range(
+        format_args!("{path}.minOutputTokens"),
+        source.min_output_tokens,
+        0,
+        MAX_OUTPUT_TOKENS,
+    );
 }

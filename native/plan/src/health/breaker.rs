@@ -103,12 +103,22 @@ pub(crate) struct Breaker {
 impl Breaker {
     pub(crate) fn new(settings: BreakerSettings) -> Self {
         let failures = Failures::new(settings.window_nanos);
-        Self { settings, state: State::Closed, opened_for_nanos: 0, in_a_row: 0, failures }
+        Self {
+            settings,
+            state: State::Closed,
+            opened_for_nanos: 0,
+            in_a_row: 0,
+            failures,
+        }
     }
 
     /// The same breaker under new settings; counts start anew.
     pub(crate) fn with_settings(self, settings: BreakerSettings) -> Self {
-        Self { state: self.state, opened_for_nanos: self.opened_for_nanos, ..Self::new(settings) }
+        Self {
+            state: self.state,
+            opened_for_nanos: self.opened_for_nanos,
+            ..Self::new(settings)
+        }
     }
 
     /// Where it is at `now`; changes nothing.
@@ -171,13 +181,18 @@ impl Breaker {
 
     fn ramp_share(&self, elapsed_nanos: i64) -> i64 {
         let gained = i128::from(elapsed_nanos) * i128::from(ALL_PER_MILLE - RAMP_START_PER_MILLE);
-        let gained = gained.checked_div(i128::from(self.settings.ramp_nanos)).unwrap_or(i128::from(ALL_PER_MILLE));
-        i64::try_from(gained).map_or(ALL_PER_MILLE, |gained| RAMP_START_PER_MILLE.saturating_add(gained).min(ALL_PER_MILLE))
+        let gained = gained
+            .checked_div(i128::from(self.settings.ramp_nanos))
+            .unwrap_or(i128::from(ALL_PER_MILLE));
+        i64::try_from(gained).map_or(ALL_PER_MILLE, |gained| {
+            RAMP_START_PER_MILLE.saturating_add(gained).min(ALL_PER_MILLE)
+        })
     }
 
     fn trips(&self, now: UnixNanos) -> bool {
         let counted = self.failures.at(now);
-        let rate_reached = u64::from(counted.failed) * 1000 >= u64::from(self.settings.failure_rate_per_mille) * counted.calls();
+        let rate_reached =
+            u64::from(counted.failed) * 1000 >= u64::from(self.settings.failure_rate_per_mille) * counted.calls();
         self.in_a_row >= self.settings.consecutive_failures
             || (counted.calls() >= u64::from(self.settings.minimum_calls) && rate_reached)
     }
@@ -198,7 +213,9 @@ impl Breaker {
             self.failures = Failures::new(self.settings.window_nanos);
             match next {
                 // A postponement is the provider's time and does not count as a time the breaker chose.
-                State::Open { .. } if !matches!(event, Event::Postponed { .. }) => self.opened_for_nanos = self.open_nanos(),
+                State::Open { .. } if !matches!(event, Event::Postponed { .. }) => {
+                    self.opened_for_nanos = self.open_nanos()
+                }
                 State::Closed => self.opened_for_nanos = 0,
                 _ => {}
             }
@@ -208,27 +225,35 @@ impl Breaker {
 
     /// The transition function; see the table.
     fn next(&self, event: Event, now: UnixNanos) -> State {
-        let opened = State::Open { until: now.plus_nanos(self.open_nanos()) };
+        let opened = State::Open {
+            until: now.plus_nanos(self.open_nanos()),
+        };
         match (self.state, event) {
             (State::Closed | State::Ramping { .. }, Event::Tripped)
             | (State::HalfOpen { .. }, Event::Failed | Event::Tripped) => opened,
-            (State::Closed | State::HalfOpen { .. } | State::Ramping { .. }, Event::Postponed { until }) => State::Open { until },
-            (State::Open { until }, Event::Postponed { until: later }) => State::Open { until: until.max(later) },
-            (State::Open { until }, Event::Elapsed) if until <= now => State::HalfOpen { probe_until: None },
-            (State::HalfOpen { probe_until: Some(overdue) }, Event::Elapsed) if overdue <= now => {
-                State::HalfOpen { probe_until: None }
+            (State::Closed | State::HalfOpen { .. } | State::Ramping { .. }, Event::Postponed { until }) => {
+                State::Open { until }
             }
+            (State::Open { until }, Event::Postponed { until: later }) => State::Open {
+                until: until.max(later),
+            },
+            (State::Open { until }, Event::Elapsed) if until <= now => State::HalfOpen { probe_until: None },
+            (
+                State::HalfOpen {
+                    probe_until: Some(overdue),
+                },
+                Event::Elapsed,
+            ) if overdue <= now => State::HalfOpen { probe_until: None },
             (State::HalfOpen { probe_until: None }, Event::Asked) => {
                 let patience = self.opened_for_nanos.max(self.settings.open_nanos);
-                State::HalfOpen { probe_until: Some(now.plus_nanos(patience)) }
+                State::HalfOpen {
+                    probe_until: Some(now.plus_nanos(patience)),
+                }
             }
             (State::HalfOpen { .. }, Event::Succeeded) => State::Ramping { since: now },
             (State::HalfOpen { .. }, Event::Abandoned) => State::HalfOpen { probe_until: None },
             (State::Ramping { since }, Event::Elapsed) if now.since(since) >= self.settings.ramp_nanos => State::Closed,
-            (
-                State::Closed,
-                Event::Elapsed | Event::Asked | Event::Succeeded | Event::Failed | Event::Abandoned,
-            )
+            (State::Closed, Event::Elapsed | Event::Asked | Event::Succeeded | Event::Failed | Event::Abandoned)
             | (
                 State::Open { .. },
                 Event::Elapsed | Event::Asked | Event::Succeeded | Event::Failed | Event::Tripped | Event::Abandoned,

@@ -22,7 +22,10 @@ fn settings() -> BreakerSettings {
 }
 
 fn in_state(state: State) -> Breaker {
-    Breaker { state, ..Breaker::new(settings()) }
+    Breaker {
+        state,
+        ..Breaker::new(settings())
+    }
 }
 
 fn opened(seconds: i64) -> Breaker {
@@ -41,27 +44,86 @@ fn the_table_is_the_transition_function() {
     let open = State::Open { until: at(105) };
     let open_over = State::Open { until: at(100) };
     let free = State::HalfOpen { probe_until: None };
-    let probing = State::HalfOpen { probe_until: Some(at(104)) };
-    let overdue = State::HalfOpen { probe_until: Some(at(100)) };
+    let probing = State::HalfOpen {
+        probe_until: Some(at(104)),
+    };
+    let overdue = State::HalfOpen {
+        probe_until: Some(at(100)),
+    };
     let ramping = State::Ramping { since: at(90) };
     let ramped = State::Ramping { since: at(70) };
     let tripped_open = State::Open { until: at(110) };
     let ramp_now = State::Ramping { since: at(100) };
-    let taken = State::HalfOpen { probe_until: Some(at(110)) };
+    let taken = State::HalfOpen {
+        probe_until: Some(at(110)),
+    };
     let postponed = Event::Postponed { until: at(160) };
     let postponed_open = State::Open { until: at(160) };
 
     use Event::{Abandoned, Asked, Elapsed, Failed, Succeeded, Tripped};
     let events = [Elapsed, Asked, Succeeded, Failed, Tripped, postponed, Abandoned];
     let table: [(State, [State; 7]); 8] = [
-        (closed, [closed, closed, closed, closed, tripped_open, postponed_open, closed]),
+        (
+            closed,
+            [closed, closed, closed, closed, tripped_open, postponed_open, closed],
+        ),
         (open, [open, open, open, open, open, postponed_open, open]),
-        (open_over, [free, open_over, open_over, open_over, open_over, postponed_open, open_over]),
-        (free, [free, taken, ramp_now, tripped_open, tripped_open, postponed_open, free]),
-        (probing, [probing, probing, ramp_now, tripped_open, tripped_open, postponed_open, free]),
-        (overdue, [free, overdue, ramp_now, tripped_open, tripped_open, postponed_open, free]),
-        (ramping, [ramping, ramping, ramping, ramping, tripped_open, postponed_open, ramping]),
-        (ramped, [closed, ramped, ramped, ramped, tripped_open, postponed_open, ramped]),
+        (
+            open_over,
+            [
+                free,
+                open_over,
+                open_over,
+                open_over,
+                open_over,
+                postponed_open,
+                open_over,
+            ],
+        ),
+        (
+            free,
+            [free, taken, ramp_now, tripped_open, tripped_open, postponed_open, free],
+        ),
+        (
+            probing,
+            [
+                probing,
+                probing,
+                ramp_now,
+                tripped_open,
+                tripped_open,
+                postponed_open,
+                free,
+            ],
+        ),
+        (
+            overdue,
+            [
+                free,
+                overdue,
+                ramp_now,
+                tripped_open,
+                tripped_open,
+                postponed_open,
+                free,
+            ],
+        ),
+        (
+            ramping,
+            [
+                ramping,
+                ramping,
+                ramping,
+                ramping,
+                tripped_open,
+                postponed_open,
+                ramping,
+            ],
+        ),
+        (
+            ramped,
+            [closed, ramped, ramped, ramped, tripped_open, postponed_open, ramped],
+        ),
     ];
     for (state, expected) in table {
         for (event, expected) in events.into_iter().zip(expected) {
@@ -133,7 +195,12 @@ fn the_open_time_doubles_up_to_the_longest_and_starts_anew_after_closing() {
     let mut breaker = opened(0);
     let mut now = 0;
     for expected in [10, 20, 35, 35] {
-        assert_eq!(breaker.state(at(now)), State::Open { until: at(now + expected) });
+        assert_eq!(
+            breaker.state(at(now)),
+            State::Open {
+                until: at(now + expected)
+            }
+        );
         now += expected;
         assert!(breaker.ask(at(now)));
         breaker.failed(at(now));
@@ -154,13 +221,19 @@ fn the_open_time_doubles_up_to_the_longest_and_starts_anew_after_closing() {
 fn the_ramp_grows_from_a_tenth_to_everything() {
     let breaker = in_state(State::Ramping { since: at(0) });
     let share = |seconds| breaker.describe(at(seconds)).2;
-    assert_eq!([share(0), share(10), share(20), share(29), share(30)], [100, 400, 700, 970, 1000]);
+    assert_eq!(
+        [share(0), share(10), share(20), share(29), share(30)],
+        [100, 400, 700, 970, 1000]
+    );
     assert_eq!(breaker.describe(at(30)).0, BreakerState::Closed);
 }
 
 #[test]
 fn without_a_ramp_it_closes_at_once() {
-    let mut breaker = Breaker::new(BreakerSettings { ramp_nanos: 0, ..settings() });
+    let mut breaker = Breaker::new(BreakerSettings {
+        ramp_nanos: 0,
+        ..settings()
+    });
     breaker.state = State::HalfOpen { probe_until: None };
     breaker.succeeded(at(0));
     assert_eq!(breaker.describe(at(0)), (BreakerState::Closed, None, 1000));

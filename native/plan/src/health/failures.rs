@@ -29,7 +29,10 @@ pub(crate) struct Failures {
 impl Failures {
     pub(crate) fn new(window_nanos: i64) -> Self {
         let sub_window_nanos = (window_nanos / SUB_WINDOWS).max(1);
-        Self { sub_window_nanos, ring: [(i64::MIN, Counted::default()); SUB_WINDOWS as usize] }
+        Self {
+            sub_window_nanos,
+            ring: [(i64::MIN, Counted::default()); SUB_WINDOWS as usize],
+        }
     }
 
     pub(crate) fn record(&mut self, now: UnixNanos, failed: bool) {
@@ -42,14 +45,21 @@ impl Failures {
             *owner = number;
             *counted = Counted::default();
         }
-        let count = if failed { &mut counted.failed } else { &mut counted.succeeded };
+        let count = if failed {
+            &mut counted.failed
+        } else {
+            &mut counted.succeeded
+        };
         *count = count.saturating_add(1);
     }
 
     pub(crate) fn at(&self, now: UnixNanos) -> Counted {
         let newest = now.0.div_euclid(self.sub_window_nanos);
         let oldest = newest.saturating_sub(SUB_WINDOWS - 1);
-        let inside = self.ring.iter().filter(|(number, _)| (oldest..=newest).contains(number));
+        let inside = self
+            .ring
+            .iter()
+            .filter(|(number, _)| (oldest..=newest).contains(number));
         inside.fold(Counted::default(), |sum, (_, counted)| Counted {
             succeeded: sum.succeeded.saturating_add(counted.succeeded),
             failed: sum.failed.saturating_add(counted.failed),
@@ -68,9 +78,27 @@ mod tests {
         failures.record(UnixNanos(0), true);
         failures.record(UnixNanos(150), false);
         failures.record(UnixNanos(150), true);
-        assert_eq!(failures.at(UnixNanos(150)), Counted { succeeded: 1, failed: 2 });
-        assert_eq!(failures.at(UnixNanos(999)), Counted { succeeded: 1, failed: 2 });
-        assert_eq!(failures.at(UnixNanos(1000)), Counted { succeeded: 1, failed: 1 });
+        assert_eq!(
+            failures.at(UnixNanos(150)),
+            Counted {
+                succeeded: 1,
+                failed: 2
+            }
+        );
+        assert_eq!(
+            failures.at(UnixNanos(999)),
+            Counted {
+                succeeded: 1,
+                failed: 2
+            }
+        );
+        assert_eq!(
+            failures.at(UnixNanos(1000)),
+            Counted {
+                succeeded: 1,
+                failed: 1
+            }
+        );
         assert_eq!(failures.at(UnixNanos(1100)), Counted::default());
     }
 
@@ -79,6 +107,12 @@ mod tests {
         let mut failures = Failures::new(1000);
         failures.record(UnixNanos(0), true);
         failures.record(UnixNanos(1000), false);
-        assert_eq!(failures.at(UnixNanos(1000)), Counted { succeeded: 1, failed: 0 });
+        assert_eq!(
+            failures.at(UnixNanos(1000)),
+            Counted {
+                succeeded: 1,
+                failed: 0
+            }
+        );
     }
 }

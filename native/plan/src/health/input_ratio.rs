@@ -69,7 +69,8 @@ impl InputRatio {
 
 /// Tokens per million bytes, rounded up.
 fn scaled_ratio(bytes: i64, tokens: i64) -> u32 {
-    let ratio = (u128::from(tokens.unsigned_abs()) * u128::from(SCALE)).div_ceil(u128::from(bytes.unsigned_abs().max(1)));
+    let ratio =
+        (u128::from(tokens.unsigned_abs()) * u128::from(SCALE)).div_ceil(u128::from(bytes.unsigned_abs().max(1)));
     u32::try_from(ratio).unwrap_or(u32::MAX)
 }
 
@@ -124,7 +125,9 @@ mod tests {
         // Ratios from a fixed sequence over a long range, as from a mix of languages.
         let mut state = 1u64;
         let mut draw = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             200 + i64::try_from((state >> 33) % 150).unwrap()
         };
         let mut ratio = InputRatio::default();

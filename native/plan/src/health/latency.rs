@@ -47,7 +47,8 @@ impl Latency {
             *self = Self::new();
         }
         self.newest = self.newest.max(now);
-        let millis = latency_nanos.max(1).div_euclid(NANOS_PER_MILLI) + i64::from(latency_nanos.rem_euclid(NANOS_PER_MILLI) > 0);
+        let millis =
+            latency_nanos.max(1).div_euclid(NANOS_PER_MILLI) + i64::from(latency_nanos.rem_euclid(NANOS_PER_MILLI) > 0);
         let added = bucket(u64::try_from(millis).unwrap_or(1).max(1));
         if self.ring.len() < SAMPLES {
             self.ring.push(added);
@@ -62,12 +63,20 @@ impl Latency {
             *count = count.saturating_add(1);
         }
         self.p50_millis = self.quantile(50);
-        self.p99_millis = if self.ring.len() < LEAST_SAMPLES_FOR_P99 { 0 } else { self.quantile(99) };
+        self.p99_millis = if self.ring.len() < LEAST_SAMPLES_FOR_P99 {
+            0
+        } else {
+            self.quantile(99)
+        };
     }
 
     /// p50 and p99 in milliseconds; 0 is unknown.
     pub(crate) fn quantiles(&self, now: UnixNanos) -> (i64, i64) {
-        if self.is_forgotten(now) { (0, 0) } else { (self.p50_millis, self.p99_millis) }
+        if self.is_forgotten(now) {
+            (0, 0)
+        } else {
+            (self.p50_millis, self.p99_millis)
+        }
     }
 
     fn is_forgotten(&self, now: UnixNanos) -> bool {
@@ -123,7 +132,10 @@ mod tests {
         for latency in (1..5000).chain((5000..8_000_000).step_by(977)) {
             let bound = upper_bound(bucket(latency));
             let latency = i64::try_from(latency).unwrap();
-            assert!(bound >= latency && bound <= latency + latency / 8, "{latency} → {bound}");
+            assert!(
+                bound >= latency && bound <= latency + latency / 8,
+                "{latency} → {bound}"
+            );
         }
     }
 
@@ -160,7 +172,10 @@ mod tests {
             latency.record(UnixNanos(2), millis(3));
         }
         assert_eq!(latency.quantiles(UnixNanos(2)), (3, 3));
-        assert_eq!(latency.histogram.iter().map(|count| usize::from(*count)).sum::<usize>(), SAMPLES);
+        assert_eq!(
+            latency.histogram.iter().map(|count| usize::from(*count)).sum::<usize>(),
+            SAMPLES
+        );
     }
 
     #[test]

@@ -114,7 +114,9 @@ impl HealthBook {
     /// A book in which every model is healthy.
     #[must_use]
     pub fn new(compiled: &Compiled) -> Self {
-        Self { models: compiled.models().iter().map(ModelHealth::new).collect() }
+        Self {
+            models: compiled.models().iter().map(ModelHealth::new).collect(),
+        }
     }
 
     /// The book for `new`, with what is known about each model that `old` has under the same name, at the same provider and
@@ -132,7 +134,9 @@ impl HealthBook {
             Some(health) => health.with_settings_of(model),
             None => ModelHealth::new(model),
         });
-        Self { models: models.collect() }
+        Self {
+            models: models.collect(),
+        }
     }
 
     /// Learns from one attempt. A model of another configuration is ignored.
@@ -167,14 +171,22 @@ impl HealthBook {
     /// Asks before **one** attempt whether it may go out, and takes the probe of a half-open breaker. Ask once per attempt,
     /// where the attempt is made: at admission in decision mode, before each upstream call otherwise.
     pub fn may_try(&mut self, model: ModelId, now: UnixNanos) -> bool {
-        self.models.get_mut(model.index()).is_some_and(|health| health.breaker.ask(now))
+        self.models
+            .get_mut(model.index())
+            .is_some_and(|health| health.breaker.ask(now))
     }
 
     /// Health of one model with its name, for snapshots and metrics.
     #[must_use]
     pub fn snapshot(&self, compiled: &Compiled, model: ModelId, now: UnixNanos) -> HealthSnapshot {
-        let name = compiled.model(model).map(|model| model.name.to_string()).unwrap_or_default();
-        HealthSnapshot { model: name, ..self.view(model, now) }
+        let name = compiled
+            .model(model)
+            .map(|model| model.name.to_string())
+            .unwrap_or_default();
+        HealthSnapshot {
+            model: name,
+            ..self.view(model, now)
+        }
     }
 }
 
@@ -196,11 +208,10 @@ impl HealthSource for HealthBook {
     }
 
     fn input_bound(&self, model: ModelId, bytes: i64) -> Tokens {
-        let ratio = self.models.get(model.index()).and_then(|health| health.input_ratio.as_ref());
+        let ratio = self
+            .models
+            .get(model.index())
+            .and_then(|health| health.input_ratio.as_ref());
         Tokens(ratio.map_or(bytes, |ratio| ratio.bound(bytes)))
     }
 }
-
-#[cfg(test)]
-#[path = "book_tests.rs"]
-mod tests;

@@ -22,15 +22,25 @@ impl RecordedHealth {
     #[must_use]
     pub fn new(compiled: &Compiled, health: &[HealthSnapshot], estimates: &[InputEstimate]) -> Self {
         let count = compiled.models().len();
-        let mut recorded = Self { health: vec![None; count], bounds: vec![None; count] };
+        let mut recorded = Self {
+            health: vec![None; count],
+            bounds: vec![None; count],
+        };
         for snapshot in health {
-            let slot = compiled.model_id(&snapshot.model).and_then(|id| recorded.health.get_mut(id.index()));
+            let slot = compiled
+                .model_id(&snapshot.model)
+                .and_then(|id| recorded.health.get_mut(id.index()));
             if let Some(slot) = slot {
-                *slot = Some(HealthSnapshot { model: String::new(), ..snapshot.clone() });
+                *slot = Some(HealthSnapshot {
+                    model: String::new(),
+                    ..snapshot.clone()
+                });
             }
         }
         for estimate in estimates {
-            let slot = compiled.model_id(&estimate.model).and_then(|id| recorded.bounds.get_mut(id.index()));
+            let slot = compiled
+                .model_id(&estimate.model)
+                .and_then(|id| recorded.bounds.get_mut(id.index()));
             if let Some(slot) = slot {
                 *slot = Some(Tokens(estimate.tokens));
             }
@@ -46,10 +56,18 @@ impl HealthSource for RecordedHealth {
             admitted_per_mille: 1000,
             ..HealthSnapshot::default()
         };
-        self.health.get(model.index()).cloned().flatten().unwrap_or_else(healthy)
+        self.health
+            .get(model.index())
+            .cloned()
+            .flatten()
+            .unwrap_or_else(healthy)
     }
 
     fn input_bound(&self, model: ModelId, bytes: i64) -> Tokens {
-        self.bounds.get(model.index()).copied().flatten().unwrap_or(Tokens(bytes))
+        self.bounds
+            .get(model.index())
+            .copied()
+            .flatten()
+            .unwrap_or(Tokens(bytes))
     }
 }

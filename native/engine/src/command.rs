@@ -98,6 +98,10 @@ pub struct EndExtra<'a> {
     pub content_digest: Option<[u8; 32]>,
     /// Size of the answer in bytes; 0 in decision mode.
     pub content_bytes: i64,
+    /// Kept for a repetition of the request id of the admission: written as it is to family `BLOBS` under the key of the
+    /// request, in the unit of the settlement. Ignored when the admission was not remembered, and by a release. The
+    /// caller bounds it by `limits.kept_answer_bytes`.
+    pub answer: Option<&'a [u8]>,
     /// True when the attempts were already given to [`Engine::report_attempt`](crate::Engine::report_attempt), as the
     /// front does in proxy mode; otherwise the settlement feeds health with them.
     pub attempts_reported: bool,

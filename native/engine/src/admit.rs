@@ -1,0 +1,548 @@
+//! Admission: may this call go out, where to, and what does it hold?
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fairlead_plan::{CallFacts, Compiled, InputSize, Tokens, UnixNanos, millis_to_nanos};
+use fairlead_wire::internal::{InvocationRecord, Known, NeedsRecord, RequestRecord};
+use fairlead_wire::v1::admit_request::Input;
+use fairlead_wire::v1::{
+    AdmitRequest, AdmitResponse, Decision, DroppedCandidate, InvocationState, PlannedTarget, Reservation,
+};
+use prost::Message;
+
+use crate::command::{AdmitExtra, Applied, Caller, Refusal};
+use crate::digest;
+use crate::engine::{Engine, Open, UnitBuilder};
+use crate::judge::{BudgetCase, Grant, Judgement, Outcome, Question, RateCase};
+use crate::keys::{self, InvocationId, RequestHash};
+use crate::record::{self, Content, DecisionFacts, Head, OpenFacts};
+use crate::rejection::{FieldViolation, Reason, Rejection};
+use crate::unit::{Write, family};
+use crate::validate;
+
+/// One admission on its way.
+struct Admission<'a> {
+    now: i64,
+    caller: Caller<'a>,
+    id: InvocationId,
+    facts: &'a CallFacts<'a>,
+    content: Content<'a>,
+    /// Where the request id is remembered; `None` when it is not.
+    request: Option<RequestHash>,
+    wait_allowed: bool,
+}
+
+impl Engine {
+    /// Decides one call. Granted: the worst case is held in every budget that applies, all together or not at all.
+    ///
+    /// The same request id returns the first answer for 24 hours; a refusal is not an answer, so a refused request may be
+    /// repeated with its id. A refusal by policy, routing, budgets or rates is recorded.
+    pub fn admit(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &AdmitRequest,
+        extra: AdmitExtra<'_>,
+    ) -> Applied<AdmitResponse> {
+        match self.try_admit(now, caller, request, extra) {
+            Ok(applied) => applied,
+            Err(refusal) => Applied::refused(refusal),
+        }
+    }
+
+    fn try_admit(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &AdmitRequest,
+        extra: AdmitExtra<'_>,
+    ) -> Result<Applied<AdmitResponse>, Refusal> {
+        let now = self.tick(now)?;
+        validate::admit(request, extra.remember, extra.choices, extra.content_bytes)?;
+        let request_digest = extra
+            .request_digest
+            .unwrap_or_else(|| digest::without_request_id(request, &request.request_id));
+        let remembered = if extra.remember {
+            let name = if caller.agent.is_empty() {
+                caller.operator
+            } else {
+                caller.agent
+            };
+            let hash = keys::request_hash(caller.tenant, name, extra.method.as_str(), &request.request_id);
+            if let Some(reply) = self.first_answer(now, caller, &hash, &request_digest, extra.known)? {
+                return Ok(Applied::replay(reply));
+            }
+            Some(hash)
+        } else {
+            None
+        };
+        let most = self.compiled.limits().open_reservations;
+        if self.open.len() as u64 >= most {
+            return Err(full("openReservations", most).into());
+        }
+        let compiled = Arc::clone(&self.compiled);
+        let labels = merged_labels(&compiled, caller, &request.labels);
+        let id = keys::new_invocation(now, self.chain.head());
+        let name = if request.request_id.is_empty() {
+            keys::invocation_name(&id)
+        } else {
+            String::new()
+        };
+        let facts = CallFacts {
+            tenant: caller.tenant,
+            agent: caller.agent,
+            model: &request.model,
+            workload: &request.workload,
+            session: &request.session,
+            run: &request.run,
+            step: &request.step,
+            labels: &labels,
+            attributes: request.attributes.as_ref(),
+            input: match request.input {
+                Some(Input::InputBytes(bytes)) => InputSize::Bytes(bytes),
+                Some(Input::InputTokens(tokens)) => InputSize::Tokens(tokens),
+                None => InputSize::Tokens(0),
+            },
+            max_output_tokens: request.max_output_tokens,
+            min_output_tokens: request.min_output_tokens,
+            min_quality: request.min_quality,
+            capabilities: &request.capabilities,
+            stream: request.stream,
+            choices: extra.choices,
+            // Without an id every call is drawn by itself.
+            split_key: if request.request_id.is_empty() {
+                &name
+            } else {
+                &request.request_id
+            },
+        };
+        let content = Content {
+            request_digest: &request_digest,
+            digest: extra.content_digest.as_ref().map_or(&[], |digest| digest.as_slice()),
+            bytes: extra.content_bytes,
+        };
+        let wait_allowed = extra.wait_allowed;
+        self.decide(
+            &compiled,
+            Admission {
+                now,
+                caller,
+                id,
+                facts: &facts,
+                content,
+                request: remembered,
+                wait_allowed,
+            },
+        )
+    }
+
+    fn decide(&mut self, compiled: &Compiled, admission: Admission<'_>) -> Result<Applied<AdmitResponse>, Refusal> {
+        let (facts, now) = (admission.facts, admission.now);
+        let tenant = facts.tenant;
+        let budgets: Vec<BudgetCase> = compiled
+            .budgets_for(facts)
+            .map(|(id, instance)| {
+                let at = self.ledger.position(id);
+                let slot = at.and_then(|at| self.ledger.find_in(at, tenant, instance.as_str()));
+                let view = at
+                    .and_then(|at| self.ledger.book(at))
+                    .map(|book| book.view(slot, now))
+                    .unwrap_or_default();
+                BudgetCase { id, instance, view }
+            })
+            .collect();
+        let rates: Vec<RateCase> = compiled
+            .rate_limits_for(facts)
+            .map(|(id, instance)| RateCase {
+                id,
+                state: self.rates.state(id, tenant, instance.as_str()),
+                instance,
+            })
+            .collect();
+        let question = Question {
+            compiled,
+            facts,
+            health: &self.health,
+            budgets: &budgets,
+            rates: &rates,
+            now: UnixNanos(now),
+        };
+        let mut judgement = question.judge();
+        let mut reply = reply(compiled, &mut judgement);
+        match judgement.outcome {
+            Outcome::Granted(grant) => {
+                self.make_room(compiled, tenant, &budgets, &rates, now)?;
+                reply.invocation = keys::invocation_name(&admission.id);
+                let reply = self.grant(compiled, &admission, &judgement, grant, &budgets, &rates, reply);
+                Ok(reply)
+            }
+            Outcome::RateLimited { wait: Some(wait), .. } if admission.wait_allowed => Err(Refusal::Wait(wait)),
+            Outcome::Refused(ref rejection) | Outcome::RateLimited { ref rejection, .. } => {
+                reply.invocation = keys::invocation_name(&admission.id);
+                let rejection = rejection.clone().with("invocation", &reply.invocation);
+                let decided = DecisionFacts {
+                    compiled,
+                    facts,
+                    content: admission.content,
+                    decision: &judgement.decision,
+                    budgets: &budgets,
+                    rates: &rates,
+                    reply: &reply,
+                    held: None,
+                    expires_at: 0,
+                    rejection: Some(&rejection),
+                    downgraded_to: model_name(compiled, judgement.downgraded_to),
+                };
+                Ok(self.record_refusal(&admission, &decided, &rejection))
+            }
+        }
+    }
+
+    /// Room for instances that are used for the first time.
+    fn make_room(
+        &mut self,
+        compiled: &Compiled,
+        tenant: &str,
+        budgets: &[BudgetCase],
+        rates: &[RateCase],
+        now: i64,
+    ) -> Result<(), Rejection> {
+        let bound = compiled.limits().budget_instances;
+        let most = usize::try_from(bound).unwrap_or(usize::MAX);
+        for case in budgets {
+            let Some(at) = self.ledger.position(case.id) else {
+                continue;
+            };
+            if self.ledger.find_in(at, tenant, case.instance.as_str()).is_none() {
+                // Records of dropped instances are empty: their deletion may ride with any later unit, or never.
+                let mut deletions = Vec::new();
+                let has_room = self
+                    .ledger
+                    .book_mut(at)
+                    .is_none_or(|book| book.make_room(most, now, &mut deletions));
+                self.deletions.append(&mut deletions);
+                if !has_room {
+                    let name = compiled.budget(case.id).map_or("", |budget| &budget.name);
+                    return Err(full("budgetInstances", bound).with("budget", name));
+                }
+            }
+        }
+        for case in rates {
+            if !self.rates.make_room(case.id, tenant, case.instance.as_str(), most, now) {
+                let name = compiled.rate_limit(case.id).map_or("", |limit| &limit.name);
+                return Err(full("budgetInstances", bound).with("rate_limit", name));
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one decision, used once")]
+    fn grant(
+        &mut self,
+        compiled: &Compiled,
+        admission: &Admission<'_>,
+        judgement: &Judgement,
+        grant: Grant,
+        budgets: &[BudgetCase],
+        rates: &[RateCase],
+        mut reply: AdmitResponse,
+    ) -> Applied<AdmitResponse> {
+        let (now, tenant) = (admission.now, admission.facts.tenant);
+        let expires_at = now.saturating_add(millis_to_nanos(compiled.reservations().ttl_millis));
+        reply.reservation = Some(Reservation {
+            amount: Some(grant.amount),
+            expires_at: Some(timestamp(expires_at)),
+        });
+        reply.max_output_tokens = grant.max_output;
+        reply.clamped = grant.clamped;
+        reply.admitted_at = Some(timestamp(now));
+
+        // From here on nothing can fail: all instances are charged, or none was.
+        let mut soft = Vec::new();
+        for case in budgets {
+            let Some(at) = self.ledger.position(case.id) else {
+                continue;
+            };
+            let Some(slot) = self.ledger.ensure(at, tenant, case.instance.as_str(), now) else {
+                continue;
+            };
+            if let Some(book) = self.ledger.book_mut(at) {
+                // INVARIANT (I1): the judgement has left room for this amount in every hard instance.
+                // INVARIANT (I2): held here, and in the open record below; both end together.
+                book.hold(slot, grant.amount, now);
+                if !book.rule.hard {
+                    soft.push((at, slot));
+                }
+            }
+        }
+        for case in rates {
+            self.rates.take(
+                case.id,
+                tenant,
+                case.instance.as_str(),
+                UnixNanos(now),
+                Tokens(grant.rate_tokens),
+            );
+        }
+
+        let mut unit = UnitBuilder::new();
+        unit.writes.append(&mut self.deletions);
+        let decided = DecisionFacts {
+            compiled,
+            facts: admission.facts,
+            content: admission.content,
+            decision: &judgement.decision,
+            budgets,
+            rates,
+            reply: &reply,
+            held: Some(grant.amount),
+            expires_at,
+            rejection: None,
+            downgraded_to: model_name(compiled, judgement.downgraded_to),
+        };
+        self.append_decision(&mut unit, admission, &decided);
+        for at in soft {
+            if self.append_alerts(&mut unit, now, admission.caller, &reply.invocation, at, true) {
+                unit.writes
+                    .extend(self.ledger.book_mut(at.0).and_then(|book| book.store(at.1)));
+            }
+        }
+        let request_key = admission
+            .request
+            .map(|hash| self.remember(&mut unit, admission, &hash, &reply.invocation));
+        let record = OpenFacts {
+            decision: &decided,
+            caller: admission.caller,
+            create_time: now,
+            sequences: &unit.sequences,
+            plan: &judgement.plan,
+            request_key: request_key.as_deref().unwrap_or_default(),
+            rate_tokens: grant.rate_tokens,
+        }
+        .encode();
+        let input_bytes = match admission.facts.input {
+            InputSize::Bytes(bytes) => Some(bytes),
+            InputSize::Tokens(_) => None,
+        };
+        let open = Open {
+            tenant: Arc::from(tenant),
+            expires_at,
+            input_bytes,
+            record: record.as_slice().into(),
+        };
+        unit.writes.push(Write::put(
+            family::STATE,
+            keys::open_invocation(tenant, &admission.id),
+            record,
+        ));
+        // INVARIANT (I3): open and in the list of what expires, at the same time.
+        self.open.insert(admission.id, open);
+        self.expiries.insert((expires_at, admission.id));
+        Applied::done(reply, Some(unit.done(self.is_power())))
+    }
+
+    fn append_decision(&mut self, unit: &mut UnitBuilder, admission: &Admission<'_>, decided: &DecisionFacts<'_>) {
+        let head = Head {
+            sequence: self.chain.next_sequence(),
+            time: admission.now,
+            caller: admission.caller,
+            invocation: &decided.reply.invocation,
+        };
+        let value = record::audit_decision(&head, decided);
+        unit.append_encoded(&mut self.chain, value);
+    }
+
+    fn remember(
+        &mut self,
+        unit: &mut UnitBuilder,
+        admission: &Admission<'_>,
+        hash: &RequestHash,
+        invocation: &str,
+    ) -> Vec<u8> {
+        let hour = keys::hour(admission.now);
+        let most = usize::try_from(self.compiled.limits().request_ids).unwrap_or(usize::MAX);
+        self.requests.insert(hour, hash, most);
+        let key = keys::request(hour, hash);
+        let record = RequestRecord {
+            tenant: admission.caller.tenant.to_owned(),
+            digest: admission.content.request_digest.to_vec(),
+            invocation: invocation.to_owned(),
+            answer: Vec::new(),
+            time_unix_nanos: admission.now,
+        };
+        unit.writes
+            .push(Write::put(family::REQUESTS, key.clone(), record.encode_to_vec()));
+        key
+    }
+
+    fn record_refusal(
+        &mut self,
+        admission: &Admission<'_>,
+        decided: &DecisionFacts<'_>,
+        rejection: &Rejection,
+    ) -> Applied<AdmitResponse> {
+        let mut unit = UnitBuilder::new();
+        self.append_decision(&mut unit, admission, decided);
+        let record = InvocationRecord {
+            invocation: decided.reply.invocation.clone(),
+            tenant: admission.caller.tenant.to_owned(),
+            agent: admission.caller.agent.to_owned(),
+            state: InvocationState::Rejected as i32,
+            create_time_unix_nanos: admission.now,
+            sequences: unit.sequences.clone(),
+            config_version: self.compiled.version().to_owned(),
+            ..InvocationRecord::default()
+        };
+        let key = keys::invocation(admission.caller.tenant, &admission.id);
+        unit.writes
+            .push(Write::put(family::INVOCATIONS, key, record.encode_to_vec()));
+        Applied::recorded(rejection.clone(), unit.done(self.is_power()))
+    }
+
+    /// The first answer to a repeated request id; `None` when the id is new.
+    fn first_answer(
+        &self,
+        now: i64,
+        caller: Caller<'_>,
+        hash: &RequestHash,
+        digest: &[u8; 32],
+        known: Option<&Known>,
+    ) -> Result<Option<AdmitResponse>, Refusal> {
+        let Some(known) = known else {
+            let hours = self.requests.hours(hash, keys::hour(now));
+            if hours.is_empty() {
+                return Ok(None);
+            }
+            let request_keys = hours.into_iter().map(|hour| keys::request(hour, hash)).collect();
+            return Err(Refusal::NeedsRecord(NeedsRecord {
+                request_keys,
+                invocation_key: Vec::new(),
+            }));
+        };
+        let Some(record) = known.request.as_ref().filter(|_| known.request_found) else {
+            return Ok(None);
+        };
+        if record.tenant != caller.tenant {
+            return Ok(None);
+        }
+        if record.digest != digest {
+            return Err(reused_request_id().into());
+        }
+        let open = keys::invocation_id(&record.invocation)
+            .and_then(|id| self.open.get(&id))
+            .and_then(Open::decode);
+        let ended = known
+            .invocation
+            .as_ref()
+            .filter(|ended| known.invocation_found && ended.invocation == record.invocation);
+        match open
+            .as_ref()
+            .or(ended)
+            .and_then(|invocation| invocation.admitted.clone())
+        {
+            Some(reply) => Ok(Some(reply)),
+            // It ended between the look-up and now; the next look-up finds it.
+            None => Err(
+                Rejection::new(Reason::StoreUnavailable, "the first answer is being written, try again")
+                    .retry_after(100_000_000)
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// The same request id with another request.
+pub(crate) fn reused_request_id() -> Rejection {
+    let description = "was used for another request: a repetition must be the same, another request needs its own id";
+    Rejection::invalid(vec![FieldViolation {
+        field: "request_id".to_owned(),
+        description: description.to_owned(),
+    }])
+}
+
+/// A bound is reached.
+fn full(bound: &str, most: u64) -> Rejection {
+    Rejection::new(
+        Reason::QueueFull,
+        format!("limits.{bound} is reached ({most}), try again later or raise it"),
+    )
+    .with("bound", bound)
+    .with("limit", most)
+}
+
+/// The agent's labels over the call's; a copy only when the agent has some.
+fn merged_labels<'a>(
+    compiled: &Compiled,
+    caller: Caller<'_>,
+    labels: &'a BTreeMap<String, String>,
+) -> Cow<'a, BTreeMap<String, String>> {
+    if compiled
+        .agent(caller.tenant, caller.agent)
+        .is_none_or(|agent| agent.labels.is_empty())
+    {
+        return Cow::Borrowed(labels);
+    }
+    let mut labels = labels.clone();
+    compiled.merge_labels(caller.tenant, caller.agent, &mut labels);
+    Cow::Owned(labels)
+}
+
+fn model_name(compiled: &Compiled, model: Option<fairlead_plan::ModelId>) -> &str {
+    model.and_then(|id| compiled.model(id)).map_or("", |model| &model.name)
+}
+
+/// The part of the answer that does not depend on the hold. Its parts are the record's parts, too.
+pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResponse {
+    let decision = &judgement.decision;
+    let rule_name = |id| {
+        compiled
+            .policy(id)
+            .map(|rule| rule.name.to_string())
+            .unwrap_or_default()
+    };
+    AdmitResponse {
+        decision: Some(Decision {
+            config_version: compiled.version().to_owned(),
+            route: decision
+                .route
+                .and_then(|id| compiled.route(id))
+                .map(|route| route.name.to_string())
+                .unwrap_or_default(),
+            rules: decision.rules.iter().map(|id| rule_name(*id)).collect(),
+            deciding_rule: decision.deciding_rule.map(rule_name).unwrap_or_default(),
+            reason: std::mem::take(&mut judgement.reason),
+        }),
+        plan: judgement
+            .plan
+            .iter()
+            .filter_map(|one| {
+                let model = compiled.model(one.model())?;
+                Some(PlannedTarget {
+                    model: model.name.to_string(),
+                    provider: model.provider_name.to_string(),
+                    upstream_model: model.upstream.to_string(),
+                    timeout: prost_types::Duration::try_from(one.planned.timeout).ok(),
+                })
+            })
+            .collect(),
+        dropped: decision
+            .dropped
+            .iter()
+            .map(|one| DroppedCandidate {
+                model: model_name(compiled, Some(one.model)).to_owned(),
+                reason: one.reason as i32,
+                detail: one.detail.clone(),
+            })
+            .collect(),
+        ..AdmitResponse::default()
+    }
+}
+
+/// A moment as a message.
+pub(crate) fn timestamp(unix_nanos: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: unix_nanos.div_euclid(1_000_000_000),
+        nanos: i32::try_from(unix_nanos.rem_euclid(1_000_000_000)).unwrap_or(0),
+    }
+}

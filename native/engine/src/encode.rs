@@ -1,0 +1,164 @@
+//! Writes protobuf straight from borrowed facts. The records of an admission have some fifty strings; copying them into
+//! message structs first would take longer than the decision. The bytes are those of prost: fields in number order,
+//! defaults left out, maps in key order (a test compares).
+use std::collections::BTreeMap;
+
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+/// Writes fields behind what is already in the buffer.
+pub(crate) struct Encoder<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> Encoder<'a> {
+    /// Appends to `out`.
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    /// A string; left out when empty.
+    pub(crate) fn text(&mut self, field: u32, value: &str) {
+        self.bytes(field, value.as_bytes());
+    }
+
+    /// Bytes; left out when empty.
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
+        if !value.is_empty() {
+            self.element(field, value);
+        }
+    }
+
+    /// A string or bytes of a repeated field or a oneof: written even when empty.
+    pub(crate) fn element(&mut self, field: u32, value: &[u8]) {
+        encode_key(field, WireType::LengthDelimited, self.out);
+        encode_varint(value.len() as u64, self.out);
+        self.out.extend_from_slice(value);
+    }
+
+    /// An `int64`, `int32` or enum; left out when 0. Negative numbers take ten bytes, as the format has it.
+    pub(crate) fn int(&mut self, field: u32, value: i64) {
+        self.uint(field, value.cast_unsigned());
+    }
+
+    /// A `uint64` or `uint32`; left out when 0.
+    pub(crate) fn uint(&mut self, field: u32, value: u64) {
+        if value != 0 {
+            encode_key(field, WireType::Varint, self.out);
+            encode_varint(value, self.out);
+        }
+    }
+
+    /// A `bool`; left out when false.
+    pub(crate) fn flag(&mut self, field: u32, value: bool) {
+        self.uint(field, u64::from(value));
+    }
+
+    /// An `optional double`; written when it is there, even when 0.
+    pub(crate) fn optional_double(&mut self, field: u32, value: Option<f64>) {
+        if let Some(value) = value {
+            encode_key(field, WireType::SixtyFourBit, self.out);
+            self.out.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// A message that exists as a struct; written even when it has no fields.
+    pub(crate) fn message(&mut self, field: u32, value: &impl Message) {
+        encode_key(field, WireType::LengthDelimited, self.out);
+        encode_varint(value.encoded_len() as u64, self.out);
+        value.encode_raw(self.out);
+    }
+
+    /// A message written in place; written even when it has no fields.
+    pub(crate) fn nested(&mut self, field: u32, write: impl FnOnce(&mut Encoder<'_>)) {
+        encode_key(field, WireType::LengthDelimited, self.out);
+        let length_at = self.out.len();
+        // Most nested messages are shorter than 128 bytes: one byte of length. Longer ones are moved.
+        self.out.push(0);
+        write(&mut Encoder { out: self.out });
+        let length = (self.out.len() - length_at - 1) as u64;
+        let more = encoded_len_varint(length) - 1;
+        if more > 0 {
+            let end = self.out.len();
+            self.out.resize(end + more, 0);
+            self.out.copy_within(length_at + 1..end, length_at + 1 + more);
+        }
+        if let Some(mut room) = self.out.get_mut(length_at..=length_at + more) {
+            encode_varint(length, &mut room);
+        }
+    }
+
+    /// A packed `repeated uint64`; left out when empty.
+    pub(crate) fn packed(&mut self, field: u32, values: &[u64]) {
+        if !values.is_empty() {
+            self.nested(field, |packed| {
+                values.iter().for_each(|value| encode_varint(*value, packed.out))
+            });
+        }
+    }
+
+    /// A map of strings.
+    pub(crate) fn map(&mut self, field: u32, values: &BTreeMap<String, String>) {
+        for (key, value) in values {
+            self.nested(field, |entry| {
+                entry.text(1, key);
+                entry.text(2, value);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use fairlead_wire::v1::{Amount, DecisionInputs, DecisionRecord, InputEstimate};
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_prost_whatever_the_length() {
+        for length in [0_usize, 1, 50, 127, 128, 200, 16_383, 16_384, 40_000] {
+            let long = "x".repeat(length);
+            let labels = BTreeMap::from([("a".to_owned(), long.clone()), (String::new(), "b".to_owned())]);
+            let reserved = Amount {
+                nano_usd: -5,
+                tokens: 0,
+                requests: 1,
+            };
+            let expected = DecisionRecord {
+                inputs: Some(DecisionInputs {
+                    model: long.clone(),
+                    labels: labels.clone(),
+                    min_quality: Some(0.0),
+                    capabilities: vec![String::new(), "json".to_owned()],
+                    stream: true,
+                    estimates: vec![InputEstimate {
+                        model: "m".to_owned(),
+                        tokens: i64::MAX,
+                    }],
+                    ..DecisionInputs::default()
+                }),
+                reserved: Some(reserved),
+                max_output_tokens: 7,
+                ..DecisionRecord::default()
+            };
+            let mut bytes = Vec::new();
+            let mut out = Encoder::new(&mut bytes);
+            out.nested(1, |inputs| {
+                inputs.text(4, &long);
+                inputs.map(9, &labels);
+                inputs.optional_double(15, Some(0.0));
+                inputs.element(16, b"");
+                inputs.element(16, b"json");
+                inputs.flag(17, true);
+                inputs.nested(19, |one| {
+                    one.text(1, "m");
+                    one.int(2, i64::MAX);
+                });
+            });
+            out.message(5, &reserved);
+            out.int(7, 7);
+            assert_eq!(bytes, expected.encode_to_vec());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! How a hold ends: exactly once, by a settlement, a release, or its time.
+//!
+//! | state | settle | release | time comes |
+//! |---|---|---|---|
+//! | `OPEN` | `SETTLED` | `RELEASED` | `EXPIRED` |
+//! | `OPEN`, its time has come | `EXPIRED`, then `SETTLED` (late) | `EXPIRED`, then refused | `EXPIRED` |
+//! | `EXPIRED` | `SETTLED` (late): the charge is corrected | refused | – |
+//! | `SETTLED`, `RELEASED`, `REJECTED` | refused; the same request gets the first answer | likewise | – |
+use fairlead_wire::internal::{InvocationRecord, Known, NeedsRecord};
+use fairlead_wire::v1::{Amount, BudgetCharge, EventKind, InvocationState};
+use prost::Message;
+
+use crate::amount::{self, Measure};
+use crate::budget::{InWindow, Slot};
+use crate::command::{Caller, Refusal};
+use crate::engine::{BudgetSays, Engine, UnitBuilder};
+use crate::keys::{self, InvocationId};
+use crate::rejection::{Reason, Rejection};
+use crate::unit::{Write, family};
+
+/// An invocation that a command is about.
+pub(crate) struct Found {
+    pub id: InvocationId,
+    pub record: InvocationRecord,
+    /// Bytes of the input, when it is open and was given in bytes.
+    pub input_bytes: Option<i64>,
+}
+
+/// What became of one budget instance.
+pub(crate) struct Touched {
+    at: Option<(usize, Slot)>,
+    /// Goes into the record of the event.
+    pub charge: BudgetCharge,
+    excess: Amount,
+}
+
+impl Engine {
+    /// The invocation of a name, open or as the store has it.
+    pub(crate) fn find(&self, caller: Caller<'_>, name: &str, known: Option<&Known>) -> Result<Found, Refusal> {
+        let id = keys::invocation_id(name).ok_or_else(|| not_found(name))?;
+        if let Some(open) = self.open.get(&id) {
+            let record = open.decode().filter(|_| &*open.tenant == caller.tenant);
+            let record = record.ok_or_else(|| not_found(name))?;
+            return Ok(Found {
+                id,
+                record,
+                input_bytes: open.input_bytes,
+            });
+        }
+        let Some(known) = known else {
+            let invocation_key = keys::invocation(caller.tenant, &id);
+            return Err(Refusal::NeedsRecord(NeedsRecord {
+                request_keys: Vec::new(),
+                invocation_key,
+            }));
+        };
+        known
+            .invocation
+            .as_ref()
+            .filter(|record| known.invocation_found && record.tenant == caller.tenant && record.invocation == name)
+            .map(|record| Found {
+                id,
+                record: record.clone(),
+                input_bytes: None,
+            })
+            .ok_or_else(|| not_found(name).into())
+    }
+
+    /// Ends the hold in every budget instance; `charged` says how much, by whether cached input counts.
+    pub(crate) fn end_budgets(
+        &mut self,
+        now: i64,
+        record: &InvocationRecord,
+        charged: impl Fn(bool, Amount) -> Amount,
+    ) -> Vec<Touched> {
+        let mut touched = Vec::with_capacity(record.charges.len());
+        for charge in &record.charges {
+            let held = charge.amount.unwrap_or_default();
+            let at = self.ledger.find(&record.tenant, &charge.budget, &charge.instance);
+            let book = at.and_then(|(book, slot)| Some((self.ledger.book_mut(book)?, slot)));
+            let before = InWindow {
+                start: charge.window_start_unix_nanos,
+                code: charge.window_millis,
+            };
+            let (amount, after, excess) = match book {
+                Some((book, slot)) => {
+                    let amount = charged(book.rule.count_cached, held);
+                    // INVARIANT (I1): only more than was held can pass the limit, and that goes on record.
+                    let after = book.end(slot, before, held, amount, now);
+                    let excess = amount::each(amount, held, |amount, held| amount.saturating_sub(held).max(0));
+                    (amount, after, limited(&book.rule.limit, excess))
+                }
+                // Every hold has its instance; a charge without one is recorded all the same.
+                None => (charged(true, held), before, amount::ZERO),
+            };
+            touched.push(Touched {
+                at,
+                charge: moved(charge, after, amount),
+                excess,
+            });
+        }
+        touched
+    }
+
+    /// Corrects what an expired invocation was charged; the result has the differences.
+    pub(crate) fn correct_budgets(
+        &mut self,
+        now: i64,
+        record: &mut InvocationRecord,
+        charged: impl Fn(bool) -> Amount,
+    ) -> Vec<Touched> {
+        let mut touched = Vec::with_capacity(record.charges.len());
+        for charge in &mut record.charges {
+            let before = charge.amount.unwrap_or_default();
+            let window = InWindow {
+                start: charge.window_start_unix_nanos,
+                code: charge.window_millis,
+            };
+            let position = self.ledger.position_of(&charge.budget);
+            let count_cached = position
+                .and_then(|at| self.ledger.book(at))
+                .is_none_or(|book| book.rule.count_cached);
+            let actual = charged(count_cached);
+            let delta = amount::each(actual, before, i64::saturating_sub);
+            let at = position.and_then(|at| {
+                // An instance that was empty may have been dropped since.
+                let slot = if amount::is_zero(delta) {
+                    self.ledger.find_in(at, &record.tenant, &charge.instance)?
+                } else {
+                    self.ledger.ensure(at, &record.tenant, &charge.instance, now)?
+                };
+                Some((at, slot))
+            });
+            let mut excess = amount::ZERO;
+            if let Some((book, slot)) = at
+                && let Some(book) = self.ledger.book_mut(book)
+            {
+                book.correct(slot, window, delta, now);
+                excess = book.over(slot, delta);
+            }
+            charge.amount = Some(actual);
+            touched.push(Touched {
+                at,
+                charge: moved(charge, window, delta),
+                excess,
+            });
+        }
+        touched
+    }
+
+    /// Overdrafts and alerts of what was touched, then the instances themselves.
+    pub(crate) fn append_touched(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        caller: Caller<'_>,
+        invocation: &str,
+        touched: &[Touched],
+    ) {
+        for one in touched {
+            let Some(at) = one.at else { continue };
+            if !amount::is_zero(one.excess) {
+                let says = BudgetSays {
+                    kind: EventKind::BudgetOverdraft,
+                    percent: 0,
+                    amount: one.excess,
+                    reason: "more was used than was held",
+                };
+                self.append_budget_event(unit, now, caller, invocation, at, says);
+            }
+            self.append_alerts(unit, now, caller, invocation, at, false);
+        }
+        for one in touched {
+            if let Some((book, slot)) = one.at {
+                unit.writes
+                    .extend(self.ledger.book_mut(book).and_then(|book| book.store(slot)));
+            }
+        }
+    }
+
+    /// Moves an open invocation's record to where the ended ones are.
+    pub(crate) fn close(&mut self, unit: &mut UnitBuilder, id: &InvocationId, record: &mut InvocationRecord) {
+        if let Some(open) = self.open.remove(id) {
+            // INVARIANT (I3): not open any more, so that nothing can end it again.
+            self.expiries.remove(&(open.expires_at, *id));
+            unit.writes
+                .push(Write::delete(family::STATE, keys::open_invocation(&record.tenant, id)));
+        }
+        record.sequences.append(&mut unit.sequences.clone());
+        record.sequences.dedup();
+        let key = keys::invocation(&record.tenant, id);
+        unit.writes
+            .push(Write::put(family::INVOCATIONS, key, record.encode_to_vec()));
+    }
+}
+
+/// Charges for the invocation's record and for the event's record.
+pub(crate) fn charges(touched: &[Touched]) -> Vec<BudgetCharge> {
+    touched.iter().map(|one| one.charge.clone()).collect()
+}
+
+/// What is held in total.
+pub(crate) fn held(record: &InvocationRecord) -> Amount {
+    record
+        .admitted
+        .as_ref()
+        .and_then(|admitted| admitted.reservation.as_ref())
+        .and_then(|reservation| reservation.amount)
+        .unwrap_or_default()
+}
+
+fn moved(charge: &BudgetCharge, window: InWindow, amount: Amount) -> BudgetCharge {
+    BudgetCharge {
+        window_start_unix_nanos: window.start,
+        window_millis: window.code,
+        amount: Some(amount),
+        ..charge.clone()
+    }
+}
+
+/// The part in units that a budget limits.
+fn limited(limit: &crate::budget::Limit, excess: Amount) -> Amount {
+    let part = |measure: Measure| {
+        if limit.get(measure).is_some() {
+            measure.of(excess)
+        } else {
+            0
+        }
+    };
+    Amount {
+        nano_usd: part(Measure::NanoUsd),
+        tokens: part(Measure::Tokens),
+        requests: part(Measure::Requests),
+    }
+}
+
+/// Not there, or another tenant's: the answer is the same.
+pub(crate) fn not_found(name: &str) -> Rejection {
+    Rejection::new(Reason::NotFound, format!("there is no invocation `{name}`"))
+}
+
+/// Not possible any more.
+pub(crate) fn wrong_state(record: &InvocationRecord, what: &str) -> Rejection {
+    let state = record.state().as_str_name().trim_start_matches("INVOCATION_STATE_");
+    let hint = match record.state() {
+        InvocationState::Expired => {
+            ": its hold ended by itself; settle it, also with no attempts, to correct the charge"
+        }
+        InvocationState::Rejected => ": it was refused and holds nothing",
+        _ => "",
+    };
+    Rejection::new(
+        Reason::InvalidState,
+        format!("the invocation is {state} and cannot be {what}{hint}"),
+    )
+    .with("state", state)
+    .with("invocation", &record.invocation)
+}

@@ -1,0 +1,303 @@
+//! The state, its clock and its records. Commands are in the modules named after them.
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, UnixNanos};
+use fairlead_wire::internal::InvocationRecord;
+use fairlead_wire::v1::{AuditRecord, BudgetEvent, EventKind, audit_record::Body};
+use prost::Message;
+
+use crate::budget::{Ledger, Slot};
+use crate::chain::Chain;
+use crate::command::Caller;
+use crate::keys::InvocationId;
+use crate::rates::Rates;
+use crate::recover::Recovering;
+use crate::rejection::{Reason, Rejection};
+use crate::requests::RequestIndex;
+use crate::unit::{Unit, Write};
+
+/// Nanoseconds in a millisecond.
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
+/// An open invocation.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub tenant: Arc<str>,
+    pub expires_at: i64,
+    /// Bytes of the input, when it was given in bytes: what health learns the ratio from. Not kept over a restart.
+    pub input_bytes: Option<i64>,
+    /// The `InvocationRecord` as it is stored. Decoding it at the end costs less than keeping it decoded: a sidecar may
+    /// hold hundreds of thousands.
+    pub record: Box<[u8]>,
+}
+
+impl Open {
+    /// The record; `None` never happens, since only encoded and recovered (hence decoded) records get here.
+    pub(crate) fn decode(&self) -> Option<InvocationRecord> {
+        InvocationRecord::decode(&*self.record).ok()
+    }
+}
+
+/// The state machine; see the crate.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) health: HealthBook,
+    pub(crate) ledger: Ledger,
+    pub(crate) rates: Rates,
+    /// Only looked up; in order it is walked by `expiries`.
+    pub(crate) open: HashMap<InvocationId, Open>,
+    /// INVARIANT (I3): has exactly the open invocations, so that every hold ends.
+    pub(crate) expiries: BTreeSet<(i64, InvocationId)>,
+    pub(crate) requests: RequestIndex,
+    pub(crate) chain: Chain,
+    /// Latest time that was applied, Unix nanoseconds.
+    pub(crate) last_time: i64,
+    /// Deletions of dropped, empty instances that ride with the next admission.
+    pub(crate) deletions: Vec<Write>,
+    /// What recovery has gathered so far.
+    pub(crate) recovering: Recovering,
+}
+
+impl Engine {
+    /// An empty engine.
+    #[must_use]
+    pub fn new(compiled: Arc<Compiled>) -> Self {
+        Self {
+            health: HealthBook::new(&compiled),
+            ledger: Ledger::new(&compiled),
+            rates: Rates::new(&compiled),
+            open: HashMap::new(),
+            expiries: BTreeSet::new(),
+            requests: RequestIndex::default(),
+            chain: Chain::default(),
+            last_time: 0,
+            deletions: Vec::new(),
+            recovering: Recovering::default(),
+            compiled,
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn compiled(&self) -> &Arc<Compiled> {
+        &self.compiled
+    }
+
+    /// Last audit sequence handed out.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.chain.sequence()
+    }
+
+    /// Hash of the last audit record; zeros when there is none.
+    #[must_use]
+    pub fn head(&self) -> &[u8; 32] {
+        self.chain.head()
+    }
+
+    /// Open holds.
+    #[must_use]
+    pub fn open_reservations(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Instances of all budgets.
+    #[must_use]
+    pub fn budget_instances(&self) -> usize {
+        self.ledger.instances()
+    }
+
+    /// Request ids remembered.
+    #[must_use]
+    pub fn request_ids(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// When the next hold ends by itself.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<UnixNanos> {
+        self.expiries.first().map(|(at, _)| UnixNanos(*at))
+    }
+
+    /// Feeds health with one attempt. Not durable, no unit. A model that is not configured any more is ignored.
+    pub fn report_attempt(&mut self, now: UnixNanos, model: &str, report: &AttemptReport<'_>) {
+        if let Some(id) = self.compiled.model_id(model) {
+            self.health.report(id, report, now);
+        }
+    }
+
+    /// Asks before one attempt whether it may go out; takes the probe of a half-open breaker. A model that is not
+    /// configured any more may be tried: its plan was made with the configuration that had it.
+    pub fn may_try(&mut self, now: UnixNanos, model: &str) -> bool {
+        self.compiled
+            .model_id(model)
+            .is_none_or(|id| self.health.may_try(id, now))
+    }
+
+    /// The time to use for a command that arrives at `now`. Time never runs backwards in the state and in the log: a
+    /// small step back is bridged by standing still, after a large one commands are refused until it has caught up.
+    pub(crate) fn tick(&mut self, now: UnixNanos) -> Result<i64, Rejection> {
+        let behind = self.last_time.saturating_sub(now.0);
+        let millis = self.compiled.limits().clock_skew_millis;
+        let bridged = i64::try_from(millis)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(NANOS_PER_MILLI);
+        if behind > bridged {
+            let message = format!(
+                "the clock is {} s behind the last record: it was set back, set it right or wait",
+                behind / 1_000_000_000
+            );
+            return Err(Rejection::new(Reason::NotReady, message)
+                .with("cause", "clock_set_back")
+                .with("behind_millis", behind / NANOS_PER_MILLI)
+                .retry_after(behind));
+        }
+        Ok(self.stand(now))
+    }
+
+    /// The time to use for a command that cannot be refused.
+    pub(crate) fn stand(&mut self, now: UnixNanos) -> i64 {
+        self.last_time = self.last_time.max(now.0);
+        self.last_time
+    }
+
+    /// True when model calls are acknowledged only after an fsync.
+    pub(crate) fn is_power(&self) -> bool {
+        self.compiled.durability("model.call") == Durability::Power
+    }
+
+    /// An audit record without its body.
+    pub(crate) fn record(&self, now: i64, kind: EventKind, caller: Caller<'_>, invocation: &str) -> AuditRecord {
+        AuditRecord {
+            sequence: 0,
+            time_unix_nanos: now,
+            kind: kind as i32,
+            tenant: caller.tenant.to_owned(),
+            agent: caller.agent.to_owned(),
+            operator: caller.operator.to_owned(),
+            invocation: invocation.to_owned(),
+            config_version: self.compiled.version().to_owned(),
+            body: None,
+        }
+    }
+}
+
+/// Gathers the writes and records of one command.
+#[derive(Debug)]
+pub(crate) struct UnitBuilder {
+    pub writes: Vec<Write>,
+    pub sequences: Vec<u64>,
+}
+
+impl UnitBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            writes: Vec::with_capacity(8),
+            sequences: Vec::new(),
+        }
+    }
+
+    /// Appends an audit record.
+    pub(crate) fn append(&mut self, chain: &mut Chain, record: AuditRecord) {
+        self.writes.push(chain.append(record));
+        self.sequences.push(chain.sequence());
+    }
+
+    /// Appends an audit record that is encoded already.
+    pub(crate) fn append_encoded(&mut self, chain: &mut Chain, value: Vec<u8>) {
+        self.writes.push(chain.append_encoded(value));
+        self.sequences.push(chain.sequence());
+    }
+
+    pub(crate) fn done(self, power: bool) -> Unit {
+        Unit {
+            first_sequence: self.sequences.first().copied().unwrap_or(0),
+            last_sequence: self.sequences.last().copied().unwrap_or(0),
+            writes: self.writes,
+            power,
+        }
+    }
+}
+
+/// What to say about a budget instance in a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BudgetSays<'a> {
+    pub kind: EventKind,
+    pub percent: u32,
+    pub amount: fairlead_wire::v1::Amount,
+    pub reason: &'a str,
+}
+
+impl Engine {
+    /// Appends a record about a budget instance, with its state after the event.
+    pub(crate) fn append_budget_event(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        caller: Caller<'_>,
+        invocation: &str,
+        (book, slot): (usize, Slot),
+        says: BudgetSays<'_>,
+    ) {
+        let Some(book) = self.ledger.book(book) else { return };
+        let Some(instance) = book.get(slot) else { return };
+        let view = instance.view(book.rule.window, now);
+        let event = BudgetEvent {
+            budget: book.rule.name.to_string(),
+            instance: instance.name().to_owned(),
+            limit: Some(book.rule.limit.to_amount()),
+            spent: Some(view.spent),
+            reserved: Some(view.reserved),
+            threshold_percent: i32::try_from(says.percent).unwrap_or(i32::MAX),
+            amount: Some(says.amount),
+            reason: says.reason.to_owned(),
+            window_start_unix_nanos: view.window_start,
+        };
+        // The record belongs to the tenant of the instance, also when an operator acts.
+        let tenant = instance.tenant().to_owned();
+        let mut record = self.record(
+            now,
+            says.kind,
+            Caller {
+                tenant: &tenant,
+                ..caller
+            },
+            invocation,
+        );
+        record.body = Some(Body::Budget(event));
+        unit.append(&mut self.chain, record);
+    }
+
+    /// Appends alerts for thresholds that an instance has passed. True when there was one.
+    pub(crate) fn append_alerts(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        caller: Caller<'_>,
+        invocation: &str,
+        at: (usize, Slot),
+        including_held: bool,
+    ) -> bool {
+        let fired = self
+            .ledger
+            .book_mut(at.0)
+            .map(|book| book.fire(at.1, including_held))
+            .unwrap_or_default();
+        for percent in &fired {
+            let says = BudgetSays {
+                kind: EventKind::BudgetAlert,
+                percent: *percent,
+                amount: crate::amount::ZERO,
+                reason: if including_held {
+                    "a call is let through over the limit"
+                } else {
+                    ""
+                },
+            };
+            self.append_budget_event(unit, now, caller, invocation, at, says);
+        }
+        !fired.is_empty()
+    }
+}

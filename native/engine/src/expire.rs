@@ -1,0 +1,83 @@
+//! Expiry: a hold that nobody ended ends by itself, charged with its worst case or released.
+use fairlead_plan::UnixNanos;
+use fairlead_wire::internal::InvocationRecord;
+use fairlead_wire::v1::{EventKind, HoldEnded, InvocationState, audit_record::Body};
+
+use crate::amount::ZERO;
+use crate::command::{Applied, Caller};
+use crate::ending;
+use crate::engine::{Engine, UnitBuilder};
+use crate::keys::InvocationId;
+use crate::rates::RateEnd;
+
+/// Most holds that one command ends, so that a crowd of them does not hold up admissions.
+pub const MOST_EXPIRED: usize = 256;
+
+impl Engine {
+    /// Ends holds whose time has come, oldest first, at most [`MOST_EXPIRED`]; returns how many. Repeat until 0.
+    pub fn expire(&mut self, now: UnixNanos) -> Applied<u64> {
+        let now = match self.tick(now) {
+            Ok(now) => now,
+            Err(rejection) => return Applied::refused(rejection),
+        };
+        let mut all = UnitBuilder::new();
+        let mut ended = 0;
+        while let Some((at, id)) = self.expiries.first().copied()
+            && at <= now
+            && ended < MOST_EXPIRED
+        {
+            ended += 1;
+            let Some(mut record) = self.open.get(&id).and_then(|open| open.decode()) else {
+                // Never: both have the same invocations, decodable ones. Skipped rather than tried for ever.
+                self.expiries.pop_first();
+                continue;
+            };
+            let mut unit = UnitBuilder::new();
+            self.expire_one(&mut unit, now, &id, &mut record);
+            self.close(&mut unit, &id, &mut record);
+            all.writes.append(&mut unit.writes);
+            all.sequences.append(&mut unit.sequences);
+        }
+        if ended == 0 {
+            return Applied::done(0, None);
+        }
+        Applied::done(ended as u64, Some(all.done(self.is_power())))
+    }
+
+    /// Ends one hold; the caller closes its record, which is `EXPIRED` then.
+    pub(crate) fn expire_one(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        id: &InvocationId,
+        record: &mut InvocationRecord,
+    ) {
+        debug_assert!(self.open.contains_key(id));
+        let charge = self.compiled.reservations().charge_on_expiry;
+        for hold in &record.rate_holds {
+            self.rates.end(&record.tenant, hold, UnixNanos(now), RateEnd::Expired);
+        }
+        let touched = self.end_budgets(now, record, |_, held| if charge { held } else { ZERO });
+        let held = ending::held(record);
+        let (tenant, agent) = (record.tenant.clone(), record.agent.clone());
+        let caller = Caller::agent(&tenant, &agent);
+        let mut audit = self.record(now, EventKind::InvocationExpired, caller, &record.invocation);
+        let charges = ending::charges(&touched);
+        audit.body = Some(Body::HoldEnded(HoldEnded {
+            held: Some(held),
+            charged: Some(if charge { held } else { ZERO }),
+            charges: charges.clone(),
+            reason: if charge {
+                "not settled before its time: the worst case is charged until a settlement corrects it"
+            } else {
+                "not settled before its time: the hold is released"
+            }
+            .to_owned(),
+        }));
+        unit.append(&mut self.chain, audit);
+        record.charges = charges;
+        record.set_state(InvocationState::Expired);
+        let invocation = record.invocation.clone();
+        self.append_touched(unit, now, caller, &invocation, &touched);
+    }
+}

@@ -1,0 +1,503 @@
+//! The whole decision about one call, as a pure function of its inputs: admission makes it from the live state, and
+//! [`recompute`](crate::Engine::recompute) makes it again from a record.
+//!
+//! ```text
+//! policy · route · constraints · selection (plan)
+//!   └► budgets: clamp ─► leave out models that fit no budget ─► downgrade ─► refuse
+//!        └► rate limits
+//! ```
+use fairlead_plan::{
+    BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InstanceKey, ModelId, NoRouteCause, OnExceed,
+    Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
+};
+use fairlead_wire::v1::{Amount, DropReason};
+
+use crate::amount::{self, Measure};
+use crate::budget::{Limit, View, is_hard};
+use crate::command::RateWait;
+use crate::fit::{self, Costed, Tries};
+use crate::rates;
+use crate::rejection::{Reason, Rejection};
+
+/// How long a call that meets a full concurrency limit is told to wait: 100 ms. Nobody knows when a call ends.
+const CONCURRENCY_RETRY_NANOS: i64 = 100_000_000;
+
+/// A budget instance that applies, before the decision.
+#[derive(Debug, Clone)]
+pub(crate) struct BudgetCase {
+    pub id: BudgetId,
+    pub instance: InstanceKey,
+    pub view: View,
+}
+
+/// A rate limit instance that applies, before the decision.
+#[derive(Debug, Clone)]
+pub(crate) struct RateCase {
+    pub id: RateLimitId,
+    pub instance: InstanceKey,
+    pub state: RateState,
+}
+
+/// What the call may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// To hold in every budget instance that applies.
+    pub amount: Amount,
+    /// Most output tokens per answer.
+    pub max_output: i64,
+    /// True when a budget or policy lowered it.
+    pub clamped: bool,
+    /// Charged to token rates until the settlement.
+    pub rate_tokens: i64,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Granted(Grant),
+    Refused(Rejection),
+    /// Only rate limits are in the way. With `wait`, all of them let a call wait.
+    RateLimited {
+        rejection: Rejection,
+        wait: Option<RateWait>,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    /// Policy and routing; of the downgraded plan when there was a downgrade.
+    pub decision: PlanDecision,
+    /// Models in the order to try them; empty when refused.
+    pub plan: Vec<Costed>,
+    /// Model that a budget's `downgradeTo` switched to.
+    pub downgraded_to: Option<ModelId>,
+    /// One sentence for people.
+    pub reason: String,
+    pub outcome: Outcome,
+}
+
+/// What a decision is about.
+pub(crate) struct Question<'a, H> {
+    pub compiled: &'a Compiled,
+    pub facts: &'a CallFacts<'a>,
+    pub health: &'a H,
+    pub budgets: &'a [BudgetCase],
+    pub rates: &'a [RateCase],
+    pub now: UnixNanos,
+}
+
+/// Why a plan does not fit the budgets.
+struct Blocked<'a> {
+    case: &'a BudgetCase,
+    measure: Measure,
+    /// What the smallest useful answer of the first model would need.
+    requested: i64,
+}
+
+impl<H: HealthSource> Question<'_, H> {
+    /// Decides.
+    pub(crate) fn judge(&self) -> Judgement {
+        let decision = self.compiled.decide(self.facts, self.health, self.now);
+        if let Some(refusal) = self.refusal(&decision) {
+            return Judgement::refused(decision, refusal);
+        }
+        match self.within_budgets(decision) {
+            Ok(judgement) => self.within_rates(judgement),
+            Err(judgement) => *judgement,
+        }
+    }
+
+    fn tries(&self, decision: &PlanDecision) -> Tries {
+        let route = decision.route.and_then(|id| self.compiled.route(id));
+        Tries {
+            attempts: route.map_or(1, |route| i64::from(route.retry.attempts.max(1))),
+            choices: self.facts.choices.max(1),
+        }
+    }
+
+    /// Policy and routing as an error.
+    fn refusal(&self, decision: &PlanDecision) -> Option<Rejection> {
+        let reason = &decision.reason;
+        match &decision.verdict {
+            Verdict::Allowed => None,
+            Verdict::Denied { rule, cause } => {
+                let rule = rule
+                    .and_then(|id| self.compiled.policy(id))
+                    .map_or("", |rule| &*rule.name);
+                let mut rejection = Rejection::new(Reason::PolicyDenied, reason.clone())
+                    .with("rule", rule)
+                    .with("cause", cause.as_str())
+                    .with("config_version", self.compiled.version());
+                if let fairlead_plan::DenyCause::ExpressionFailed { error } = cause {
+                    rejection = rejection.with("error", error);
+                }
+                Some(rejection)
+            }
+            Verdict::NoRoute {
+                cause: NoRouteCause::Unavailable { retry_at },
+            } => {
+                let mut rejection = Rejection::new(Reason::TargetsExhausted, reason.clone())
+                    .with("cause", "unavailable")
+                    .with("route", self.route_name(decision));
+                for (at, dropped) in decision.dropped.iter().enumerate() {
+                    let text = format!(
+                        "{} {}: {}",
+                        self.model_name(dropped.model),
+                        drop_name(dropped.reason),
+                        dropped.detail
+                    );
+                    rejection = rejection.with(&format!("attempt.{}", at + 1), text);
+                }
+                rejection.retry_after = retry_at.map(|at| at.since(self.now));
+                Some(rejection)
+            }
+            Verdict::NoRoute { cause } => {
+                let mut rejection = Rejection::new(Reason::NoRoute, reason.clone())
+                    .with("cause", cause.as_str())
+                    .with("model", self.facts.model)
+                    .with("config_version", self.compiled.version());
+                if let NoRouteCause::ExpressionFailed { route, error } = cause {
+                    let name = self.compiled.route(*route).map_or("", |route| &*route.name);
+                    rejection = rejection.with("route", name).with("error", error);
+                } else if decision.route.is_some() {
+                    rejection = rejection.with("route", self.route_name(decision));
+                }
+                Some(rejection)
+            }
+        }
+    }
+
+    /// Finds a plan and an output limit whose worst case fits every hard budget, or says which budget is in the way.
+    fn within_budgets(&self, mut decision: PlanDecision) -> Result<Judgement, Box<Judgement>> {
+        let mut downgraded_to = None;
+        let mut downgraded_by = String::new();
+        let mut tried: Vec<ModelId> = Vec::new();
+        loop {
+            let tries = self.tries(&decision);
+            let fitted = self.fit(&mut decision, tries);
+            let blocked = match fitted {
+                Ok(Ok((plan, grant))) => {
+                    let mut reason = std::mem::take(&mut decision.reason);
+                    if !downgraded_by.is_empty() {
+                        reason = format!("{reason} (budget `{downgraded_by}` downgrades the call)");
+                    }
+                    if grant.max_output < decision.max_output_tokens {
+                        reason = format!("{reason}; budgets leave room for {} output tokens", grant.max_output);
+                    }
+                    let outcome = Outcome::Granted(grant);
+                    return Ok(Judgement {
+                        decision,
+                        plan,
+                        downgraded_to,
+                        reason,
+                        outcome,
+                    });
+                }
+                Ok(Err(blocked)) => blocked,
+                Err(Overflow) => {
+                    let message = "the worst case of the call is beyond the range of money and tokens, make it smaller";
+                    let rejection = Rejection::new(Reason::InvalidArgument, message);
+                    return Err(Box::new(Judgement::refused(decision, rejection)));
+                }
+            };
+            let budget = self.compiled.budget(blocked.case.id);
+            if let Some(OnExceed::Downgrade(model)) = budget.map(|budget| budget.on_exceed)
+                && !tried.contains(&model)
+            {
+                tried.push(model);
+                let next = self.compiled.downgrade(self.facts, model, self.health, self.now);
+                if next.verdict == Verdict::Allowed {
+                    downgraded_by = budget.map(|budget| budget.name.to_string()).unwrap_or_default();
+                    downgraded_to = Some(model);
+                    decision = replaced(decision, next);
+                    continue;
+                }
+            }
+            let rejection = self.exhausted(&blocked);
+            let mut judgement = Judgement::refused(decision, rejection);
+            judgement.downgraded_to = downgraded_to;
+            return Err(Box::new(judgement));
+        }
+    }
+
+    /// Clamps the output of the plan; when even the least does not fit, leaves out models. Their reasons go to `dropped`.
+    fn fit(
+        &self,
+        decision: &mut PlanDecision,
+        tries: Tries,
+    ) -> Result<Result<(Vec<Costed>, Grant), Blocked<'_>>, Overflow> {
+        let mut plan = Vec::with_capacity(decision.plan.len());
+        for planned in &decision.plan {
+            plan.extend(Costed::of(self.compiled, planned)?);
+        }
+        let Some(limit) = self.clamp(decision, &plan, tries)?.ok() else {
+            let (fitting, left_out) = self.leave_out(decision, plan, tries)?;
+            let limit = if fitting.is_empty() {
+                None
+            } else {
+                self.clamp(decision, &fitting, tries)?.ok()
+            };
+            let Some(limit) = limit else {
+                let first = left_out.first().or(fitting.first());
+                let first = first.map_or(&[] as &[Costed], std::slice::from_ref);
+                return match self.clamp(decision, first, tries)? {
+                    Err(blocked) => Ok(Err(blocked)),
+                    // Cannot be: a plan is left out when it does not fit alone. Nothing is granted in doubt.
+                    Ok(_) => Err(Overflow),
+                };
+            };
+            for one in left_out {
+                let detail = "its worst case does not fit a budget".to_owned();
+                decision.dropped.push(DroppedCandidate {
+                    model: one.model(),
+                    reason: DropReason::Budget,
+                    detail,
+                });
+            }
+            return self.grant(decision, fitting, limit, tries).map(Ok);
+        };
+        self.grant(decision, plan, limit, tries).map(Ok)
+    }
+
+    fn grant(
+        &self,
+        decision: &mut PlanDecision,
+        plan: Vec<Costed>,
+        limit: i64,
+        tries: Tries,
+    ) -> Result<(Vec<Costed>, Grant), Overflow> {
+        let amount = fit::worst_case(&plan, limit, tries)?;
+        for case in self.budgets {
+            // The sum has to stay in range also where nothing is limited.
+            amount::add(amount::add(case.view.spent, case.view.reserved)?, amount)?;
+        }
+        let wanted = plan.first().map_or(0, |first| first.planned.max_output.0);
+        decision.max_output_tokens = wanted;
+        let first_tokens = plan.first().map_or(Ok(Tokens::ZERO), |first| {
+            let output = Tokens(limit).times(tries.choices)?;
+            first.planned.input_bound.add(output)
+        })?;
+        let clamped = limit < wanted || decision.policy_clamped;
+        Ok((
+            plan,
+            Grant {
+                amount,
+                max_output: limit,
+                clamped,
+                rate_tokens: first_tokens.0,
+            },
+        ))
+    }
+
+    /// The largest output limit that fits all hard budgets and is not below the least, or what is in the way.
+    fn clamp(
+        &self,
+        decision: &PlanDecision,
+        plan: &[Costed],
+        tries: Tries,
+    ) -> Result<Result<i64, Blocked<'_>>, Overflow> {
+        let wanted = plan.first().map_or(0, |first| first.planned.max_output.0);
+        let least = decision.min_output_tokens.min(wanted);
+        let mut limit = wanted;
+        for case in self.budgets {
+            let Some(budget) = self.compiled.budget(case.id).filter(|budget| is_hard(budget)) else {
+                continue;
+            };
+            let limits = Limit::of(budget);
+            for measure in Measure::ALL {
+                let Some(most) = limits.get(measure) else { continue };
+                // INVARIANT (I1): the room is what the limit leaves after everything spent and held.
+                let room = most.saturating_sub(case.view.used(measure));
+                match fit::affordable(plan, measure, room, wanted, tries)? {
+                    Some(affordable) if affordable >= least => limit = limit.min(affordable),
+                    _ => {
+                        let requested = measure.of(fit::worst_case(plan, least, tries)?);
+                        return Ok(Err(Blocked {
+                            case,
+                            measure,
+                            requested,
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(Ok(limit))
+    }
+
+    /// Splits a plan that does not fit into models that fit together and the others: those that do not fit alone go, then
+    /// the last ones until the rest fits.
+    fn leave_out(
+        &self,
+        decision: &PlanDecision,
+        plan: Vec<Costed>,
+        tries: Tries,
+    ) -> Result<(Vec<Costed>, Vec<Costed>), Overflow> {
+        let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
+        for one in plan {
+            let fits = self.clamp(decision, std::slice::from_ref(&one), tries)?.is_ok();
+            if fits { fitting.push(one) } else { left_out.push(one) }
+        }
+        while fitting.len() > 1 && self.clamp(decision, &fitting, tries)?.is_err() {
+            left_out.extend(fitting.pop());
+        }
+        Ok((fitting, left_out))
+    }
+
+    fn exhausted(&self, blocked: &Blocked<'_>) -> Rejection {
+        let Some(budget) = self.compiled.budget(blocked.case.id) else {
+            return Rejection::new(Reason::BudgetExhausted, "a budget is exhausted");
+        };
+        let (measure, view) = (blocked.measure, blocked.case.view);
+        let limit = Limit::of(budget).get(measure).unwrap_or(0);
+        let (spent, reserved) = (measure.of(view.spent), measure.of(view.reserved));
+        let resets = rfc3339(view.resets_at);
+        let until = if view.resets_at == 0 {
+            String::new()
+        } else {
+            format!(", it resets at {resets}")
+        };
+        let message = format!(
+            "budget `{}` has no room: the call needs up to {}, the limit is {}, {} spent and {} held{until}",
+            budget.name,
+            amount::spoken(measure, blocked.requested),
+            amount::spoken(measure, limit),
+            amount::spoken(measure, spent),
+            amount::spoken(measure, reserved),
+        );
+        Rejection::new(Reason::BudgetExhausted, message)
+            .with("budget", &budget.name)
+            .with("instance", &blocked.case.instance)
+            .with("unit", measure.as_str())
+            .with("limit", limit)
+            .with("spent", spent)
+            .with("reserved", reserved)
+            .with("requested", blocked.requested)
+            .with("resets_at", if view.resets_at == 0 { "never" } else { &resets })
+    }
+
+    /// Asks the rate limits; changes nothing.
+    fn within_rates(&self, mut judgement: Judgement) -> Judgement {
+        let Outcome::Granted(grant) = &judgement.outcome else {
+            return judgement;
+        };
+        let tokens = Tokens(grant.rate_tokens);
+        let mut worst: Option<(&RateCase, RateExceeded)> = None;
+        let mut may_wait = true;
+        for case in self.rates {
+            let Some(limit) = self.compiled.rate_limit(case.id) else {
+                continue;
+            };
+            if let Err(exceeded) = limit.rule.check(&case.state, self.now, tokens) {
+                may_wait &= limit.max_wait_nanos > 0 && rates::severity(&exceeded).0 < 2;
+                if worst
+                    .as_ref()
+                    .is_none_or(|(_, one)| rates::severity(one) < rates::severity(&exceeded))
+                {
+                    worst = Some((case, exceeded));
+                }
+            }
+        }
+        let Some((case, exceeded)) = worst else {
+            return judgement;
+        };
+        let Some(limit) = self.compiled.rate_limit(case.id) else {
+            return judgement;
+        };
+        let retry_at = exceeded.retry_at();
+        let wait = may_wait.then(|| RateWait {
+            limit: limit.name.to_string(),
+            instance: case.instance.to_string(),
+            retry_at,
+            max_wait: limit.max_wait_nanos,
+        });
+        let what = exceeded.as_str();
+        let message = if rates::severity(&exceeded).0 == 2 {
+            format!(
+                "rate limit `{}` never lets a call of {} tokens through, make it smaller",
+                limit.name, tokens.0
+            )
+        } else {
+            format!(
+                "rate limit `{}` has no headroom for {what}, try again later",
+                limit.name
+            )
+        };
+        let mut rejection = Rejection::new(Reason::RateLimited, message)
+            .with("limit", &limit.name)
+            .with("instance", &case.instance)
+            .with("unit", what);
+        rejection.retry_after = match exceeded {
+            RateExceeded::Concurrent => Some(CONCURRENCY_RETRY_NANOS),
+            _ => retry_at.map(|at| at.since(self.now)),
+        };
+        judgement.reason.clone_from(&rejection.message);
+        judgement.plan.clear();
+        judgement.outcome = Outcome::RateLimited { rejection, wait };
+        judgement
+    }
+
+    fn route_name(&self, decision: &PlanDecision) -> &str {
+        decision
+            .route
+            .and_then(|id| self.compiled.route(id))
+            .map_or("", |route| &route.name)
+    }
+
+    fn model_name(&self, id: ModelId) -> &str {
+        self.compiled.model(id).map_or("", |model| &model.name)
+    }
+}
+
+impl Judgement {
+    fn refused(decision: PlanDecision, rejection: Rejection) -> Self {
+        let reason = rejection.message.clone();
+        Self {
+            decision,
+            plan: Vec::new(),
+            downgraded_to: None,
+            reason,
+            outcome: Outcome::Refused(rejection),
+        }
+    }
+}
+
+/// The downgraded decision, which keeps what the first one learned and says that its plan did not fit.
+fn replaced(first: PlanDecision, mut next: PlanDecision) -> PlanDecision {
+    let mut dropped = first.dropped;
+    dropped.extend(first.plan.iter().map(|planned| DroppedCandidate {
+        model: planned.model,
+        reason: DropReason::Budget,
+        detail: "its worst case does not fit a budget".to_owned(),
+    }));
+    dropped.retain(|one| !next.plan.iter().any(|planned| planned.model == one.model));
+    let known = next.dropped.iter().map(|one| one.model).collect::<Vec<_>>();
+    dropped.retain(|one| !known.contains(&one.model));
+    dropped.append(&mut next.dropped);
+    next.dropped = dropped;
+    let mut estimates = first.estimates;
+    next.estimates
+        .retain(|(model, _)| !estimates.iter().any(|(known, _)| known == model));
+    estimates.append(&mut next.estimates);
+    next.estimates = estimates;
+    let mut health = first.health;
+    next.health
+        .retain(|one| !health.iter().any(|known| known.model == one.model));
+    health.append(&mut next.health);
+    next.health = health;
+    next
+}
+
+fn drop_name(reason: DropReason) -> &'static str {
+    reason
+        .as_str_name()
+        .strip_prefix("DROP_REASON_")
+        .unwrap_or("UNSPECIFIED")
+}
+
+/// A moment for people and programs, such as `2026-12-01T00:00:00Z`.
+fn rfc3339(unix_nanos: i64) -> String {
+    let seconds = unix_nanos.div_euclid(1_000_000_000);
+    let nanos = i32::try_from(unix_nanos.rem_euclid(1_000_000_000)).unwrap_or(0);
+    prost_types::Timestamp { seconds, nanos }.to_string()
+}

@@ -1,0 +1,188 @@
+//! Keys in the store. Numbers are big-endian and of fixed width, strings carry their length in front, the tenant comes
+//! first, so that no value can reach into its neighbour. Golden vectors, shared with Python: `tests/golden/keys.json`.
+//!
+//! | family | key | value |
+//! |---|---|---|
+//! | state | str(tenant) `o` id16 | `InvocationRecord`, hold open |
+//! | state | str(tenant) `b` str(budget) str(instance) | `BudgetRecord` |
+//! | audit | u64 sequence | hash(32) ‖ `AuditRecord` |
+//! | requests | u32 Unix hour ‖ 16 bytes of SHA-256(tenant 0 caller 0 method 0 request id) | `RequestRecord` |
+//! | invocations | str(tenant) id16 | `InvocationRecord`, ended |
+use sha2::{Digest, Sha256};
+
+/// The 16 bytes of an invocation's id.
+pub(crate) type InvocationId = [u8; 16];
+/// The part of a request key that does not depend on the time.
+pub(crate) type RequestHash = [u8; 16];
+
+const PREFIX: &str = "inv_";
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Nanoseconds in an hour.
+pub(crate) const HOUR_NANOS: i64 = 3_600_000_000_000;
+
+/// An invocation whose hold is open.
+pub(crate) fn open_invocation(tenant: &str, id: &InvocationId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + 19);
+    text(&mut key, tenant);
+    key.push(b'o');
+    key.extend_from_slice(id);
+    key
+}
+
+/// A budget instance.
+pub(crate) fn budget_instance(tenant: &str, budget: &str, instance: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + budget.len() + instance.len() + 7);
+    text(&mut key, tenant);
+    key.push(b'b');
+    text(&mut key, budget);
+    text(&mut key, instance);
+    key
+}
+
+/// An invocation that has ended.
+pub(crate) fn invocation(tenant: &str, id: &InvocationId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + 18);
+    text(&mut key, tenant);
+    key.extend_from_slice(id);
+    key
+}
+
+/// A record of the chain.
+pub(crate) fn audit(sequence: u64) -> Vec<u8> {
+    sequence.to_be_bytes().to_vec()
+}
+
+/// What a request id did.
+pub(crate) fn request(hour: u32, hash: &RequestHash) -> Vec<u8> {
+    let mut key = Vec::with_capacity(20);
+    key.extend_from_slice(&hour.to_be_bytes());
+    key.extend_from_slice(hash);
+    key
+}
+
+/// The part of a request key that does not depend on the time. `caller` is the agent's or the operator's name.
+pub(crate) fn request_hash(tenant: &str, caller: &str, method: &str, request_id: &str) -> RequestHash {
+    let mut hash = Sha256::new();
+    for part in [tenant, caller, method] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.update(request_id.as_bytes());
+    first16(&hash.finalize().into())
+}
+
+/// The Unix hour of a time; 0 before 1970.
+pub(crate) fn hour(unix_nanos: i64) -> u32 {
+    u32::try_from(unix_nanos / HOUR_NANOS).unwrap_or(0)
+}
+
+/// The first half of a hash.
+pub(crate) fn first16(hash: &[u8; 32]) -> [u8; 16] {
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// A UUIDv7 (RFC 9562): 48 bits of milliseconds, then bits of the chain's head, which no two admissions share. So the id
+/// is as deterministic as everything else, and ids sort by time.
+pub(crate) fn new_invocation(unix_nanos: i64, chain_head: &[u8; 32]) -> InvocationId {
+    let mut id = first16(chain_head);
+    let millis = u64::try_from(unix_nanos / 1_000_000).unwrap_or(0).to_be_bytes();
+    for (to, from) in id.iter_mut().zip(millis.iter().skip(2)) {
+        *to = *from;
+    }
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut id;
+    *version = (*version & 0x0f) | 0x70;
+    *variant = (*variant & 0x3f) | 0x80;
+    id
+}
+
+/// The id as in the API: `inv_` and 32 lower-case hex digits.
+pub(crate) fn invocation_name(id: &InvocationId) -> String {
+    let mut name = String::with_capacity(PREFIX.len() + 32);
+    name.push_str(PREFIX);
+    for byte in id {
+        for nibble in [byte >> 4, byte & 0x0f] {
+            name.push(HEX.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
+        }
+    }
+    name
+}
+
+/// The bytes of an id as in the API; `None` when it is not one.
+pub(crate) fn invocation_id(name: &str) -> Option<InvocationId> {
+    let digits = name.strip_prefix(PREFIX)?.as_bytes();
+    let mut id = InvocationId::default();
+    if digits.len() != id.len() * 2 {
+        return None;
+    }
+    for (to, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *to = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(id)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    HEX.iter()
+        .position(|hex| *hex == digit)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+fn text(key: &mut Vec<u8>, value: &str) {
+    // Names in keys are bounded far below 64 KiB by configuration and validation.
+    key.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+    key.extend_from_slice(value.as_bytes());
+}
+
+/// What a key of family `state` is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StateKey<'a> {
+    /// An open invocation.
+    Open { tenant: &'a str, id: InvocationId },
+    /// A budget instance.
+    Budget {
+        tenant: &'a str,
+        budget: &'a str,
+        instance: &'a str,
+    },
+    /// Something of the control services.
+    Other,
+}
+
+/// Reads a key of family `state`; `None` when it is broken.
+pub(crate) fn parse_state(key: &[u8]) -> Option<StateKey<'_>> {
+    let (tenant, rest) = take_text(key)?;
+    match rest.split_first() {
+        Some((b'o', id)) => Some(StateKey::Open {
+            tenant,
+            id: id.try_into().ok()?,
+        }),
+        Some((b'b', rest)) => {
+            let (budget, rest) = take_text(rest)?;
+            let (instance, rest) = take_text(rest)?;
+            rest.is_empty().then_some(StateKey::Budget {
+                tenant,
+                budget,
+                instance,
+            })
+        }
+        Some(_) => Some(StateKey::Other),
+        None => None,
+    }
+}
+
+/// Reads a key of family `requests`; `None` when it is broken.
+pub(crate) fn parse_request(key: &[u8]) -> Option<(u32, RequestHash)> {
+    let (hour, hash) = key.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*hour), hash.try_into().ok()?))
+}
+
+/// Reads a key of family `audit`; `None` when it is broken.
+pub(crate) fn parse_audit(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
+}
+
+fn take_text(key: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = key.split_first_chunk::<2>()?;
+    let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}

@@ -1,0 +1,200 @@
+//! The same decision again, from its record and its configuration alone.
+use std::fmt;
+
+use fairlead_plan::{
+    CallFacts, Compiled, InputSize, InstanceKey, RateState, RecordedHealth, UnixNanos, millis_to_nanos,
+};
+use fairlead_wire::v1::{AuditRecord, DecisionInputs, DecisionRecord, Reservation, audit_record::Body};
+use prost::Message;
+
+use crate::admit::{reply, timestamp};
+use crate::budget::View;
+use crate::encode::Encoder;
+use crate::engine::Engine;
+use crate::judge::{BudgetCase, Outcome, Question, RateCase};
+use crate::record::{Content, DecisionFacts};
+
+/// A decision that cannot be made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecomputeError {
+    /// The record is not about a decision.
+    NotADecision,
+    /// The configuration is not the one of the decision.
+    OtherConfig {
+        /// The version that is needed.
+        needed: String,
+    },
+    /// The record does not fit the configuration: one of them was changed.
+    Mismatch(String),
+}
+
+impl fmt::Display for RecomputeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotADecision => f.write_str("the record is not about a decision"),
+            Self::OtherConfig { needed } => write!(f, "the decision was made with configuration {needed}"),
+            Self::Mismatch(what) => write!(f, "the record does not fit the configuration: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for RecomputeError {}
+
+impl Engine {
+    /// Decides again what `record` says was decided. The result equals the record's decision, unless one of the two was
+    /// tampered with.
+    ///
+    /// # Errors
+    /// The record is no decision, or does not belong to this configuration.
+    pub fn recompute(compiled: &Compiled, record: &AuditRecord) -> Result<DecisionRecord, RecomputeError> {
+        let Some(Body::Decision(recorded)) = &record.body else {
+            return Err(RecomputeError::NotADecision);
+        };
+        if record.config_version != compiled.version() {
+            return Err(RecomputeError::OtherConfig {
+                needed: record.config_version.clone(),
+            });
+        }
+        let no_inputs = DecisionInputs::default();
+        let inputs = recorded.inputs.as_ref().unwrap_or(&no_inputs);
+        let facts = facts(record, inputs);
+        let budgets = budgets(compiled, &facts, inputs)?;
+        let rates = rates(compiled, &facts, inputs)?;
+        let health = RecordedHealth::new(compiled, &inputs.health, &inputs.estimates);
+        let now = UnixNanos(record.time_unix_nanos);
+        let question = Question {
+            compiled,
+            facts: &facts,
+            health: &health,
+            budgets: &budgets,
+            rates: &rates,
+            now,
+        };
+        let mut judgement = question.judge();
+        let mut reply = reply(compiled, &mut judgement);
+        reply.invocation.clone_from(&record.invocation);
+        let (mut held, mut expires_at, mut rejection) = (None, 0, None);
+        match judgement.outcome {
+            Outcome::Granted(grant) => {
+                held = Some(grant.amount);
+                expires_at = now
+                    .0
+                    .saturating_add(millis_to_nanos(compiled.reservations().ttl_millis));
+                reply.reservation = Some(Reservation {
+                    amount: held,
+                    expires_at: Some(timestamp(expires_at)),
+                });
+                reply.max_output_tokens = grant.max_output;
+                reply.clamped = grant.clamped;
+            }
+            Outcome::Refused(refused) | Outcome::RateLimited { rejection: refused, .. } => {
+                rejection = Some(refused.with("invocation", &record.invocation));
+            }
+        }
+        let downgraded = judgement.downgraded_to.and_then(|id| compiled.model(id));
+        let decision = DecisionFacts {
+            compiled,
+            facts: &facts,
+            content: Content {
+                request_digest: &inputs.request_digest,
+                digest: &inputs.content_digest,
+                bytes: inputs.content_bytes,
+            },
+            decision: &judgement.decision,
+            budgets: &budgets,
+            rates: &rates,
+            reply: &reply,
+            held,
+            expires_at,
+            rejection: rejection.as_ref(),
+            downgraded_to: downgraded.map_or("", |model| &model.name),
+        };
+        let mut bytes = Vec::new();
+        decision.encode(&mut Encoder::new(&mut bytes));
+        DecisionRecord::decode(bytes.as_slice()).map_err(|error| RecomputeError::Mismatch(error.to_string()))
+    }
+}
+
+fn facts<'a>(record: &'a AuditRecord, inputs: &'a DecisionInputs) -> CallFacts<'a> {
+    CallFacts {
+        tenant: &record.tenant,
+        agent: &record.agent,
+        model: &inputs.model,
+        workload: &inputs.workload,
+        session: &inputs.session,
+        run: &inputs.run,
+        step: &inputs.step,
+        // Recorded after the agent's labels were laid over the call's.
+        labels: &inputs.labels,
+        attributes: inputs.attributes.as_ref(),
+        input: if inputs.input_bytes == 0 {
+            InputSize::Tokens(inputs.input_tokens)
+        } else {
+            InputSize::Bytes(inputs.input_bytes)
+        },
+        max_output_tokens: inputs.max_output_tokens,
+        min_output_tokens: inputs.min_output_tokens,
+        min_quality: inputs.min_quality,
+        capabilities: &inputs.capabilities,
+        stream: inputs.stream,
+        choices: inputs.choices,
+        split_key: &inputs.split_key,
+    }
+}
+
+/// The budgets that apply are found again; their state is the recorded one.
+fn budgets(
+    compiled: &Compiled,
+    facts: &CallFacts<'_>,
+    inputs: &DecisionInputs,
+) -> Result<Vec<BudgetCase>, RecomputeError> {
+    let found: Vec<(_, InstanceKey)> = compiled.budgets_for(facts).collect();
+    if found.len() != inputs.budgets.len() {
+        return Err(RecomputeError::Mismatch("other budgets apply".to_owned()));
+    }
+    found
+        .into_iter()
+        .zip(&inputs.budgets)
+        .map(|((id, instance), recorded)| {
+            let name = compiled.budget(id).map_or("", |budget| &budget.name);
+            if name != recorded.budget || instance.as_str() != recorded.instance {
+                return Err(RecomputeError::Mismatch(format!(
+                    "budget `{name}` applies with `{instance}`"
+                )));
+            }
+            let view = View {
+                spent: recorded.spent.unwrap_or_default(),
+                reserved: recorded.reserved.unwrap_or_default(),
+                window_start: recorded.window_start_unix_nanos,
+                resets_at: recorded.resets_at_unix_nanos,
+            };
+            Ok(BudgetCase { id, instance, view })
+        })
+        .collect()
+}
+
+/// As [`budgets`], for rate limits.
+fn rates(compiled: &Compiled, facts: &CallFacts<'_>, inputs: &DecisionInputs) -> Result<Vec<RateCase>, RecomputeError> {
+    let found: Vec<(_, InstanceKey)> = compiled.rate_limits_for(facts).collect();
+    if found.len() != inputs.rates.len() {
+        return Err(RecomputeError::Mismatch("other rate limits apply".to_owned()));
+    }
+    found
+        .into_iter()
+        .zip(&inputs.rates)
+        .map(|((id, instance), recorded)| {
+            let name = compiled.rate_limit(id).map_or("", |limit| &limit.name);
+            if name != recorded.limit || instance.as_str() != recorded.instance {
+                return Err(RecomputeError::Mismatch(format!(
+                    "rate limit `{name}` applies with `{instance}`"
+                )));
+            }
+            let state = RateState {
+                requests_tat: UnixNanos(recorded.requests_tat_unix_nanos),
+                tokens_tat: UnixNanos(recorded.tokens_tat_unix_nanos),
+                in_flight: u64::try_from(recorded.in_flight).unwrap_or(0),
+            };
+            Ok(RateCase { id, instance, state })
+        })
+        .collect()
+}

@@ -1,0 +1,225 @@
+//! Encoding of what an admission writes: the decision record with every input, and the open invocation.
+use fairlead_plan::{CallFacts, Compiled, InputSize, PlanDecision};
+use fairlead_wire::v1::{AdmitResponse, Amount, EventKind, InvocationState};
+
+use crate::budget::window_code;
+use crate::chain::HASH_BYTES;
+use crate::command::Caller;
+use crate::encode::Encoder;
+use crate::fit::Costed;
+use crate::judge::{BudgetCase, RateCase};
+use crate::rejection::Rejection;
+
+/// Digests and sizes of what carried the call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Content<'a> {
+    pub request_digest: &'a [u8],
+    pub digest: &'a [u8],
+    pub bytes: i64,
+}
+
+/// One decision with everything it used. The answer's parts are taken from the reply, so that they cannot differ.
+pub(crate) struct DecisionFacts<'a> {
+    pub compiled: &'a Compiled,
+    pub facts: &'a CallFacts<'a>,
+    pub content: Content<'a>,
+    pub decision: &'a PlanDecision,
+    pub budgets: &'a [BudgetCase],
+    pub rates: &'a [RateCase],
+    /// The reply; of a refusal just its decision and dropped candidates.
+    pub reply: &'a AdmitResponse,
+    /// What is held; `None` when refused.
+    pub held: Option<Amount>,
+    pub expires_at: i64,
+    pub rejection: Option<&'a Rejection>,
+    pub downgraded_to: &'a str,
+}
+
+/// Head of an audit record.
+pub(crate) struct Head<'a> {
+    pub sequence: u64,
+    pub time: i64,
+    pub caller: Caller<'a>,
+    pub invocation: &'a str,
+}
+
+/// The audit record of a decision, behind room for its hash.
+pub(crate) fn audit_decision(head: &Head<'_>, decision: &DecisionFacts<'_>) -> Vec<u8> {
+    let mut value = Vec::with_capacity(2048);
+    value.resize(HASH_BYTES, 0);
+    let kind = if decision.held.is_some() {
+        EventKind::InvocationAdmitted
+    } else {
+        EventKind::InvocationRejected
+    };
+    let mut out = Encoder::new(&mut value);
+    out.uint(1, head.sequence);
+    out.int(2, head.time);
+    out.int(3, i64::from(kind as i32));
+    out.text(4, head.caller.tenant);
+    out.text(5, head.caller.agent);
+    out.text(6, head.caller.operator);
+    out.text(7, head.invocation);
+    out.text(8, decision.compiled.version());
+    out.nested(22, |out| decision.encode(out));
+    value
+}
+
+impl DecisionFacts<'_> {
+    /// The fields of a `DecisionRecord`.
+    pub(crate) fn encode(&self, out: &mut Encoder<'_>) {
+        out.nested(1, |inputs| self.encode_inputs(inputs));
+        if let Some(decision) = &self.reply.decision {
+            out.message(2, decision);
+        }
+        for planned in &self.reply.plan {
+            out.message(3, planned);
+        }
+        for dropped in &self.reply.dropped {
+            out.message(4, dropped);
+        }
+        if let Some(held) = &self.held {
+            out.message(5, held);
+        }
+        out.int(6, self.expires_at);
+        out.int(7, self.reply.max_output_tokens);
+        out.flag(8, self.reply.clamped);
+        if let Some(held) = &self.held {
+            encode_charges(out, 9, self.compiled, self.budgets, held);
+        }
+        if let Some(rejection) = self.rejection {
+            out.text(10, rejection.reason.as_str());
+            out.map(11, &rejection.metadata);
+        }
+        out.text(12, self.downgraded_to);
+    }
+
+    fn encode_inputs(&self, out: &mut Encoder<'_>) {
+        let facts = self.facts;
+        out.bytes(1, self.content.request_digest);
+        out.bytes(2, self.content.digest);
+        out.int(3, self.content.bytes);
+        out.text(4, facts.model);
+        out.text(5, facts.workload);
+        out.text(6, facts.session);
+        out.text(7, facts.run);
+        out.text(8, facts.step);
+        out.map(9, facts.labels);
+        if let Some(attributes) = facts.attributes {
+            out.message(10, attributes);
+        }
+        match facts.input {
+            InputSize::Tokens(tokens) => out.int(11, tokens),
+            InputSize::Bytes(bytes) => out.int(12, bytes),
+        }
+        out.int(13, facts.max_output_tokens);
+        out.int(14, facts.min_output_tokens);
+        out.optional_double(15, facts.min_quality);
+        for capability in facts.capabilities {
+            out.element(16, capability.as_bytes());
+        }
+        out.flag(17, facts.stream);
+        out.text(18, self.compiled.split_key(self.decision.route, facts));
+        for (model, tokens) in &self.decision.estimates {
+            out.nested(19, |estimate| {
+                estimate.text(1, self.compiled.model(*model).map_or("", |model| &model.name));
+                estimate.int(2, tokens.0);
+            });
+        }
+        for case in self.budgets {
+            out.nested(20, |budget| {
+                budget.text(1, self.compiled.budget(case.id).map_or("", |budget| &budget.name));
+                budget.text(2, case.instance.as_str());
+                budget.message(3, &case.view.spent);
+                budget.message(4, &case.view.reserved);
+                budget.int(5, case.view.window_start);
+                budget.int(6, case.view.resets_at);
+            });
+        }
+        for health in &self.decision.health {
+            out.message(21, health);
+        }
+        for case in self.rates {
+            out.nested(22, |rate| {
+                rate.text(1, self.compiled.rate_limit(case.id).map_or("", |limit| &limit.name));
+                rate.text(2, case.instance.as_str());
+                rate.int(3, case.state.requests_tat.0);
+                rate.int(4, case.state.tokens_tat.0);
+                rate.uint(5, case.state.in_flight);
+            });
+        }
+        out.int(23, facts.choices);
+    }
+}
+
+fn encode_charges(out: &mut Encoder<'_>, field: u32, compiled: &Compiled, budgets: &[BudgetCase], held: &Amount) {
+    for case in budgets {
+        let Some(budget) = compiled.budget(case.id) else {
+            continue;
+        };
+        out.nested(field, |charge| {
+            charge.text(1, &budget.name);
+            charge.text(2, case.instance.as_str());
+            charge.int(3, case.view.window_start);
+            charge.message(4, held);
+            charge.int(5, window_code(budget.window));
+        });
+    }
+}
+
+/// An open invocation as it is stored.
+pub(crate) struct OpenFacts<'a> {
+    pub decision: &'a DecisionFacts<'a>,
+    pub caller: Caller<'a>,
+    pub create_time: i64,
+    pub sequences: &'a [u64],
+    pub plan: &'a [Costed],
+    pub request_key: &'a [u8],
+    pub rate_tokens: i64,
+}
+
+impl OpenFacts<'_> {
+    /// The `InvocationRecord`.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(1536);
+        let mut out = Encoder::new(&mut value);
+        let compiled = self.decision.compiled;
+        out.text(1, &self.decision.reply.invocation);
+        out.text(2, self.caller.tenant);
+        out.text(3, self.caller.agent);
+        out.int(4, i64::from(InvocationState::Open as i32));
+        out.int(5, self.create_time);
+        out.int(6, self.decision.expires_at);
+        out.packed(7, self.sequences);
+        if let Some(held) = &self.decision.held {
+            encode_charges(&mut out, 8, compiled, self.decision.budgets, held);
+        }
+        out.message(9, self.decision.reply);
+        for one in self.plan {
+            let Some(model) = compiled.model(one.model()) else {
+                continue;
+            };
+            out.nested(10, |price| {
+                price.text(1, &model.name);
+                price.int(2, one.price.input_pico);
+                price.int(3, one.price.cached_input_pico);
+                price.int(4, one.price.cache_write_pico);
+                price.int(5, one.price.output_pico);
+                price.flag(6, one.failed_attempts_cost_input);
+                price.int(7, one.planned.input_bound.0);
+            });
+        }
+        out.bytes(11, self.request_key);
+        for case in self.decision.rates {
+            out.nested(16, |hold| {
+                hold.text(1, compiled.rate_limit(case.id).map_or("", |limit| &limit.name));
+                hold.text(2, case.instance.as_str());
+                hold.int(3, self.rate_tokens);
+            });
+        }
+        let bound = self.plan.iter().map(|one| one.planned.input_bound.0).max().unwrap_or(0);
+        out.int(17, bound);
+        out.text(18, compiled.version());
+        value
+    }
+}

@@ -1,0 +1,159 @@
+//! Recovery is a read: the engine is rebuilt from stored records, nothing is guessed.
+//!
+//! INVARIANT (I4): everything acknowledged is in the store, and everything in the store comes back here, so the recovered
+//! state has every acknowledged command.
+use std::fmt;
+use std::sync::Arc;
+
+use fairlead_plan::UnixNanos;
+use fairlead_wire::internal::{BudgetRecord, InvocationRecord};
+use fairlead_wire::v1::{AuditRecord, InvocationState};
+use prost::Message;
+
+use crate::budget::Book;
+use crate::chain::{Chain, split_value};
+use crate::engine::{Engine, Open};
+use crate::keys::{self, InvocationId, StateKey};
+use crate::unit::family;
+
+/// A stored record that cannot be understood. The data directory is damaged or of another version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoverError(String);
+
+impl fmt::Display for RecoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RecoverError {}
+
+/// What was recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// Open holds.
+    pub open_reservations: usize,
+    /// Budget instances.
+    pub budget_instances: usize,
+    /// Last audit sequence.
+    pub sequence: u64,
+}
+
+/// What recovery has gathered so far.
+#[derive(Debug, Default)]
+pub(crate) struct Recovering {
+    open: Vec<(InvocationId, InvocationRecord, Box<[u8]>)>,
+    budgets: Vec<BudgetRecord>,
+}
+
+impl Engine {
+    /// Takes one stored record. Feed the whole family `state`, the keys of `requests` of the last 24 hours, and at least
+    /// the last record of `audit`, in any order; other families are ignored.
+    ///
+    /// # Errors
+    /// The record cannot be understood.
+    pub fn recover(&mut self, family: u32, key: &[u8], value: &[u8]) -> Result<(), RecoverError> {
+        match family {
+            family::STATE => self.recover_state(key, value),
+            family::REQUESTS => {
+                let (hour, hash) = keys::parse_request(key).ok_or_else(|| broken("request key", key))?;
+                let most = usize::try_from(self.compiled.limits().request_ids).unwrap_or(usize::MAX);
+                self.requests.insert(hour, &hash, most);
+                Ok(())
+            }
+            family::AUDIT => {
+                let sequence = keys::parse_audit(key).ok_or_else(|| broken("audit key", key))?;
+                if sequence <= self.chain.sequence() {
+                    return Ok(());
+                }
+                let (hash, bytes) = split_value(value).ok_or_else(|| broken("audit record", key))?;
+                let record = AuditRecord::decode(bytes).map_err(|_| broken("audit record", key))?;
+                if record.sequence != sequence {
+                    return Err(broken("audit record", key));
+                }
+                self.chain = Chain::at(sequence, *hash);
+                self.last_time = self.last_time.max(record.time_unix_nanos);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn recover_state(&mut self, key: &[u8], value: &[u8]) -> Result<(), RecoverError> {
+        match keys::parse_state(key).ok_or_else(|| broken("state key", key))? {
+            StateKey::Open { tenant, id } => {
+                let record = InvocationRecord::decode(value).map_err(|_| broken("open invocation", key))?;
+                if record.tenant != tenant || record.state() != InvocationState::Open {
+                    return Err(broken("open invocation", key));
+                }
+                self.recovering.open.push((id, record, value.into()));
+            }
+            StateKey::Budget {
+                tenant,
+                budget,
+                instance,
+            } => {
+                let record = BudgetRecord::decode(value).map_err(|_| broken("budget record", key))?;
+                if (record.tenant.as_str(), record.budget.as_str(), record.instance.as_str())
+                    != (tenant, budget, instance)
+                {
+                    return Err(broken("budget record", key));
+                }
+                self.recovering.budgets.push(record);
+            }
+            StateKey::Other => {}
+        }
+        Ok(())
+    }
+
+    /// Ends recovery: budgets, holds, rate limits and the chain stand as they were committed. Breakers and arrival times of
+    /// rate limits begin anew.
+    ///
+    /// # Errors
+    /// Never at present; a check that only the whole can fail belongs here.
+    pub fn recover_end(&mut self, now: UnixNanos) -> Result<Recovered, RecoverError> {
+        let gathered = std::mem::take(&mut self.recovering);
+        // The last record may be ahead of the clock. Commands are refused then, but windows must not be taken back.
+        let now = self.last_time.max(now.0);
+        let mut key = String::new();
+        for record in &gathered.budgets {
+            Book::key(&mut key, &record.tenant, &record.instance);
+            if let Some(book) = self.ledger.ensure_book(&record.budget, record.window_millis) {
+                book.restore(record, &key, now);
+            }
+        }
+        for (id, record, bytes) in gathered.open {
+            for charge in &record.charges {
+                // INVARIANT (I2): what is held is the sum of open invocations.
+                self.ledger.restore_hold(&record.tenant, charge, now);
+            }
+            for hold in &record.rate_holds {
+                self.rates.restore(&record.tenant, hold);
+            }
+            let expires_at = record.expires_at_unix_nanos;
+            self.expiries.insert((expires_at, id));
+            let tenant = Arc::from(record.tenant);
+            self.open.insert(
+                id,
+                Open {
+                    tenant,
+                    expires_at,
+                    input_bytes: None,
+                    record: bytes,
+                },
+            );
+        }
+        Ok(Recovered {
+            open_reservations: self.open_reservations(),
+            budget_instances: self.budget_instances(),
+            sequence: self.sequence(),
+        })
+    }
+}
+
+fn broken(what: &str, key: &[u8]) -> RecoverError {
+    let shown: String = key.iter().take(64).map(|byte| format!("{byte:02x}")).collect();
+    RecoverError(format!(
+        "the stored {what} at key {shown} cannot be understood: the data directory is damaged"
+    ))
+}

@@ -1,0 +1,84 @@
+//! Release: nothing was sent to a provider, the whole hold is given back.
+use fairlead_plan::UnixNanos;
+use fairlead_wire::v1::{EventKind, HoldEnded, InvocationState, ReleaseRequest, ReleaseResponse, audit_record::Body};
+
+use crate::admit::reused_request_id;
+use crate::amount::ZERO;
+use crate::command::{Applied, Caller, EndExtra, Refusal};
+use crate::digest;
+use crate::ending;
+use crate::engine::{Engine, UnitBuilder};
+use crate::rates::RateEnd;
+use crate::validate;
+
+impl Engine {
+    /// Gives an open hold back. Once its time has come it is too late: settle with no attempts instead.
+    pub fn release(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &ReleaseRequest,
+        extra: EndExtra<'_>,
+    ) -> Applied<ReleaseResponse> {
+        match self.try_release(now, caller, request, extra) {
+            Ok(applied) => applied,
+            Err(refusal) => Applied::refused(refusal),
+        }
+    }
+
+    fn try_release(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &ReleaseRequest,
+        extra: EndExtra<'_>,
+    ) -> Result<Applied<ReleaseResponse>, Refusal> {
+        let now = self.tick(now)?;
+        validate::release(request)?;
+        let mut found = self.find(caller, &request.invocation, extra.known)?;
+        let digest = digest::without_request_id(request, &request.request_id);
+        let record = &mut found.record;
+        if record.state() != InvocationState::Open {
+            return match &record.released {
+                Some(first) if record.end_request_id == request.request_id => {
+                    if record.end_request_digest == digest {
+                        Ok(Applied::replay(*first))
+                    } else {
+                        Err(reused_request_id().into())
+                    }
+                }
+                _ => Err(ending::wrong_state(record, "released").into()),
+            };
+        }
+        let mut unit = UnitBuilder::new();
+        if now >= record.expires_at_unix_nanos {
+            self.expire_one(&mut unit, now, &found.id, record);
+            self.close(&mut unit, &found.id, record);
+            return Ok(Applied::recorded(
+                ending::wrong_state(record, "released"),
+                unit.done(self.is_power()),
+            ));
+        }
+        for hold in &record.rate_holds {
+            self.rates.end(&record.tenant, hold, UnixNanos(now), RateEnd::Released);
+        }
+        let touched = self.end_budgets(now, record, |_, _| ZERO);
+        let held = ending::held(record);
+        let reply = ReleaseResponse { released: Some(held) };
+        let mut audit = self.record(now, EventKind::InvocationReleased, caller, &record.invocation);
+        audit.body = Some(Body::HoldEnded(HoldEnded {
+            held: Some(held),
+            charged: Some(ZERO),
+            charges: Vec::new(),
+            reason: request.reason.clone(),
+        }));
+        unit.append(&mut self.chain, audit);
+        record.charges = ending::charges(&touched);
+        record.set_state(InvocationState::Released);
+        record.end_request_id.clone_from(&request.request_id);
+        record.end_request_digest = digest.to_vec();
+        record.released = Some(reply);
+        self.close(&mut unit, &found.id, record);
+        Ok(Applied::done(reply, Some(unit.done(self.is_power()))))
+    }
+}

@@ -3,6 +3,7 @@
 //! The order is fixed, so that a candidate is dropped for the first reason of: policy, capability, quality, context and
 //! output maximum, residency labels, health, latency.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use fairlead_wire::v1::{BreakerState, DropReason, HealthSnapshot};
@@ -121,8 +122,8 @@ impl Demands<'_, '_> {
     fn check_quality(&self, model: &Model) -> Result<(), Refusal> {
         let quality = f64::from(model.quality_per_mille) / 1000.0;
         match self.facts.min_quality {
-            // Written so that a NaN refuses.
-            Some(least) if !(quality >= least) => {
+            // Not comparable (NaN) is not met.
+            Some(least) if quality.partial_cmp(&least).is_none_or(Ordering::is_lt) => {
                 Err((DropReason::Quality, format!("quality {quality} is below {least}")))
             }
             _ => Ok(()),

@@ -23,6 +23,8 @@ macro_rules! unit {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub i64);
 
+        // Inherent methods instead of operators: that they can fail has to be seen where they are used.
+        #[allow(clippy::should_implement_trait)]
         impl $name {
             /// Nothing.
             pub const ZERO: Self = Self(0);

@@ -11,7 +11,7 @@ use crate::metrics::scrape::Watch;
 use crate::model::Model;
 use crate::options::Options;
 use crate::serve::entry::Door;
-use crate::serve::own::{Erased, Own, erase};
+use crate::serve::own::Own;
 use crate::serving::{Phase, Serving};
 use crate::tasks::Tasks;
 
@@ -67,14 +67,14 @@ impl Front {
     }
 
     /// `GateService` for a request of at most this many bytes; the bound changes with the configuration.
-    pub(crate) fn gate(&self, request_bytes: u64) -> Erased {
+    pub(crate) fn gate(&self, request_bytes: u64) -> GateServiceServer<Gate> {
         let most = usize::try_from(request_bytes).unwrap_or(usize::MAX);
-        erase(GateServiceServer::from_arc(Arc::clone(&self.gate)).max_decoding_message_size(most))
+        GateServiceServer::from_arc(Arc::clone(&self.gate)).max_decoding_message_size(most)
     }
 
     /// `ModelService`, likewise.
-    pub(crate) fn model(&self, request_bytes: u64) -> Erased {
+    pub(crate) fn model(&self, request_bytes: u64) -> ModelServiceServer<Model> {
         let most = usize::try_from(request_bytes).unwrap_or(usize::MAX);
-        erase(ModelServiceServer::from_arc(Arc::clone(&self.model)).max_decoding_message_size(most))
+        ModelServiceServer::from_arc(Arc::clone(&self.model)).max_decoding_message_size(most)
     }
 }

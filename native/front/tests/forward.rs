@@ -25,13 +25,15 @@ use tonic::body::Body;
 const UNARY: &str = "/fairlead.v1.BudgetService/GetBudget";
 const STREAM: &str = "/fairlead.v1.AuditService/WatchEvents";
 
+type Read = dyn Fn(u32, &[u8]) -> Option<Vec<u8>> + Send + Sync;
+
 /// What the control services saw, and what is on its way.
 #[derive(Clone)]
 struct Control {
     seen: Arc<Mutex<Vec<HeaderMap>>>,
     /// Streams that are open there.
     open: watch::Sender<usize>,
-    read: Arc<dyn Fn(u32, &[u8]) -> Option<Vec<u8>> + Send + Sync>,
+    read: Arc<Read>,
 }
 
 struct OpenStream(watch::Sender<usize>);
@@ -354,4 +356,20 @@ async fn a_repeated_request_id_gets_the_first_answer_from_the_store() {
     let mut other = admit_request("a-1");
     other.max_output_tokens = 7;
     assert_eq!(reason(&client.admit(other).await.unwrap_err()), "INVALID_ARGUMENT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hot_call_ends_at_the_deadline_with_details() {
+    let daemon = Daemon::start(config());
+    daemon.store.hold_back();
+    let message = admit_request("a-1").encode_to_vec();
+    let mut call = request("/fairlead.v1.GateService/Admit", message.leak());
+    call.headers_mut()
+        .insert("grpc-timeout", HeaderValue::from_static("50m"));
+    let response = connect(&daemon).await.send_request(call).await.unwrap();
+    assert_eq!(
+        grpc_status(response.headers()),
+        ("4".to_owned(), Some("DEADLINE_EXCEEDED".to_owned()))
+    );
+    daemon.store.go_on();
 }

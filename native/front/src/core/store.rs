@@ -118,8 +118,8 @@ impl Core {
         self.shared.available.send_replace(false);
         if was != Phase::Failed {
             self.shared.metrics.store_failed();
-            // The writer says what failed; here it is said what that means.
-            tracing::warn!(
+            // The writer says what failed. A clean stop ends like this as well, so there is nothing to shout about.
+            tracing::info!(
                 reason,
                 refused = waiters.len(),
                 "commands are refused until the store is recovered"

@@ -9,6 +9,7 @@
 //! | `/fairlead.internal.…` | nobody | |
 //! | any other gRPC path | [`forward`](crate::forward) | yes |
 //! | anything else | 404 as JSON | |
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,8 +22,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::body::{Guarded, Interruptible};
-use super::entry::{self, Purpose};
-use super::own::Erased;
+use super::entry::{self, Entry, Purpose};
 use crate::deadline::{self, Deadline};
 use crate::front::Front;
 use crate::metrics::Stage;
@@ -31,6 +31,10 @@ use crate::status;
 
 /// Serves one request.
 pub async fn route(front: Arc<Front>, request: Request<Incoming>) -> Response<Body> {
+    let request = match front.own.respond(&front, request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
     let started = Instant::now();
     let response = governed(&front, request).await;
     front.metrics.stage(Stage::Total, started.elapsed());
@@ -38,10 +42,6 @@ pub async fn route(front: Arc<Front>, request: Request<Incoming>) -> Response<Bo
 }
 
 async fn governed(front: &Arc<Front>, request: Request<Incoming>) -> Response<Body> {
-    let request = match front.own.respond(front, request).await {
-        Ok(response) => return response,
-        Err(request) => request,
-    };
     let place = front
         .door
         .enter(front.core.running().limits().streams, &front.metrics.calls_in_flight);
@@ -73,44 +73,73 @@ async fn governed(front: &Arc<Front>, request: Request<Incoming>) -> Response<Bo
     })
 }
 
+/// Who serves a gRPC path.
+enum Service {
+    Gate,
+    Model,
+    /// Not for agents.
+    Internal,
+    /// Python.
+    Control,
+}
+
+impl Service {
+    fn of(path: &str) -> Self {
+        match path.split('/').nth(1).unwrap_or_default() {
+            "fairlead.v1.GateService" => Self::Gate,
+            "fairlead.v1.ModelService" => Self::Model,
+            name if name.starts_with("fairlead.internal.") => Self::Internal,
+            _ => Self::Control,
+        }
+    }
+}
+
 async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Response<Body>, Rejection> {
     let path = request.uri().path();
-    let service = path.split('/').nth(1).unwrap_or_default();
     let purpose = match path {
         "/fairlead.v1.GateService/Settle" | "/fairlead.v1.GateService/Release" => Purpose::End,
         _ => Purpose::Begin,
     };
-    let entry = entry::enter(front, purpose, request.headers())?;
+    let (service, streams) = (Service::of(path), front.forwarder.is_stream(path));
+    let Entry {
+        identity,
+        request_bytes,
+    } = entry::enter(front, purpose, request.headers())?;
     let deadline = deadline::of(request.headers());
-    let hot = match service {
-        "fairlead.v1.GateService" => front.gate(entry.request_bytes),
-        "fairlead.v1.ModelService" => front.model(entry.request_bytes),
-        _ if service.starts_with("fairlead.internal.") => {
-            return Ok(status::unimplemented("there is no such service here"));
-        }
-        _ => return front.forwarder.forward(&entry.identity, deadline, request).await,
-    };
-    request.extensions_mut().insert(entry.identity);
+    request.extensions_mut().insert(identity.clone());
     if let Some(deadline) = deadline {
         request.extensions_mut().insert(deadline);
     }
-    let streams = front.forwarder.is_stream(request.uri().path());
-    let response = call(hot, deadline, streams, request).await?;
-    normalise(front, response, entry.request_bytes)
+    let response = match service {
+        Service::Gate => call(front.gate(request_bytes), deadline, streams, request).await?,
+        Service::Model => call(front.model(request_bytes), deadline, streams, request).await?,
+        Service::Internal => return Ok(status::unimplemented("there is no such service here")),
+        Service::Control => return front.forwarder.forward(&identity, deadline, request).await,
+    };
+    normalise(front, response, request_bytes)
 }
 
 /// Calls a hot service within the caller's deadline. A unary response is complete with its head; a stream is cut at the
 /// deadline with the same status.
-async fn call(
-    service: Erased,
+async fn call<S>(
+    mut service: S,
     deadline: Option<Deadline>,
     streams: bool,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Rejection> {
-    let Some(Deadline(at)) = deadline else {
-        return Ok(service(request).await);
+) -> Result<Response<Body>, Rejection>
+where
+    S: tonic::codegen::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+{
+    let answer = async {
+        match service.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     };
-    let response = tokio::time::timeout_at(at, service(request))
+    let Some(Deadline(at)) = deadline else {
+        return Ok(answer.await);
+    };
+    let response = tokio::time::timeout_at(at, answer)
         .await
         .map_err(|_| refusal::deadline_exceeded())?;
     if !streams {

@@ -35,7 +35,9 @@ from fairlead import endpoints, log
 from fairlead.audit.service import AuditLogService
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
+from fairlead.config.loader import read_files
 from fairlead.config.reload import Reloader
+from fairlead.config.secrets import files
 from fairlead.config.service import ConfigurationService
 from fairlead.config.watch import Watcher
 from fairlead.control.access import OperatorCredential, Operators
@@ -142,8 +144,9 @@ class Daemon:
         reloader: Reloader | None = None
         watcher = None
         if options.config is not None:
-            # Before the file is read, so that an edit right behind that is seen.
-            watcher = Watcher(options.config, lambda: reloader.secret_files() if reloader is not None else ())
+            # Before the files are read, so that an edit right behind that is seen.
+            named = files(read_files(options.config).value)
+            watcher = Watcher(options.config, lambda: named if reloader is None else reloader.secret_files())
         loader = Loader(Core.compile, dev=options.dev)
         loaded, resolved = load_configuration(loader, options.config)
         self._on_applied(loaded.config, resolved)

@@ -77,13 +77,18 @@ impl Credentials {
 
     /// The agent of a request.
     pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, Rejection> {
-        let Some(value) = headers.get(header::AUTHORIZATION) else {
+        let value = headers
+            .get(header::AUTHORIZATION)
+            .map_or(b"".as_slice(), HeaderValue::as_bytes);
+        let token = bearer(value);
+        // A client whose token variable is empty sends `Bearer ` and nothing else.
+        if value.is_empty() || token.is_some_and(<[u8]>::is_empty) {
             return Err(refusal::of(
                 Reason::CredentialMissing,
                 "the call has no credential: send `authorization: Bearer TOKEN`",
             ));
-        };
-        bearer(value.as_bytes())
+        }
+        token
             .and_then(|token| self.by_digest.get(&digest(token)))
             .cloned()
             .ok_or_else(|| refusal::of(Reason::CredentialInvalid, "the credential is not one of an agent"))
@@ -92,8 +97,9 @@ impl Credentials {
 
 /// The token of `Bearer TOKEN`; the scheme's case does not matter.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+    let (scheme, rest) = value.split_at_checked(6)?;
+    let separated = rest.first().is_none_or(u8::is_ascii_whitespace);
+    (separated && scheme.eq_ignore_ascii_case(b"bearer")).then(|| rest.trim_ascii())
 }
 
 fn digest(token: &[u8]) -> [u8; 32] {
@@ -144,10 +150,16 @@ mod tests {
     fn a_missing_and_a_wrong_credential_are_told_apart_and_not_repeated() {
         let missing = credentials().identify(&HeaderMap::new()).unwrap_err();
         assert_eq!(missing.reason, Reason::CredentialMissing);
+        for value in ["", "Bearer", "Bearer "] {
+            assert_eq!(
+                identify(value).unwrap_err().reason,
+                Reason::CredentialMissing,
+                "{value}"
+            );
+        }
         for value in [
             "Bearer wrong",
-            "Bearer ",
-            "Bearer",
+            "Bearers3cret",
             "Basic s3cret",
             "s3cret",
             "Bearer sk-upstream",

@@ -11,7 +11,10 @@ use http::{HeaderName, HeaderValue, Response};
 use tonic::body::Body;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation as BadField, QuotaViolation, StatusExt};
+use tonic_types::{
+    BadRequest, ErrorDetail, ErrorDetails, ErrorInfo, FieldViolation as BadField, QuotaFailure, QuotaViolation,
+    RetryInfo, StatusExt,
+};
 
 /// Domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "fairlead";
@@ -26,28 +29,27 @@ const MOST_TEXT_BYTES: usize = 3000;
 const MOST_MESSAGE_BYTES: usize = 400;
 const MOST_VALUE_BYTES: usize = 512;
 
-/// The status of a refusal.
+/// The status of a refusal. `ErrorInfo` is the first detail.
 pub fn of(rejection: &Rejection) -> Status {
     let message = cut(&rejection.message, MOST_MESSAGE_BYTES).to_owned();
     let mut room = MOST_TEXT_BYTES.saturating_sub(2 * message.len());
-    let mut details = ErrorDetails::new();
-    details.set_error_info(rejection.reason.as_str(), DOMAIN, metadata(rejection, &mut room));
+    let facts = metadata(rejection, &mut room);
+    let mut details: Vec<ErrorDetail> = vec![ErrorInfo::new(rejection.reason.as_str(), DOMAIN, facts).into()];
     if let Some(nanos) = rejection.retry_after {
-        details.set_retry_info(Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))));
+        let delay = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        details.push(RetryInfo::new(Some(delay)).into());
     }
     if matches!(rejection.reason, Reason::BudgetExhausted | Reason::RateLimited) {
         let subject = subject(rejection);
-        details.set_quota_failure(vec![QuotaViolation::new(
-            cut(&subject, MOST_VALUE_BYTES),
-            message.clone(),
-        )]);
+        let violation = QuotaViolation::new(cut(&subject, MOST_VALUE_BYTES), message.clone());
+        details.push(QuotaFailure::new(vec![violation]).into());
     }
     if rejection.reason == Reason::InvalidArgument && !rejection.violations.is_empty() {
-        details.set_bad_request(violations(&rejection.violations, &mut room));
+        details.push(BadRequest::new(violations(&rejection.violations, &mut room)).into());
     }
     let mut headers = MetadataMap::new();
     headers.insert(REASON_NAME, AsciiMetadataValue::from_static(rejection.reason.as_str()));
-    Status::with_error_details_and_metadata(code(rejection.reason), message, details, headers)
+    Status::with_error_details_vec_and_metadata(code(rejection.reason), message, details, headers)
 }
 
 /// The status as a whole response without a message.
@@ -200,6 +202,14 @@ mod tests {
             .with("instance", "run=r-1");
         let quota = of(&rejection).get_details_quota_failure().unwrap();
         assert_eq!(quota.violations[0].subject, "budgets/run/instances/run=r-1");
+    }
+
+    #[test]
+    fn the_error_info_comes_first() {
+        let status = of(&Rejection::new(Reason::RateLimited, "slow").retry_after(1));
+        let details = status.get_error_details_vec();
+        assert_eq!(details.len(), 3);
+        assert!(matches!(details[0], ErrorDetail::ErrorInfo(_)));
     }
 
     #[test]

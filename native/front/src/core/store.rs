@@ -146,7 +146,7 @@ fn feed<'a>(
             .engine
             .recover_end(now)
             .map_err(|error| RecoverError(error.to_string()))?;
-        tracing::info!(
+        tracing::debug!(
             open_reservations = state.engine.open_reservations(),
             budget_instances = state.engine.budget_instances(),
             sequence = state.engine.sequence(),

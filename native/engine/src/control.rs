@@ -83,7 +83,14 @@ impl Engine {
             Ok(now) => now,
             Err(rejection) => return Applied::refused(rejection),
         };
-        let previous_version = self.compiled.version().to_owned();
+        // The version that the engine was built with did not run before it is applied: the one before the start did.
+        let running = self.compiled.version();
+        let previous_version = if running == compiled.version() {
+            &self.ran_before
+        } else {
+            running
+        }
+        .to_owned();
         self.health = std::mem::take(&mut self.health).carried_over(&self.compiled, &compiled);
         self.compiled = compiled;
         self.rates.follow(&self.compiled);

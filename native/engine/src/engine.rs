@@ -54,6 +54,8 @@ pub struct Engine {
     pub(crate) chain: Chain,
     /// Latest time that was applied, Unix nanoseconds.
     pub(crate) last_time: i64,
+    /// Configuration of the last recovered record: what ran before this start; empty at the first one.
+    pub(crate) ran_before: String,
     /// Deletions of dropped, empty instances that ride with the next admission.
     pub(crate) deletions: Vec<Write>,
     /// What recovery has gathered so far.
@@ -73,6 +75,7 @@ impl Engine {
             requests: RequestIndex::default(),
             chain: Chain::default(),
             last_time: 0,
+            ran_before: String::new(),
             deletions: Vec::new(),
             recovering: Recovering::default(),
             compiled,

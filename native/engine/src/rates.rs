@@ -194,15 +194,6 @@ impl Rates {
             book.change(&self.scratch, change);
         }
     }
-
-    /// Calls in flight of an instance.
-    #[cfg(test)]
-    pub(crate) fn in_flight(&mut self, limit: &str, tenant: &str, instance: &str) -> u64 {
-        Book::key(&mut self.scratch, tenant, instance);
-        let book = self.by_name.get(limit).and_then(|at| self.books.get(*at));
-        book.and_then(|book| book.entries.get(self.scratch.as_str()))
-            .map_or(0, |entry| entry.state.in_flight)
-    }
 }
 
 /// Which of several refusals to report: the one that holds the call back for longest.

@@ -73,6 +73,7 @@ impl Engine {
                 }
                 self.chain = Chain::at(sequence, *hash);
                 self.last_time = self.last_time.max(record.time_unix_nanos);
+                self.ran_before = record.config_version;
                 Ok(())
             }
             _ => Ok(()),

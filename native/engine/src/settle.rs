@@ -17,6 +17,7 @@ use crate::ending::{self, Found};
 use crate::engine::{Engine, UnitBuilder};
 use crate::rates::RateEnd;
 use crate::rejection::{FieldViolation, Rejection};
+use crate::unit::{Write, family};
 use crate::usage::{self, Charged};
 use crate::validate;
 
@@ -71,6 +72,15 @@ impl Engine {
         found.record.end_request_digest = digest.to_vec();
         found.record.settled = Some(reply);
         self.close(&mut unit, &found.id, &mut found.record);
+        if let Some(answer) = extra.answer
+            && !found.record.request_key.is_empty()
+        {
+            unit.writes.push(Write::put(
+                family::BLOBS,
+                found.record.request_key.clone(),
+                answer.to_vec(),
+            ));
+        }
         if !extra.attempts_reported {
             self.feed_health(now, &request.attempts, found.input_bytes);
         }

@@ -2,7 +2,7 @@
 //!
 //! | attempt | usage reported | charged |
 //! |---|---|---|
-//! | any | yes | what was reported, at the prices of the admission |
+//! | any | yes | what was reported, at the prices of the admission; estimated input at most the bound |
 //! | succeeded | no | the most it can have used: the input bound and the output limit |
 //! | no connection | no | nothing: nothing was sent |
 //! | otherwise failed | no | the input bound, when the provider bills failed attempts; else nothing |
@@ -56,6 +56,12 @@ pub(crate) fn charged(record: &InvocationRecord, attempts: &[Attempt]) -> Result
 fn charge_one(planned: &PlannedPrice, attempt: &Attempt, most_output: i64) -> Result<Charged, Overflow> {
     let price = Price::from(planned);
     if let Some(usage) = &attempt.usage {
+        let mut usage = *usage;
+        if usage.estimated {
+            // Whoever estimates does not know the ratio that was held for; an estimate must not be an overdraft.
+            usage.input = usage.input.min(planned.input_tokens_bound);
+        }
+        let usage = &usage;
         let all = Amount {
             nano_usd: price.cost(usage)?.0,
             tokens: counted_tokens(usage, true)?.0,

@@ -337,7 +337,7 @@ impl Book {
                     .buckets
                     .iter()
                     .fold(amount::ZERO, |sum, one| amount::add_saturating(sum, one.spent));
-            } else if let Some(only) = buckets.last() {
+            } else if let Some(only) = buckets.into_iter().next_back() {
                 instance.window_start = only.start;
                 instance.spent = only.spent;
             }

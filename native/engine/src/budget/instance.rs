@@ -233,14 +233,26 @@ impl Instance {
             return;
         }
         let moved = |spent: Amount| amount::each(spent, delta, |spent, delta| spent.saturating_add(delta).max(0));
-        if let Window::Rolling { .. } = window {
-            if let Some(bucket) = self.buckets.iter_mut().find(|bucket| bucket.start == at.start) {
-                bucket.spent = moved(bucket.spent);
-                self.spent = self
-                    .buckets
-                    .iter()
-                    .fold(ZERO, |sum, one| amount::add_saturating(sum, one.spent));
+        if let Window::Rolling { nanos } = window {
+            let after = self.buckets.partition_point(|bucket| bucket.start < at.start);
+            match self.buckets.get_mut(after).filter(|bucket| bucket.start == at.start) {
+                Some(bucket) => bucket.spent = moved(bucket.spent),
+                // The hold was released when it ended, so that nothing was spent there yet.
+                None if window::leaves_at(nanos, at.start) > now => {
+                    self.buckets.insert(
+                        after,
+                        Bucket {
+                            start: at.start,
+                            spent: moved(ZERO),
+                        },
+                    );
+                }
+                None => {}
             }
+            self.spent = self
+                .buckets
+                .iter()
+                .fold(ZERO, |sum, one| amount::add_saturating(sum, one.spent));
         } else if at.start == self.window_start {
             self.spent = moved(self.spent);
         }

@@ -1,0 +1,21 @@
+//! What the engine promises, as given / when / then.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by failing"
+)]
+
+mod admission;
+mod bench;
+mod budgets;
+mod configuration;
+mod ending;
+mod golden;
+mod machine;
+mod rates;
+mod recovery;
+mod requests;
+mod windows;

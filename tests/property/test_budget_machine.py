@@ -126,7 +126,7 @@ class BudgetMachine(RuleBasedStateMachine):
         self.core.commit()
         self.reference.tenant_nano_usd, self.reference.run_tokens = tenant or 1, run
 
-    @rule(credit=st.integers(-1_000_000, 1_000_000))
+    @rule(credit=st.integers(-1_000_000, 1_000_000).filter(bool))
     def adjust(self, credit: int) -> None:
         before = self.core.budgets().get("tenant/-")
         if before is None:

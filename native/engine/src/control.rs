@@ -94,11 +94,11 @@ impl Engine {
         self.health = std::mem::take(&mut self.health).carried_over(&self.compiled, &compiled);
         self.compiled = compiled;
         self.rates.follow(&self.compiled);
-        let again = self.ledger.follow(&self.compiled, now);
+        let mut unit = UnitBuilder::new();
+        let again = self.ledger.follow(&self.compiled, now, &mut unit.writes);
         if !again.is_empty() {
             self.put_holds_back(&again, now);
         }
-        let mut unit = UnitBuilder::new();
         let mut record = self.record(now, EventKind::ConfigApplied, caller, "");
         record.body = Some(Body::ConfigApplied(ConfigApplied {
             previous_version,

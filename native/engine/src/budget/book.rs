@@ -231,8 +231,9 @@ impl Book {
         });
     }
 
-    /// Takes a new rule over. True when the open holds have to be put back, because the kind of window has changed.
-    pub(crate) fn follow(&mut self, rule: Rule, now: i64) -> bool {
+    /// Takes a new rule over. True when the open holds have to be put back, because the kind of window has changed; what
+    /// is stored of the old window is deleted then, so that changing the kind back does not bring it back either.
+    pub(crate) fn follow(&mut self, rule: Rule, now: i64, writes: &mut Vec<Write>) -> bool {
         let other_window = window::code(self.rule.window) != window::code(rule.window);
         let other_scope = self.rule.scope != rule.scope;
         self.rule = rule;
@@ -244,6 +245,10 @@ impl Book {
                 }
                 if other_window {
                     instance.restart(rule.window, now);
+                    if std::mem::take(&mut instance.stored) {
+                        let key = keys::budget_instance(instance.tenant(), &rule.name, instance.name());
+                        writes.push(Write::delete(family::STATE, key));
+                    }
                 }
             });
         }

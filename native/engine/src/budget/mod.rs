@@ -10,6 +10,8 @@ use fairlead_plan::{BudgetId, Compiled};
 use fairlead_wire::internal::BudgetView;
 use fairlead_wire::v1::BudgetCharge;
 
+use crate::unit::Write;
+
 pub(crate) use book::{Book, Slot};
 pub(crate) use instance::{InWindow, Instance, View};
 pub(crate) use rule::{Limit, Rule, is_hard};
@@ -30,12 +32,13 @@ impl Ledger {
     /// The books of a configuration, all empty.
     pub(crate) fn new(compiled: &Compiled) -> Self {
         let mut ledger = Self::default();
-        ledger.follow(compiled, 0);
+        ledger.follow(compiled, 0, &mut Vec::new());
         ledger
     }
 
-    /// Takes a new configuration over. Returns the names of budgets whose open holds have to be put back.
-    pub(crate) fn follow(&mut self, compiled: &Compiled, now: i64) -> Vec<String> {
+    /// Takes a new configuration over, with what that writes. Returns the names of budgets whose open holds have to be put
+    /// back.
+    pub(crate) fn follow(&mut self, compiled: &Compiled, now: i64, writes: &mut Vec<Write>) -> Vec<String> {
         let mut again = Vec::new();
         self.current.clear();
         let mut kept = vec![false; self.books.len()];
@@ -43,7 +46,7 @@ impl Ledger {
             let rule = Rule::of(budget);
             let at = if let Some(at) = self.by_name.get(&*budget.name).copied() {
                 if let Some(book) = self.books.get_mut(at)
-                    && book.follow(rule, now)
+                    && book.follow(rule, now, writes)
                 {
                     again.push(budget.name.to_string());
                 }

@@ -245,7 +245,8 @@ def main() -> int:
         try:
             stage.start_providers()
             seconds = stage.start_daemon()
-            print(f"fairlead serves on {stage.address} after {seconds:.2f} s, providers on 127.0.0.1:7411 and :7412")
+            providers = " and ".join(stage.providers.values())
+            print(f"fairlead serves on {stage.address} after {seconds:.2f} s, providers on {providers}")
             return Demo(stage).run()
         finally:
             stage.close()

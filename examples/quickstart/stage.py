@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,8 @@ from typing import Any
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
 QUICKSTART = Path(__file__).parent
 TOKENS = {"ACME_SUPPORT_TOKEN": "demo-support-token", "ACME_BATCH_TOKEN": "demo-batch-token"}
-PROVIDERS = {"primary": 7411, "secondary": 7412}
+# Where the configuration has the providers. The demo gives them free ports instead, so that it runs beside anything.
+PROVIDERS = {"primary": "127.0.0.1:7411", "secondary": "127.0.0.1:7412"}
 
 
 class Stage:
@@ -29,16 +31,20 @@ class Stage:
         self._processes: list[subprocess.Popen[str]] = []
         self._daemon: subprocess.Popen[str] | None = None
         self.address = ""
+        self.providers: dict[str, str] = {}
 
     def start_providers(self) -> None:
-        """Starts both providers on the ports that the configuration names."""
-        for seed, (name, port) in enumerate(PROVIDERS.items()):
-            command = [str(FAIRLEAD), "dev-provider", "--port", str(port), "--seed", str(seed), "--latency", "1ms-4ms"]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """Starts both providers on free ports and writes those into the configuration."""
+        for seed, (name, configured) in enumerate(PROVIDERS.items()):
+            command = [str(FAIRLEAD), "dev-provider", "--port", "0", "--seed", str(seed), "--latency", "1ms-4ms"]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             self._processes.append(process)
-            assert process.stdout is not None and process.stderr is not None
-            if not process.stdout.readline():
-                raise SystemExit(f"provider {name} did not start on port {port}: {process.stderr.read().strip()}")
+            assert process.stdout is not None
+            listening = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
+            if listening is None:
+                raise SystemExit(f"provider {name} did not start")
+            self.providers[name] = listening[0]
+            self.config.write_text(self.config.read_text().replace(configured, listening[0]))
 
     def start_daemon(self) -> float:
         """Starts the daemon and waits until it is ready; returns the seconds it took."""
@@ -63,7 +69,7 @@ class Stage:
 
     def arm(self, provider: str, **command: Any) -> None:
         """Tells a provider to fail."""
-        url = f"http://127.0.0.1:{PROVIDERS[provider]}/_dev/faults"
+        url = f"http://{self.providers[provider]}/_dev/faults"
         request = urllib.request.Request(url, json.dumps(command).encode(), method="POST")
         urllib.request.urlopen(request, timeout=5).close()
 

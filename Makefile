@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -o -name '*.binpb') Cargo.toml Cargo.lock
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
-PY_SOURCES := sidecar tests bench examples scripts
+PY_SOURCES := sidecar tests bench examples
 
 .PHONY: help setup demo test test-rust test-python lint format proto bench clean
 

@@ -141,7 +141,7 @@ def test_an_answer_without_usage_is_charged_by_an_estimate_that_is_marked(tmp_pa
 
 
 def test_a_provider_that_keeps_failing_is_left_alone(tmp_path: Path) -> None:
-    breaker = "breaker: {consecutiveFailures: 3, open: 1h}"
+    breaker = "breaker: {consecutiveFailures: 3, open: 1h, maxOpen: 1h}"
     config = routed("http://FIRST", "http://SECOND").replace('"http://FIRST"', '"http://FIRST", ' + breaker)
     with Provider() as first, Provider() as second:
         with Daemon(tmp_path, config.replace("http://FIRST", first.url).replace("http://SECOND", second.url)) as daemon:

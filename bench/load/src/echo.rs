@@ -67,7 +67,11 @@ fn typical_answer() -> AdmitResponse {
         }),
         plan: vec![target("dev-large"), target("dev-small")],
         reservation: Some(Reservation {
-            amount: Some(Amount { nano_usd: 1_234_567, tokens: 1_000, requests: 1 }),
+            amount: Some(Amount {
+                nano_usd: 1_234_567,
+                tokens: 1_000,
+                requests: 1,
+            }),
             expires_at: None,
         }),
         max_output_tokens: 256,

@@ -24,7 +24,10 @@ type Connection = SendRequest<Full<Bytes>>;
 
 /// Keeps `connections` × `streams` admissions in flight for `seconds`.
 pub async fn flood(address: &str, token: &str, connections: usize, streams: usize, seconds: f64) -> Outcome<()> {
-    let endpoint = Arc::new(Endpoint { address: address.into(), token: token.into() });
+    let endpoint = Arc::new(Endpoint {
+        address: address.into(),
+        token: token.into(),
+    });
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     let began = Instant::now();
     let mut tasks = Vec::new();
@@ -56,7 +59,10 @@ pub async fn flood(address: &str, token: &str, connections: usize, streams: usiz
 /// Makes `calls` admissions on 32 streams of one connection, each settled when `settled`.
 pub async fn sequence(address: &str, token: &str, calls: u64, settled: bool) -> Outcome<()> {
     const STREAMS: u64 = 32;
-    let endpoint = Arc::new(Endpoint { address: address.into(), token: token.into() });
+    let endpoint = Arc::new(Endpoint {
+        address: address.into(),
+        token: token.into(),
+    });
     let connection = connect(&endpoint).await?;
     let began = Instant::now();
     let mut tasks = Vec::new();
@@ -88,7 +94,10 @@ fn print(mut latencies: Latencies, took: Duration) {
     let calls = latencies.len();
     let (p50, p99, maximum) = latencies.summary();
     let rate = calls as f64 / took.as_secs_f64();
-    println!("{}", serde_json::json!({"calls": calls, "p50": p50, "p99": p99, "max": maximum, "rate": rate}));
+    println!(
+        "{}",
+        serde_json::json!({"calls": calls, "p50": p50, "p99": p99, "max": maximum, "rate": rate})
+    );
 }
 
 async fn connect(endpoint: &Endpoint) -> Outcome<Connection> {
@@ -124,19 +133,20 @@ async fn settle(endpoint: &Endpoint, connection: &mut Connection, id: &str, invo
             model: "dev-large".into(),
             outcome: AttemptOutcome::Succeeded.into(),
             status_code: 200,
-            usage: Some(Usage { input: 150, output: 40, ..Usage::default() }),
+            usage: Some(Usage {
+                input: 150,
+                output: 40,
+                ..Usage::default()
+            }),
             ..Attempt::default()
         }],
     };
-    call(endpoint, connection, "/fairlead.v1.GateService/Settle", &request).await.map(|_| ())
+    call(endpoint, connection, "/fairlead.v1.GateService/Settle", &request)
+        .await
+        .map(|_| ())
 }
 
-async fn call(
-    endpoint: &Endpoint,
-    connection: &mut Connection,
-    path: &str,
-    message: &impl Message,
-) -> Outcome<Bytes> {
+async fn call(endpoint: &Endpoint, connection: &mut Connection, path: &str, message: &impl Message) -> Outcome<Bytes> {
     let mut frame = BytesMut::with_capacity(5 + message.encoded_len());
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.encoded_len())?);
@@ -151,7 +161,10 @@ async fn call(
     let status = response.headers().get("grpc-status").cloned();
     let text = response.headers().get("grpc-message").cloned();
     let body = response.into_body().collect().await?;
-    let status = status.or_else(|| body.trailers().and_then(|trailers| trailers.get("grpc-status").cloned()));
+    let status = status.or_else(|| {
+        body.trailers()
+            .and_then(|trailers| trailers.get("grpc-status").cloned())
+    });
     if status.as_ref().is_none_or(|status| status != "0") {
         return Err(format!("{path} answered status {status:?}: {text:?}").into());
     }

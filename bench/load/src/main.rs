@@ -22,7 +22,10 @@ pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(async move {
         match words.as_slice() {
             ["echo"] => echo::serve().await,
@@ -34,7 +37,9 @@ fn main() -> Outcome<()> {
             ["chat", address, token, calls, model, mode @ ("unary" | "stream")] => {
                 chat::sequence(address, token, calls.parse()?, model, *mode == "stream").await
             }
-            _ => Err("usage: fairlead-load echo | admit | settle | hold | chat …; see the module's documentation".into()),
+            _ => {
+                Err("usage: fairlead-load echo | admit | settle | hold | chat …; see the module's documentation".into())
+            }
         }
     })
 }

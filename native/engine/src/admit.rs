@@ -467,7 +467,7 @@ fn full(bound: &str, most: u64) -> Rejection {
         Reason::QueueFull,
         format!("limits.{bound} is reached ({most}), try again later or raise it"),
     )
-    .with("bound", bound)
+    .with("bound", format!("limits.{bound}"))
     .with("limit", most)
 }
 

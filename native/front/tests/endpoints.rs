@@ -75,7 +75,7 @@ async fn metrics_tell_what_happened() {
         r#"fairlead_refusals_total{reason="INVALID_ARGUMENT"} 1"#,
         r#"fairlead_stage_seconds_count{stage="commit"} 1"#,
         "fairlead_open_reservations 1",
-        "fairlead_invariant_violations 0",
+        "fairlead_invariant_violations_total 0",
         "fairlead_store_available 1",
         r#"fairlead_breaker_state{model="small",state="closed"} 1"#,
         r#"fairlead_queue_depth{queue="commit"} 0"#,

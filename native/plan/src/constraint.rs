@@ -80,11 +80,13 @@ impl Demands<'_, '_> {
         if self.policy.forbidden_by(id).is_some() {
             return Err((DropReason::Policy, "not in allowedModels".to_owned()));
         }
-        if let Some(missing) = self
-            .facts
-            .capabilities
-            .iter()
-            .find(|wanted| model.capabilities.binary_search(wanted).is_err())
+        // A model that declares nothing is not known to lack anything, as with an unknown context window.
+        if !model.capabilities.is_empty()
+            && let Some(missing) = self
+                .facts
+                .capabilities
+                .iter()
+                .find(|wanted| model.capabilities.binary_search(wanted).is_err())
         {
             return Err((DropReason::Capability, format!("lacks `{missing}`")));
         }

@@ -197,7 +197,7 @@ fn open_holds_are_bounded() {
     let refused = bench.admit(&call("b", 1, 1)).unwrap_err();
     assert_eq!(
         (refused.reason, refused.metadata["bound"].as_str()),
-        (Reason::QueueFull, "openReservations")
+        (Reason::QueueFull, "limits.openReservations")
     );
     bench.release(&first.invocation).unwrap();
     bench.admit(&call("b", 1, 1)).unwrap();

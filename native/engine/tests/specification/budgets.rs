@@ -289,7 +289,7 @@ fn instances_are_bounded_and_only_idle_empty_ones_make_room() {
     let refused = bench.admit(&in_run("fourth", "d")).unwrap_err();
     assert_eq!(
         (refused.reason, refused.metadata["bound"].as_str()),
-        (Reason::QueueFull, "budgetInstances")
+        (Reason::QueueFull, "limits.budgetInstances")
     );
     bench.release(&empty.invocation).unwrap();
     bench.admit(&in_run("fourth", "e")).unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fairlead_wire::internal::{BudgetView, Snapshot};
 use fairlead_wire::v1::{Amount, BreakerState};
 use parking_lot::Mutex;
-use prometheus::{Encoder, GaugeVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, GaugeVec, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::process;
 use crate::front::Front;
@@ -59,6 +59,11 @@ fn mirror(front: &Front, page: &mut Vec<u8>) -> Result<(), prometheus::Error> {
             .set(as_i64(value));
         Ok(())
     };
+    let total = |name: &str, help: &str, value: u64| -> Result<(), prometheus::Error> {
+        let counter = IntCounter::with_opts(Opts::new(format!("fairlead_{name}"), help))?;
+        counter.inc_by(value);
+        registry.register(Box::new(counter))
+    };
     one(
         "audit_sequence",
         "Last audit sequence that was handed out.",
@@ -75,9 +80,9 @@ fn mirror(front: &Front, page: &mut Vec<u8>) -> Result<(), prometheus::Error> {
         "1 when it serves, the store takes writes and no task has panicked.",
         u64::from(front.is_healthy()),
     )?;
-    one("task_panics_total", "Tasks that panicked.", front.tasks.panics())?;
-    one(
-        "invariant_violations",
+    total("task_panics_total", "Tasks that panicked.", front.tasks.panics())?;
+    total(
+        "invariant_violations_total",
         "Invariant checks that failed.",
         violations(front),
     )?;

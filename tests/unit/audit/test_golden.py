@@ -17,7 +17,7 @@ VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "golden"
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["sequence"]))
 def test_each_hash(vector: dict[str, Any]) -> None:
-    record_bytes = bytes.fromhex(vector["record_bytes"])
+    record_bytes = bytes.fromhex(vector["record"])
     assert link(bytes.fromhex(vector["prev_hash"]), record_bytes).hex() == vector["record_hash"]
     record = parse_record(record_bytes)
     assert record.sequence == vector["sequence"]
@@ -27,7 +27,7 @@ def test_each_hash(vector: dict[str, Any]) -> None:
 def test_the_whole_chain() -> None:
     verifier = ChainVerifier()
     for vector in VECTORS:
-        value = bytes.fromhex(vector["record_hash"] + vector["record_bytes"])
+        value = bytes.fromhex(vector["record_hash"] + vector["record"])
         assert verifier.feed(split_entry(keys.audit(vector["sequence"]), value))
     result = verifier.finish(len(VECTORS))
     assert (result.valid, result.checked) == (True, len(VECTORS))

@@ -28,16 +28,26 @@ const OPEN: usize = 64;
 
 fn main() {
     // `cargo test --benches` only has to see that it runs.
-    let measured = if std::env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let measured = if arguments.iter().any(|argument| argument == "--bench") {
         MEASURED
     } else {
         100
     };
-    for rules in [10, 100, 1_000, 10_000] {
-        report(&format!("rules/{rules}"), measure(rules, 1_000, measured));
-    }
-    for instances in [10, 1_000, 100_000] {
-        report(&format!("instances/{instances}"), measure(100, instances, measured));
+    let wanted = arguments.iter().find(|argument| argument.contains('/'));
+    for (kind, rules, instances) in [
+        ("rules", 10, 1_000),
+        ("rules", 100, 1_000),
+        ("rules", 1_000, 1_000),
+        ("rules", 10_000, 1_000),
+        ("instances", 100, 10),
+        ("instances", 100, 1_000),
+        ("instances", 100, 100_000),
+    ] {
+        let name = format!("{kind}/{}", if kind == "rules" { rules } else { instances });
+        if wanted.is_none_or(|wanted| *wanted == name) {
+            report(&name, measure(rules, instances, measured));
+        }
     }
 }
 

@@ -143,13 +143,18 @@ impl Engine {
         let budgets: Vec<BudgetCase> = compiled
             .budgets_for(facts)
             .map(|(id, instance)| {
-                let at = self.ledger.position(id);
-                let slot = at.and_then(|at| self.ledger.find_in(at, tenant, instance.as_str()));
-                let view = at
-                    .and_then(|at| self.ledger.book(at))
-                    .map(|book| book.view(slot, now))
-                    .unwrap_or_default();
-                BudgetCase { id, instance, view }
+                let place = self
+                    .ledger
+                    .position(id)
+                    .map(|at| (at, self.ledger.find_in(at, tenant, instance.as_str())));
+                let book = place.and_then(|(at, slot)| Some((self.ledger.book(at)?, slot)));
+                let view = book.map(|(book, slot)| book.view(slot, now)).unwrap_or_default();
+                BudgetCase {
+                    id,
+                    instance,
+                    place,
+                    view,
+                }
             })
             .collect();
         let rates: Vec<RateCase> = compiled
@@ -211,10 +216,7 @@ impl Engine {
         let bound = compiled.limits().budget_instances;
         let most = usize::try_from(bound).unwrap_or(usize::MAX);
         for case in budgets {
-            let Some(at) = self.ledger.position(case.id) else {
-                continue;
-            };
-            if self.ledger.find_in(at, tenant, case.instance.as_str()).is_none() {
+            if let Some((at, None)) = case.place {
                 // Records of dropped instances are empty: their deletion may ride with any later unit, or never.
                 let mut deletions = Vec::new();
                 let has_room = self
@@ -261,12 +263,9 @@ impl Engine {
         // From here on nothing can fail: all instances are charged, or none was.
         let mut soft = Vec::new();
         for case in budgets {
-            let Some(at) = self.ledger.position(case.id) else {
-                continue;
-            };
-            let Some(slot) = self.ledger.ensure(at, tenant, case.instance.as_str(), now) else {
-                continue;
-            };
+            let Some((at, found)) = case.place else { continue };
+            let slot = found.or_else(|| self.ledger.ensure(at, tenant, case.instance.as_str(), now));
+            let Some(slot) = slot else { continue };
             if let Some(book) = self.ledger.book_mut(at) {
                 // INVARIANT (I1): the judgement has left room for this amount in every hard instance.
                 // INVARIANT (I2): held here, and in the open record below; both end together.
@@ -311,7 +310,8 @@ impl Engine {
         let request_key = admission
             .request
             .map(|hash| self.remember(&mut unit, admission, &hash, &reply.invocation));
-        let record = OpenFacts {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        OpenFacts {
             decision: &decided,
             caller: admission.caller,
             create_time: now,
@@ -320,7 +320,9 @@ impl Engine {
             request_key: request_key.as_deref().unwrap_or_default(),
             rate_tokens: grant.rate_tokens,
         }
-        .encode();
+        .encode(&mut scratch);
+        let record = scratch.to_vec();
+        self.scratch = scratch;
         let input_bytes = match admission.facts.input {
             InputSize::Bytes(bytes) => Some(bytes),
             InputSize::Tokens(_) => None,
@@ -349,8 +351,9 @@ impl Engine {
             caller: admission.caller,
             invocation: &decided.reply.invocation,
         };
-        let value = record::audit_decision(&head, decided);
-        unit.append_encoded(&mut self.chain, value);
+        // Encoded in a buffer that stays, then copied: an allocation of the exact size, and no growing.
+        record::audit_decision(&mut self.scratch, &head, decided);
+        unit.append_encoded(&mut self.chain, self.scratch.to_vec());
     }
 
     fn remember(

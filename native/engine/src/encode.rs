@@ -3,8 +3,9 @@
 //! defaults left out, maps in key order (a test compares).
 use std::collections::BTreeMap;
 
+use fairlead_wire::v1::Amount;
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, encode_varint, encoded_len_varint};
 
 /// Writes fields behind what is already in the buffer.
 pub(crate) struct Encoder<'a> {
@@ -18,6 +19,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// A string; left out when empty.
+    #[inline]
     pub(crate) fn text(&mut self, field: u32, value: &str) {
         self.bytes(field, value.as_bytes());
     }
@@ -31,8 +33,8 @@ impl<'a> Encoder<'a> {
 
     /// A string or bytes of a repeated field or a oneof: written even when empty.
     pub(crate) fn element(&mut self, field: u32, value: &[u8]) {
-        encode_key(field, WireType::LengthDelimited, self.out);
-        encode_varint(value.len() as u64, self.out);
+        self.key(field, WireType::LengthDelimited);
+        self.varint(value.len() as u64);
         self.out.extend_from_slice(value);
     }
 
@@ -44,8 +46,8 @@ impl<'a> Encoder<'a> {
     /// A `uint64` or `uint32`; left out when 0.
     pub(crate) fn uint(&mut self, field: u32, value: u64) {
         if value != 0 {
-            encode_key(field, WireType::Varint, self.out);
-            encode_varint(value, self.out);
+            self.key(field, WireType::Varint);
+            self.varint(value);
         }
     }
 
@@ -57,21 +59,47 @@ impl<'a> Encoder<'a> {
     /// An `optional double`; written when it is there, even when 0.
     pub(crate) fn optional_double(&mut self, field: u32, value: Option<f64>) {
         if let Some(value) = value {
-            encode_key(field, WireType::SixtyFourBit, self.out);
+            self.key(field, WireType::SixtyFourBit);
             self.out.extend_from_slice(&value.to_le_bytes());
         }
     }
 
     /// A message that exists as a struct; written even when it has no fields.
     pub(crate) fn message(&mut self, field: u32, value: &impl Message) {
-        encode_key(field, WireType::LengthDelimited, self.out);
-        encode_varint(value.encoded_len() as u64, self.out);
+        self.key(field, WireType::LengthDelimited);
+        self.varint(value.encoded_len() as u64);
         value.encode_raw(self.out);
     }
 
+    /// An amount; written even when it is nothing.
+    pub(crate) fn amount(&mut self, field: u32, amount: &Amount) {
+        self.nested(field, |out| {
+            out.int(1, amount.nano_usd);
+            out.int(2, amount.tokens);
+            out.int(3, amount.requests);
+        });
+    }
+
+    /// Key of a field; one byte for fields up to 15, two for the others that there are.
+    #[inline]
+    fn key(&mut self, field: u32, wire_type: WireType) {
+        self.varint(u64::from(field << 3 | wire_type as u32));
+    }
+
+    /// Most are a single byte.
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.out.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.out.push(value.to_le_bytes()[0]);
+    }
+
     /// A message written in place; written even when it has no fields.
+    #[inline]
     pub(crate) fn nested(&mut self, field: u32, write: impl FnOnce(&mut Encoder<'_>)) {
-        encode_key(field, WireType::LengthDelimited, self.out);
+        self.key(field, WireType::LengthDelimited);
         let length_at = self.out.len();
         // Most nested messages are shorter than 128 bytes: one byte of length. Longer ones are moved.
         self.out.push(0);
@@ -91,9 +119,7 @@ impl<'a> Encoder<'a> {
     /// A packed `repeated uint64`; left out when empty.
     pub(crate) fn packed(&mut self, field: u32, values: &[u64]) {
         if !values.is_empty() {
-            self.nested(field, |packed| {
-                values.iter().for_each(|value| encode_varint(*value, packed.out))
-            });
+            self.nested(field, |packed| values.iter().for_each(|value| packed.varint(*value)));
         }
     }
 
@@ -111,7 +137,7 @@ impl<'a> Encoder<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-    use fairlead_wire::v1::{Amount, DecisionInputs, DecisionRecord, InputEstimate};
+    use fairlead_wire::v1::{DecisionInputs, DecisionRecord, InputEstimate};
 
     use super::*;
 
@@ -156,7 +182,7 @@ mod tests {
                     one.int(2, i64::MAX);
                 });
             });
-            out.message(5, &reserved);
+            out.amount(5, &reserved);
             out.int(7, 7);
             assert_eq!(bytes, expected.encode_to_vec());
         }

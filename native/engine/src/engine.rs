@@ -1,5 +1,6 @@
 //! The state, its clock and its records. Commands are in the modules named after them.
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, UnixNanos};
@@ -19,6 +20,26 @@ use crate::unit::{Unit, Write};
 
 /// Nanoseconds in a millisecond.
 const NANOS_PER_MILLI: i64 = 1_000_000;
+
+/// The last eight bytes of an invocation id as its hash. They come from SHA-256 of the log, so they are spread evenly, and
+/// no caller chooses which ids are in the map.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_le_bytes(*last);
+        }
+    }
+
+    // The length of the array, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// An open invocation.
 #[derive(Debug)]
@@ -47,7 +68,7 @@ pub struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) rates: Rates,
     /// Only looked up; in order it is walked by `expiries`.
-    pub(crate) open: HashMap<InvocationId, Open>,
+    pub(crate) open: HashMap<InvocationId, Open, BuildHasherDefault<IdHasher>>,
     /// INVARIANT (I3): has exactly the open invocations, so that every hold ends.
     pub(crate) expiries: BTreeSet<(i64, InvocationId)>,
     pub(crate) requests: RequestIndex,
@@ -58,6 +79,8 @@ pub struct Engine {
     pub(crate) ran_before: String,
     /// Deletions of dropped, empty instances that ride with the next admission.
     pub(crate) deletions: Vec<Write>,
+    /// For encoding records; kept for its capacity.
+    pub(crate) scratch: Vec<u8>,
     /// What recovery has gathered so far.
     pub(crate) recovering: Recovering,
 }
@@ -70,13 +93,14 @@ impl Engine {
             health: HealthBook::new(&compiled),
             ledger: Ledger::new(&compiled),
             rates: Rates::new(&compiled),
-            open: HashMap::new(),
+            open: HashMap::default(),
             expiries: BTreeSet::new(),
             requests: RequestIndex::default(),
             chain: Chain::default(),
             last_time: 0,
             ran_before: String::new(),
             deletions: Vec::new(),
+            scratch: Vec::new(),
             recovering: Recovering::default(),
             compiled,
         }

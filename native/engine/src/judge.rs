@@ -13,7 +13,7 @@ use fairlead_plan::{
 use fairlead_wire::v1::{Amount, DropReason};
 
 use crate::amount::{self, Measure};
-use crate::budget::{Limit, View, is_hard};
+use crate::budget::{Limit, Slot, View, is_hard};
 use crate::command::RateWait;
 use crate::fit::{self, Costed, Tries};
 use crate::rates;
@@ -27,6 +27,8 @@ const CONCURRENCY_RETRY_NANOS: i64 = 100_000_000;
 pub(crate) struct BudgetCase {
     pub id: BudgetId,
     pub instance: InstanceKey,
+    /// Where the live state has it: the book, and the instance when it exists; nothing when a record is recomputed.
+    pub place: Option<(usize, Option<Slot>)>,
     pub view: View,
 }
 

@@ -168,7 +168,12 @@ fn budgets(
                 window_start: recorded.window_start_unix_nanos,
                 resets_at: recorded.resets_at_unix_nanos,
             };
-            Ok(BudgetCase { id, instance, view })
+            Ok(BudgetCase {
+                id,
+                instance,
+                place: None,
+                view,
+            })
         })
         .collect()
 }

@@ -43,16 +43,16 @@ pub(crate) struct Head<'a> {
     pub invocation: &'a str,
 }
 
-/// The audit record of a decision, behind room for its hash.
-pub(crate) fn audit_decision(head: &Head<'_>, decision: &DecisionFacts<'_>) -> Vec<u8> {
-    let mut value = Vec::with_capacity(2048);
+/// The audit record of a decision, behind room for its hash, into a buffer that is cleared first.
+pub(crate) fn audit_decision(value: &mut Vec<u8>, head: &Head<'_>, decision: &DecisionFacts<'_>) {
+    value.clear();
     value.resize(HASH_BYTES, 0);
     let kind = if decision.held.is_some() {
         EventKind::InvocationAdmitted
     } else {
         EventKind::InvocationRejected
     };
-    let mut out = Encoder::new(&mut value);
+    let mut out = Encoder::new(value);
     out.uint(1, head.sequence);
     out.int(2, head.time);
     out.int(3, i64::from(kind as i32));
@@ -62,7 +62,6 @@ pub(crate) fn audit_decision(head: &Head<'_>, decision: &DecisionFacts<'_>) -> V
     out.text(7, head.invocation);
     out.text(8, decision.compiled.version());
     out.nested(22, |out| decision.encode(out));
-    value
 }
 
 impl DecisionFacts<'_> {
@@ -79,7 +78,7 @@ impl DecisionFacts<'_> {
             out.message(4, dropped);
         }
         if let Some(held) = &self.held {
-            out.message(5, held);
+            out.amount(5, held);
         }
         out.int(6, self.expires_at);
         out.int(7, self.reply.max_output_tokens);
@@ -130,8 +129,8 @@ impl DecisionFacts<'_> {
             out.nested(20, |budget| {
                 budget.text(1, self.compiled.budget(case.id).map_or("", |budget| &budget.name));
                 budget.text(2, case.instance.as_str());
-                budget.message(3, &case.view.spent);
-                budget.message(4, &case.view.reserved);
+                budget.amount(3, &case.view.spent);
+                budget.amount(4, &case.view.reserved);
                 budget.int(5, case.view.window_start);
                 budget.int(6, case.view.resets_at);
             });
@@ -161,7 +160,7 @@ fn encode_charges(out: &mut Encoder<'_>, field: u32, compiled: &Compiled, budget
             charge.text(1, &budget.name);
             charge.text(2, case.instance.as_str());
             charge.int(3, case.view.window_start);
-            charge.message(4, held);
+            charge.amount(4, held);
             charge.int(5, window_code(budget.window));
         });
     }
@@ -179,10 +178,10 @@ pub(crate) struct OpenFacts<'a> {
 }
 
 impl OpenFacts<'_> {
-    /// The `InvocationRecord`.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(1536);
-        let mut out = Encoder::new(&mut value);
+    /// The `InvocationRecord`, into a buffer that is cleared first.
+    pub(crate) fn encode(&self, value: &mut Vec<u8>) {
+        value.clear();
+        let mut out = Encoder::new(value);
         let compiled = self.decision.compiled;
         out.text(1, &self.decision.reply.invocation);
         out.text(2, self.caller.tenant);
@@ -220,6 +219,5 @@ impl OpenFacts<'_> {
         let bound = self.plan.iter().map(|one| one.planned.input_bound.0).max().unwrap_or(0);
         out.int(17, bound);
         out.text(18, compiled.version());
-        value
     }
 }

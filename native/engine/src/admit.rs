@@ -16,10 +16,13 @@ use crate::digest;
 use crate::engine::{Engine, Open, UnitBuilder};
 use crate::judge::{BudgetCase, Grant, Judgement, Outcome, Question, RateCase};
 use crate::keys::{self, InvocationId, RequestHash};
-use crate::record::{self, Content, DecisionFacts, Head, OpenFacts};
+use crate::record::{self, Content, DecisionFacts, Head, OpenFacts, Shared};
 use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::unit::{Write, family};
 use crate::validate;
+
+/// Room for an open invocation: most take 600 to 1000 bytes. Below 1 KiB allocators are fast.
+const RECORD_BYTES: usize = 1000;
 
 /// One admission on its way.
 struct Admission<'a> {
@@ -300,7 +303,7 @@ impl Engine {
             rejection: None,
             downgraded_to: model_name(compiled, judgement.downgraded_to),
         };
-        self.append_decision(&mut unit, admission, &decided);
+        let shared = self.append_decision(&mut unit, admission, &decided);
         for at in soft {
             if self.append_alerts(&mut unit, now, admission.caller, &reply.invocation, at, true) {
                 unit.writes
@@ -310,7 +313,7 @@ impl Engine {
         let request_key = admission
             .request
             .map(|hash| self.remember(&mut unit, admission, &hash, &reply.invocation));
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut record = Vec::with_capacity(RECORD_BYTES);
         OpenFacts {
             decision: &decided,
             caller: admission.caller,
@@ -319,10 +322,10 @@ impl Engine {
             plan: &judgement.plan,
             request_key: request_key.as_deref().unwrap_or_default(),
             rate_tokens: grant.rate_tokens,
+            audit: &self.scratch,
+            shared,
         }
-        .encode(&mut scratch);
-        let record = scratch.to_vec();
-        self.scratch = scratch;
+        .encode(&mut record);
         let input_bytes = match admission.facts.input {
             InputSize::Bytes(bytes) => Some(bytes),
             InputSize::Tokens(_) => None,
@@ -344,7 +347,12 @@ impl Engine {
         Applied::done(reply, Some(unit.done(self.is_power())))
     }
 
-    fn append_decision(&mut self, unit: &mut UnitBuilder, admission: &Admission<'_>, decided: &DecisionFacts<'_>) {
+    fn append_decision(
+        &mut self,
+        unit: &mut UnitBuilder,
+        admission: &Admission<'_>,
+        decided: &DecisionFacts<'_>,
+    ) -> Shared {
         let head = Head {
             sequence: self.chain.next_sequence(),
             time: admission.now,
@@ -352,8 +360,9 @@ impl Engine {
             invocation: &decided.reply.invocation,
         };
         // Encoded in a buffer that stays, then copied: an allocation of the exact size, and no growing.
-        record::audit_decision(&mut self.scratch, &head, decided);
+        let shared = record::audit_decision(&mut self.scratch, &head, decided);
         unit.append_encoded(&mut self.chain, self.scratch.to_vec());
+        shared
     }
 
     fn remember(

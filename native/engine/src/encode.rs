@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fairlead_wire::v1::Amount;
 use prost::Message;
-use prost::encoding::{WireType, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, decode_varint, encode_varint, encoded_len_varint};
 
 /// Writes fields behind what is already in the buffer.
 pub(crate) struct Encoder<'a> {
@@ -16,6 +16,35 @@ impl<'a> Encoder<'a> {
     /// Appends to `out`.
     pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out }
+    }
+
+    /// Bytes written so far, whatever they are of.
+    pub(crate) fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Fields that are encoded already.
+    pub(crate) fn fields(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
+    /// Elements of one repeated field below 16 that are encoded already, as another such field.
+    pub(crate) fn renumbered(&mut self, field: u32, mut encoded: &[u8]) {
+        while let Some((_, rest)) = encoded.split_first() {
+            let mut body = rest;
+            let Some(length) = decode_varint(&mut body)
+                .ok()
+                .and_then(|length| usize::try_from(length).ok())
+            else {
+                return;
+            };
+            let Some((element, after)) = rest.split_at_checked(rest.len() - body.len() + length) else {
+                return;
+            };
+            self.key(field, WireType::LengthDelimited);
+            self.out.extend_from_slice(element);
+            encoded = after;
+        }
     }
 
     /// A string; left out when empty.

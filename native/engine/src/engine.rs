@@ -21,15 +21,15 @@ use crate::unit::{Unit, Write};
 /// Nanoseconds in a millisecond.
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
-/// The last eight bytes of an invocation id as its hash. They come from SHA-256 of the log, so they are spread evenly, and
-/// no caller chooses which ids are in the map.
+/// Hashes invocation ids. Most of their bits come from SHA-256 of the log and no caller chooses which ids are in the map,
+/// so a multiplication (the constant of FxHash) spreads them well enough.
 #[derive(Debug, Default)]
 pub(crate) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_le_bytes(*last);
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            self.0 = (u64::from_be_bytes(*first) ^ u64::from_be_bytes(*last)).wrapping_mul(0xf135_7aea_2e62_a9c5);
         }
     }
 
@@ -37,7 +37,8 @@ impl Hasher for IdHasher {
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {
-        self.0
+        // The table takes the low bits; the product's high bits are the mixed ones.
+        self.0.rotate_left(26)
     }
 }
 

@@ -186,3 +186,77 @@ fn take_text(key: &[u8]) -> Option<(&str, &[u8])> {
     let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
     Some((std::str::from_utf8(text).ok()?, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use serde_json::Value;
+
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn keys_are_what_the_golden_vectors_say() {
+        let golden = include_str!("../../../tests/golden/keys.json");
+        let golden: Value = serde_json::from_str(golden).unwrap();
+        let mut checked = 0;
+        for vector in golden["vectors"].as_array().unwrap() {
+            let text = |name: &str| vector[name].as_str().unwrap();
+            let id = || invocation_id(text("invocation")).unwrap();
+            let key = match text("kind") {
+                "open_invocation" => open_invocation(text("tenant"), &id()),
+                "invocation" => invocation(text("tenant"), &id()),
+                "budget_instance" => budget_instance(text("tenant"), text("budget"), text("instance")),
+                "audit" => audit(vector["sequence"].as_u64().unwrap()),
+                "request" => {
+                    let hour = u32::try_from(vector["unix_hour"].as_u64().unwrap()).unwrap();
+                    request(
+                        hour,
+                        &request_hash(text("tenant"), text("caller"), text("method"), text("request_id")),
+                    )
+                }
+                // The other layouts belong to the control services.
+                _ => continue,
+            };
+            assert_eq!(hex(&key), text("key"), "{vector}");
+            checked += 1;
+        }
+        assert!(checked >= 5);
+    }
+
+    #[test]
+    fn names_and_ids_are_each_others_inverse() {
+        let id = new_invocation(1_772_445_600_000_000_000, &[0xa5; 32]);
+        let name = invocation_name(&id);
+        assert_eq!(name, "inv_019cadfd890075a5a5a5a5a5a5a5a5a5");
+        assert_eq!(invocation_id(&name), Some(id));
+        for wrong in [
+            "",
+            "inv_",
+            "inv_019CADE9870075A5A5A5A5A5A5A5A5A5",
+            "019cade9870075a5a5a5a5a5a5a5a5a5a5",
+        ] {
+            assert_eq!(invocation_id(wrong), None);
+        }
+    }
+
+    #[test]
+    fn state_keys_are_read_as_written() {
+        let id = [7; 16];
+        assert_eq!(
+            parse_state(&open_invocation("t", &id)),
+            Some(StateKey::Open { tenant: "t", id })
+        );
+        let budget = StateKey::Budget {
+            tenant: "t",
+            budget: "b",
+            instance: "run=1",
+        };
+        assert_eq!(parse_state(&budget_instance("t", "b", "run=1")), Some(budget));
+        assert_eq!(parse_state(b"\0\0mformat"), Some(StateKey::Other));
+        assert_eq!(parse_state(b"\0\x05t"), None);
+    }
+}

@@ -1,4 +1,6 @@
 //! Encoding of what an admission writes: the decision record with every input, and the open invocation.
+use std::ops::Range;
+
 use fairlead_plan::{CallFacts, Compiled, InputSize, PlanDecision};
 use fairlead_wire::v1::{AdmitResponse, Amount, EventKind, InvocationState};
 
@@ -43,8 +45,17 @@ pub(crate) struct Head<'a> {
     pub invocation: &'a str,
 }
 
+/// Where the audit record has parts that the open invocation has, too: encoded once, copied.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shared {
+    /// Decision and plan, with the same field numbers in both.
+    answer: Range<usize>,
+    /// Charges.
+    charges: Range<usize>,
+}
+
 /// The audit record of a decision, behind room for its hash, into a buffer that is cleared first.
-pub(crate) fn audit_decision(value: &mut Vec<u8>, head: &Head<'_>, decision: &DecisionFacts<'_>) {
+pub(crate) fn audit_decision(value: &mut Vec<u8>, head: &Head<'_>, decision: &DecisionFacts<'_>) -> Shared {
     value.clear();
     value.resize(HASH_BYTES, 0);
     let kind = if decision.held.is_some() {
@@ -61,19 +72,31 @@ pub(crate) fn audit_decision(value: &mut Vec<u8>, head: &Head<'_>, decision: &De
     out.text(6, head.caller.operator);
     out.text(7, head.invocation);
     out.text(8, decision.compiled.version());
-    out.nested(22, |out| decision.encode(out));
+    let (mut shared, mut end) = (Shared::default(), 0);
+    out.nested(22, |out| {
+        shared = decision.encode(out);
+        end = out.position();
+    });
+    // The length in front of the decision may have taken more than a byte.
+    let moved = out.position() - end;
+    for range in [&mut shared.answer, &mut shared.charges] {
+        *range = range.start + moved..range.end + moved;
+    }
+    shared
 }
 
 impl DecisionFacts<'_> {
     /// The fields of a `DecisionRecord`.
-    pub(crate) fn encode(&self, out: &mut Encoder<'_>) {
+    pub(crate) fn encode(&self, out: &mut Encoder<'_>) -> Shared {
         out.nested(1, |inputs| self.encode_inputs(inputs));
+        let answer = out.position();
         if let Some(decision) = &self.reply.decision {
             out.message(2, decision);
         }
         for planned in &self.reply.plan {
             out.message(3, planned);
         }
+        let answer = answer..out.position();
         for dropped in &self.reply.dropped {
             out.message(4, dropped);
         }
@@ -83,14 +106,17 @@ impl DecisionFacts<'_> {
         out.int(6, self.expires_at);
         out.int(7, self.reply.max_output_tokens);
         out.flag(8, self.reply.clamped);
+        let charges = out.position();
         if let Some(held) = &self.held {
             encode_charges(out, 9, self.compiled, self.budgets, held);
         }
+        let charges = charges..out.position();
         if let Some(rejection) = self.rejection {
             out.text(10, rejection.reason.as_str());
             out.map(11, &rejection.metadata);
         }
         out.text(12, self.downgraded_to);
+        Shared { answer, charges }
     }
 
     fn encode_inputs(&self, out: &mut Encoder<'_>) {
@@ -175,9 +201,30 @@ pub(crate) struct OpenFacts<'a> {
     pub plan: &'a [Costed],
     pub request_key: &'a [u8],
     pub rate_tokens: i64,
+    /// The audit record, and where in it shared parts are.
+    pub audit: &'a [u8],
+    pub shared: Shared,
 }
 
 impl OpenFacts<'_> {
+    /// The `AdmitResponse`, as prost would encode it.
+    fn encode_reply(&self, out: &mut Encoder<'_>, answer: &[u8]) {
+        let reply = self.decision.reply;
+        out.text(1, &reply.invocation);
+        out.fields(answer);
+        if let Some(reservation) = &reply.reservation {
+            out.message(4, reservation);
+        }
+        out.int(5, reply.max_output_tokens);
+        for dropped in &reply.dropped {
+            out.message(6, dropped);
+        }
+        out.flag(7, reply.clamped);
+        if let Some(admitted_at) = &reply.admitted_at {
+            out.message(8, admitted_at);
+        }
+    }
+
     /// The `InvocationRecord`, into a buffer that is cleared first.
     pub(crate) fn encode(&self, value: &mut Vec<u8>) {
         value.clear();
@@ -190,10 +237,9 @@ impl OpenFacts<'_> {
         out.int(5, self.create_time);
         out.int(6, self.decision.expires_at);
         out.packed(7, self.sequences);
-        if let Some(held) = &self.decision.held {
-            encode_charges(&mut out, 8, compiled, self.decision.budgets, held);
-        }
-        out.message(9, self.decision.reply);
+        let audit = |range: &Range<usize>| self.audit.get(range.clone()).unwrap_or_default();
+        out.renumbered(8, audit(&self.shared.charges));
+        out.nested(9, |out| self.encode_reply(out, audit(&self.shared.answer)));
         for one in self.plan {
             let Some(model) = compiled.model(one.model()) else {
                 continue;

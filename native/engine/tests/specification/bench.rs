@@ -260,6 +260,14 @@ impl Bench {
                 if write.family == family::AUDIT {
                     sequences.push(self.check_record(&write.key, write.value.as_deref().unwrap()));
                 }
+                if write.family == family::STATE
+                    && write.key.get(6) == Some(&b'o')
+                    && let Some(value) = &write.value
+                {
+                    let open = InvocationRecord::decode(value.as_slice()).unwrap();
+                    assert_eq!(&open.encode_to_vec(), value, "the encoding is prost's");
+                    assert_eq!(open.admitted.as_ref().unwrap().invocation, open.invocation);
+                }
                 match write.value {
                     Some(value) => self.store.insert((write.family, write.key), value),
                     None => self.store.remove(&(write.family, write.key)),

@@ -174,12 +174,16 @@ fn commands_as_messages_are_always_answered() {
     assert!(!refused.violations.is_empty());
     assert_eq!(apply(load(config(), true)).sequence, 0);
     assert_eq!(apply(load(config(), false)).sequence, 2);
-    let Some(Answer::Admitted(admitted)) = apply(Some(Kind::Admit(call("", 1, 1)))).result.or(None) else {
-        let Some(Answer::Admitted(admitted)) = apply(Some(Kind::Admit(call("a", 1, 1)))).result else {
-            panic!()
-        };
-        assert!(!admitted.invocation.is_empty());
-        return;
+    let Some(Answer::Rejection(refused)) = apply(Some(Kind::Admit(call("", 1, 1)))).result else {
+        panic!()
     };
-    panic!("admitted without an id: {admitted:?}");
+    assert_eq!(refused.violations[0].field, "request_id");
+    let Some(Answer::Admitted(admitted)) = apply(Some(Kind::Admit(call("a", 1, 1)))).result else {
+        panic!()
+    };
+    assert!(admitted.invocation.starts_with("inv_"));
+    let Some(Answer::Rejection(refused)) = apply(None).result else {
+        panic!()
+    };
+    assert_eq!(refused.violations[0].field, "kind");
 }

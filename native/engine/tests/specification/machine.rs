@@ -287,8 +287,8 @@ impl Machine {
             .iter()
             .filter(|record| record.invocation == invocation)
             .map(AuditRecord::kind);
-        let ends = kinds.filter(|kind| *kind != EventKind::BudgetAlert && *kind != EventKind::BudgetOverdraft);
-        ends.last() == Some(EventKind::InvocationExpired)
+        let mut ends = kinds.filter(|kind| *kind != EventKind::BudgetAlert && *kind != EventKind::BudgetOverdraft);
+        ends.next_back() == Some(EventKind::InvocationExpired)
     }
 
     /// INVARIANT (I2): spent is the fold of the log.

@@ -59,8 +59,7 @@ fn the_last_audit_record_alone_continues_the_chain() {
     let last = bench
         .store
         .keys()
-        .filter(|(family, _)| *family == family::AUDIT)
-        .next_back()
+        .rfind(|(family, _)| *family == family::AUDIT)
         .cloned()
         .unwrap();
     bench.store.retain(|key, _| key.0 != family::AUDIT || *key == last);

@@ -24,6 +24,11 @@ use pyo3::types::PyBytes;
 
 use crate::error::{ClosedError, ConfigError, EngineFault, config_error, start_error};
 
+/// The extension's own allocator: calls allocate on one thread and free on another, which the C library's pays for with
+/// locks and consolidation. Python and RocksDB keep theirs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Family, key, and the value or its deletion.
 type Write<'py> = (u32, Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 /// Number of the last unit, whether an fsync is asked for, and the writes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,8 +12,8 @@ import grpc
 import grpc.aio
 
 from fairlead.client import _requests
-from fairlead.client._errors import from_rpc_error
-from fairlead.client._invocation import AdmittedCall
+from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
+from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
 from fairlead.v1 import (
     budget_service_pb2,
@@ -46,6 +47,7 @@ class AsyncClient:
         self._metadata = _requests.credentials(token)
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
+        self._background: set[asyncio.Future[None]] = set()
         self._gate: Any = gate_service_pb2_grpc.GateServiceStub(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._budgets: Any = budget_service_pb2_grpc.BudgetServiceStub(self._channel)
@@ -58,8 +60,16 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs work that its caller does not wait for; `close` does."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def close(self) -> None:
-        """Closes the connection; calls in flight are cancelled."""
+        """Closes the connection; calls in flight are cancelled, holds that are being given back are waited for."""
+        if self._background:
+            await asyncio.wait(self._background)
         await self._channel.close(None)
 
     async def admit(
@@ -166,8 +176,19 @@ class AsyncInvocation(AdmittedCall):
         self._request = request
 
     async def __aenter__(self) -> AsyncInvocation:
-        self.admission = await self._client.admit(self._request)
+        try:
+            self.admission = await self._client.admit(self._request)
+        except (asyncio.CancelledError, DeadlineExceeded):
+            # Whether it was admitted is unknown, and nobody will use it.
+            self._client.in_background(self._give_back())
+            raise
         return self
+
+    async def _give_back(self) -> None:
+        """The same request id gets the first answer, so the hold can be named and released."""
+        with contextlib.suppress(FairleadError):  # it then ends by itself, when its time is over
+            self.admission = await self._client.admit(self._request, timeout=GIVE_BACK_SECONDS)
+            await self._client.release(self._release(), timeout=GIVE_BACK_SECONDS)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

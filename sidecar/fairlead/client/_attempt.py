@@ -73,5 +73,7 @@ class AttemptRecorder:
             self._message.detail = type(error).__name__
 
     def message(self) -> decision_pb2.Attempt:
-        """The attempt as it is settled."""
+        """The attempt as it is settled; one that was begun and never ended was answered, as far as anybody knows."""
+        if self._message.outcome == _Outcome.ATTEMPT_OUTCOME_UNSPECIFIED:
+            self._message.outcome = _Outcome.ATTEMPT_OUTCOME_SUCCEEDED
         return self._message

@@ -6,6 +6,9 @@ from fairlead.client import _requests
 from fairlead.client._attempt import AttemptRecorder
 from fairlead.v1 import decision_pb2, gate_service_pb2
 
+# What releasing a hold may take when the admission's answer did not arrive.
+GIVE_BACK_SECONDS = 5.0
+
 
 class AdmittedCall:
     """An admitted call and the attempts made for it."""

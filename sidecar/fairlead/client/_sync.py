@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
@@ -10,8 +11,8 @@ from typing import Any, TypeVar
 import grpc
 
 from fairlead.client import _requests
-from fairlead.client._errors import from_rpc_error
-from fairlead.client._invocation import AdmittedCall
+from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
+from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
 from fairlead.v1 import (
     budget_service_pb2,
@@ -157,8 +158,19 @@ class Invocation(AdmittedCall):
         self._request = request
 
     def __enter__(self) -> Invocation:
-        self.admission = self._client.admit(self._request)
+        try:
+            self.admission = self._client.admit(self._request)
+        except (KeyboardInterrupt, DeadlineExceeded):
+            # Whether it was admitted is unknown, and nobody will use it.
+            self._give_back()
+            raise
         return self
+
+    def _give_back(self) -> None:
+        """The same request id gets the first answer, so the hold can be named and released."""
+        with contextlib.suppress(FairleadError):  # it then ends by itself, when its time is over
+            self.admission = self._client.admit(self._request, timeout=GIVE_BACK_SECONDS)
+            self._client.release(self._release(), timeout=GIVE_BACK_SECONDS)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -37,11 +38,15 @@ class Gate(gate_service_pb2_grpc.GateServiceServicer, model_service_pb2_grpc.Mod
         self.refusals: list[Refusal] = []
         self.requests: list[object] = []
         self.authorizations: list[str] = []
+        self.admitted, self.answering = threading.Event(), threading.Event()
+        self.answering.set()
 
     def Admit(
         self, request: gate_service_pb2.AdmitRequest, context: grpc.ServicerContext
     ) -> gate_service_pb2.AdmitResponse:
         self._record(request, context)
+        self.admitted.set()
+        self.answering.wait(5)
         plan = [decision_pb2.PlannedTarget(model=name, upstream_model=f"up-{name}") for name in ("first", "second")]
         return gate_service_pb2.AdmitResponse(invocation="inv_1", plan=plan, max_output_tokens=64)
 

@@ -14,6 +14,7 @@ from fairlead.client import (
     BudgetExhausted,
     Client,
     ConnectionFailed,
+    DeadlineExceeded,
     FairleadError,
     PolicyDenied,
     RateLimited,
@@ -170,6 +171,47 @@ def test_the_asyncio_client_repeats_not_now_and_raises_refusals() -> None:
             gate.refusals = [Refusal(grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED")]
             with pytest.raises(PolicyDenied):
                 await client.admit(gate_service_pb2.AdmitRequest(request_id="r"))
+
+    with serving() as (gate, address):
+        asyncio.run(scenario(gate, address))
+
+
+def test_an_attempt_nobody_ended_counts_as_answered(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    with client.invocation(input_bytes=10) as invocation:
+        invocation.attempt()
+    (attempt,) = settled(gate).attempts
+    assert attempt.outcome == OUTCOME.ATTEMPT_OUTCOME_SUCCEEDED
+    assert not attempt.HasField("usage"), "unknown usage is charged as the worst case"
+
+
+def test_a_hold_whose_answer_came_too_late_is_given_back(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    invocation = client.invocation(input_bytes=10)
+    gate.refusals = [Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "")]
+    with pytest.raises(DeadlineExceeded), invocation:
+        pass
+    assert isinstance(gate.requests[-1], gate_service_pb2.ReleaseRequest)
+
+
+def test_an_admission_that_is_cancelled_is_given_back() -> None:
+    async def scenario(gate: Gate, address: str) -> None:
+        gate.answering.clear()
+        async with AsyncClient(address, token="t", timeout=5) as client:
+
+            async def agent() -> None:
+                async with client.invocation(input_bytes=10):
+                    raise AssertionError("it was cancelled before it was admitted")
+
+            task = asyncio.create_task(agent())
+            await asyncio.to_thread(gate.admitted.wait, 5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            gate.answering.set()
+        first, again, release = gate.requests
+        assert isinstance(first, gate_service_pb2.AdmitRequest) and first == again
+        assert isinstance(release, gate_service_pb2.ReleaseRequest) and release.invocation == "inv_1"
 
     with serving() as (gate, address):
         asyncio.run(scenario(gate, address))

@@ -37,7 +37,9 @@ class Model(Section):
         default=None, ge=1, le=1_000_000_000, description="context window; not checked if absent"
     )
     max_output_tokens: int = Field(default=4096, ge=1, le=100_000_000, description="most output tokens of one answer")
-    capabilities: Listed[Name] = Field(default=(), description="what it can do, such as tools, json, vision; empty is not checked")
+    capabilities: Listed[Name] = Field(
+        default=(), description="what it can do, such as tools, json, vision; empty is not checked"
+    )
     quality: PerMille = Field(default=0, description="quality between 0 and 1, compared with a call's minQuality")
     labels: Labels = Field(
         default={}, description="labels such as `residency: eu`, compared with a route's requireLabels"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from types import TracebackType
 from typing import Self
@@ -14,15 +15,16 @@ from fairlead.devprovider.server import DevProvider, Latency, Stats
 class Provider:
     """Runs on its own event loop; ends with the block."""
 
-    def __init__(self, latency: Latency | None = None) -> None:
+    def __init__(self, latency: Latency | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._provider = DevProvider(latency)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._tls = tls
         self.port = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.port = asyncio.run_coroutine_threadsafe(self._provider.start(), self._loop).result(10)
+        self.port = asyncio.run_coroutine_threadsafe(self._provider.start(tls=self._tls), self._loop).result(10)
         return self
 
     def __exit__(

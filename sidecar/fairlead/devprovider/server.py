@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -63,9 +64,9 @@ class DevProvider:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Binds and returns the port; 0 picks a free one."""
-        self._server = await asyncio.start_server(self._accept, host, port, limit=1 << 20)
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
+        """Binds and returns the port; 0 picks a free one. With `tls` it speaks https."""
+        self._server = await asyncio.start_server(self._accept, host, port, limit=1 << 20, ssl=tls)
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 

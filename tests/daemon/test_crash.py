@@ -5,10 +5,13 @@ FAIRLEAD_CRASHES sets how often the daemon is killed (50 by default; thousands f
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import random
 import threading
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,17 +30,20 @@ from fairlead.v1 import (
     gate_service_pb2_grpc,
 )
 
-from .harness import Daemon, bearer
+from .harness import TOKEN, Daemon, bearer
+from .provider import Provider
 
 CRASHES = int(os.environ.get("FAIRLEAD_CRASHES", "50"))
-CALLERS = 6
+CALLERS = 5
+CHATTERS = 2
+UNITS = ("nano_usd", "tokens", "requests")
 SEED = 20_261_121
 CONFIG = """\
 apiVersion: fairlead/v1
 tenants:
   - {name: acme, agents: [{name: bot, token: {fromEnv: TEST_BOT_TOKEN}}]}
 providers:
-  - {name: local, kind: openai-compatible, baseUrl: "http://127.0.0.1:9/v1"}
+  - {name: local, kind: openai-compatible, baseUrl: "PROVIDER"}
 models:
   - {name: small, provider: local, price: {input: 1, output: 2}, maxOutputTokens: 1000}
 budgets:
@@ -58,11 +64,12 @@ class Acknowledged:
     admitted: set[str] = field(default_factory=set)
     settled: dict[str, int] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+    goal: int = 0
+    reached: threading.Event = field(default_factory=threading.Event)
 
 
-def load(
-    daemon: Daemon, channel: grpc.Channel, number: int, crash: int, known: Acknowledged, reached: threading.Event
-) -> None:
+def load(channel: grpc.Channel, number: int, crash: int, known: Acknowledged) -> None:
     """Admits, settles, releases or abandons until the daemon is gone."""
     gate: Any = gate_service_pb2_grpc.GateServiceStub(channel)
     choose = random.Random(SEED + crash * CALLERS + number)
@@ -86,8 +93,8 @@ def load(
                 raise
             with known.lock:
                 known.admitted.add(invocation)
-                if len(known.admitted) % 40 == 0:
-                    reached.set()
+                if len(known.admitted) >= known.goal:
+                    known.reached.set()
             end = choose.random()
             if end < 0.6:
                 usage = decision_pb2.Attempt(
@@ -108,7 +115,26 @@ def load(
     except grpc.RpcError as error:
         assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED), error
     finally:
-        reached.set()
+        known.reached.set()
+
+
+def chat(address: str, number: int, known: Acknowledged) -> None:
+    """Has the sidecar make calls until it is gone; an answer that arrived whole was settled before."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    body = json.dumps({"model": "small", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]})
+    headers = {"authorization": f"Bearer {TOKEN}", "x-fairlead-session": f"chat-{number}"}
+    try:
+        while True:
+            connection.request("POST", "/v1/chat/completions", body, headers)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 200, response.status
+            with known.lock:
+                known.answered.add(response.headers["x-fairlead-invocation"])
+    except (OSError, http.client.HTTPException):
+        return  # it was killed
+    finally:
+        connection.close()
 
 
 def records(daemon: Daemon) -> list[audit_record_pb2.AuditRecord]:
@@ -140,55 +166,66 @@ def check(daemon: Daemon, known: Acknowledged) -> None:
     released = by_kind[KIND.EVENT_KIND_INVOCATION_RELEASED]
     assert known.admitted <= admitted.keys()
     assert known.released <= released.keys()
+    assert known.answered <= settled.keys()
     assert {name: settled[name].settlement.charged.nano_usd for name in known.settled} == known.settled
     assert not settled.keys() & released.keys()
-    held: dict[tuple[str, str], int] = defaultdict(int)
-    spent: dict[tuple[str, str], int] = defaultdict(int)
+    held: dict[tuple[str, str, str], int] = defaultdict(int)
+    spent: dict[tuple[str, str, str], int] = defaultdict(int)
     for name, record in admitted.items():
         if name not in settled and name not in released:
-            for charge in record.decision.charges:
-                held[charge.budget, charge.instance] += charge.amount.nano_usd
+            add(held, record.decision.charges)
     for record in settled.values():
-        for charge in record.settlement.charges:
-            spent[charge.budget, charge.instance] += charge.amount.nano_usd
+        add(spent, record.settlement.charges)
     budgets: Any = budget_service_pb2_grpc.BudgetServiceStub(daemon.operator())
     page = budgets.ListBudgets(budget_service_pb2.ListBudgetsRequest(parent="tenants/acme", page_size=1000), timeout=30)
-    shown = {tuple(budget.name.split("/")[3::2]): budget for budget in page.budgets}
-    for key, budget in shown.items():
-        assert budget.reserved.nano_usd == held[key], f"(I2) {budget.name}"
-        assert budget.spent.nano_usd == spent[key], f"(I2) {budget.name}"
-        for unit in ("nano_usd", "tokens", "requests"):
-            limit = getattr(budget.limit, unit)
-            total = getattr(budget.spent, unit) + getattr(budget.reserved, unit)
-            assert not limit or total <= limit, f"(I1) {budget.name}"
-    assert {key for key, amount in held.items() if amount} <= shown.keys()
+    shown = set()
+    for budget in page.budgets:
+        for unit in UNITS:
+            key = (*budget.name.split("/")[3::2], unit)
+            shown.add(key)
+            limit, charged, reserved = (getattr(a, unit) for a in (budget.limit, budget.spent, budget.reserved))
+            assert (reserved, charged) == (held[key], spent[key]), f"(I2) {budget.name} {unit}"
+            assert not limit or charged + reserved <= limit, f"(I1) {budget.name} {unit}"
+    assert {key for key, amount in held.items() if amount} <= shown
+
+
+def add(totals: dict[tuple[str, str, str], int], charges: Iterable[audit_record_pb2.BudgetCharge]) -> None:
+    """Adds charges up by budget, instance and unit."""
+    for charge in charges:
+        for unit in UNITS:
+            totals[charge.budget, charge.instance, unit] += getattr(charge.amount, unit)
 
 
 @pytest.mark.timeout(1800)
 def test_nothing_acknowledged_is_lost_however_often_it_is_killed(tmp_path: Path) -> None:
     known, chance = Acknowledged(), random.Random(SEED)
-    daemon = Daemon(tmp_path, CONFIG)
-    try:
+    with Provider() as provider:
+        daemon = Daemon(tmp_path, CONFIG.replace("PROVIDER", provider.url))
+        try:
+            crash_again_and_again(daemon, known, chance)
+        finally:
+            daemon.close()
+    assert len(known.admitted) > CRASHES * 5
+    assert known.answered
+
+
+def crash_again_and_again(daemon: Daemon, known: Acknowledged, chance: random.Random) -> None:
+    """Load, kill at a random moment, start, look."""
+    daemon.start()
+    for crash in range(CRASHES):
+        known.goal, known.reached = len(known.admitted) + chance.randrange(1, 150), threading.Event()
+        address = daemon.endpoints()["agent"]
+        # Its own connection: the daemon's harness closes those it made before the callers have noticed.
+        channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        threads = [threading.Thread(target=load, args=(channel, n, crash, known)) for n in range(CALLERS)]
+        threads += [threading.Thread(target=chat, args=(address, n, known)) for n in range(CHATTERS)]
+        for thread in threads:
+            thread.start()
+        assert known.reached.wait(60)
+        daemon.kill()
+        for thread in threads:
+            thread.join(60)
+        channel.close()
         daemon.start()
-        for crash in range(CRASHES):
-            reached = threading.Event()
-            channel = daemon.agent()
-            threads = [
-                threading.Thread(target=load, args=(daemon, channel, number, crash, known, reached))
-                for number in range(CALLERS)
-            ]
-            for thread in threads:
-                thread.start()
-            assert reached.wait(60)
-            # A random moment, by work instead of by time: spin while the callers go on.
-            for _ in range(chance.randrange(200_000)):
-                pass
-            daemon.kill()
-            for thread in threads:
-                thread.join(60)
-            daemon.start()
-            if crash % 10 == 9 or crash == CRASHES - 1:
-                check(daemon, known)
-        assert len(known.admitted) > CRASHES * 5
-    finally:
-        daemon.close()
+        if crash % 10 == 9 or crash == CRASHES - 1:
+            check(daemon, known)

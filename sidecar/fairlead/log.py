@@ -27,12 +27,15 @@ class Redactor:
     """Cuts known secrets out of text."""
 
     def __init__(self) -> None:
+        self._current: frozenset[str] = frozenset()
         self._secrets: tuple[str, ...] = ()
 
     def replace(self, secrets: Iterable[str]) -> None:
-        """Makes these the secrets, besides those before: a rotated one is still somebody's."""
-        added = {secret for secret in secrets if len(secret) >= _SECRET_MIN_CHARACTERS}
-        self._secrets = tuple(sorted(added | set(self._secrets), key=len, reverse=True))
+        """Makes these the secrets, besides those right before them: calls under way still use a rotated one."""
+        now = frozenset(secret for secret in secrets if len(secret) >= _SECRET_MIN_CHARACTERS)
+        if now != self._current:
+            self._secrets = tuple(sorted(now | self._current, key=len, reverse=True))
+            self._current = now
 
     def __call__(self, text: str) -> str:
         """The text without them."""

@@ -71,11 +71,21 @@ def test_a_secret_never_gets_into_a_line(stream: io.StringIO) -> None:
         raise RuntimeError(f"cannot use {CANARY}")
     except RuntimeError:
         logger.exception("development failed")
-    log.redactor.replace(["another-secret"])
-    logger.info("rotated, but still somebody's: %s", CANARY)
+    for _ in range(2):
+        log.redactor.replace(["another-secret"])
+        logger.info("rotated, but still somebody's: %s", CANARY)
     assert "sk-canary" not in stream.getvalue()
     assert stream.getvalue().count(log.REDACTED) >= 5
     assert "development" in stream.getvalue()
+
+
+def test_two_generations_of_secrets_are_kept() -> None:
+    redactor = log.Redactor()
+    for number in range(1, 4):
+        redactor.replace([f"secret-number-{number}"])
+    assert (
+        redactor("secret-number-1 secret-number-2 secret-number-3") == f"secret-number-1 {log.REDACTED} {log.REDACTED}"
+    )
 
 
 def test_a_terminal_gets_readable_lines() -> None:

@@ -53,12 +53,31 @@ def test_the_environment_stands_in_for_options_and_loses_to_them(monkeypatch: py
     assert parsed("--data", "/other").data == Path("/other")
 
 
-@pytest.mark.parametrize("arguments", [("--grace", "soon"), ("--worker-threads", "0"), ("--log-level", "loud")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--grace", "soon"),
+        ("--worker-threads", "0"),
+        ("--log-level", "loud"),
+        ("--agent-listen", "7400"),
+        ("--health-listen", "localhost:70000"),
+    ],
+)
 def test_nonsense_is_a_usage_error(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
         parsed("--dev", *arguments)
     assert exit.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_an_address_from_the_environment_is_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_AGENT_LISTEN", "nowhere")
+    with pytest.raises(SystemExit) as exit:
+        parsed("--dev")
+    assert exit.value.code == 2
+    assert "`nowhere` is not an address: write HOST:PORT" in capsys.readouterr().err
 
 
 def test_nothing_to_serve_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,12 +34,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--agent-listen",
+        type=_address,
         default=_given("AGENT_LISTEN"),
         metavar="HOST:PORT",
         help="overrides listen.agent; port 0 picks",
     )
     parser.add_argument(
-        "--health-listen", default=_given("HEALTH_LISTEN"), metavar="HOST:PORT", help="overrides listen.health"
+        "--health-listen",
+        type=_address,
+        default=_given("HEALTH_LISTEN"),
+        metavar="HOST:PORT",
+        help="overrides listen.health",
     )
     parser.add_argument(
         "--grace",
@@ -91,6 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _given(name: str) -> str | None:
     return os.environ.get(f"FAIRLEAD_{name}") or None
+
+
+def _address(text: str) -> str:
+    from fairlead.config.sections.listen import address
+
+    try:
+        return address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"`{text}` {error}") from error
 
 
 def _seconds(text: str) -> float:

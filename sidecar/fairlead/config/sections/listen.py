@@ -14,14 +14,15 @@ from fairlead.config.sections.secret import AbsolutePath
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):(?P<port>\d{1,5})", re.ASCII)
 
 
-def _address(value: str) -> str:
+def address(value: str) -> str:
+    """The value, if it is an address; raises PydanticCustomError, which is a ValueError."""
     match = _ADDRESS.fullmatch(value)
     if match is None or int(match["port"]) > 65535:
         raise PydanticCustomError("address", "is not an address: write HOST:PORT, such as 127.0.0.1:7400")
     return value
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(address)]
 
 
 class OperatorTls(Section):

@@ -33,12 +33,11 @@ _FILES_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration with its canonical text and version, and the secret files it names."""
+    """A valid configuration with its canonical text and version."""
 
     config: Config
     canonical: str
     version: str
-    secret_files: frozenset[FilePath]
 
 
 class Loader:
@@ -90,7 +89,7 @@ class Loader:
         if found.violations or config is None:
             raise ConfigError(found.violations)
         canonical = canonical_json(config)
-        return Loaded(config, canonical, version_of(canonical), secrets.files(document.value))
+        return Loaded(config, canonical, version_of(canonical))
 
     def _schema(self, found: _Findings) -> Config | None:
         document = found.document.value

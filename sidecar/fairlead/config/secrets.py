@@ -25,9 +25,11 @@ SECRET_MAX_BYTES = 64 << 10
 PATTERNS = ("tenants[*].agents[*].token", "providers[*].apiKey", "providers[*].headers.*", "operators[*].token")
 _CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
 
+_SAME = "is the same credential as {}: the caller would be ambiguous"
+
 
 class SecretUnavailable(ValueError):
-    """A secret cannot be read; the message names its place, never its value."""
+    """A secret cannot be read or used; the message names it and its place, never its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,14 @@ def references(config: Config) -> Iterator[tuple[str, SecretRef]]:
                 yield f"providers/{provider.name}/headers/{header}", value
 
 
+def secret_files(config: Config) -> frozenset[FilePath]:
+    """The files that a configuration's secrets come from."""
+    found = (*(reference for _, reference in references(config)), *(operator.token for operator in config.operators))
+    return frozenset(FilePath(reference.from_file) for reference in found if reference.from_file is not None)
+
+
 def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) -> ResolvedSecrets:
-    """Reads every secret anew; raises `SecretUnavailable` with all that cannot be read."""
+    """Reads every secret anew; raises `SecretUnavailable` with all that cannot be read, or are the same credential."""
     source = os.environ if environ is None else environ
     wrong: list[str] = []
 
@@ -75,9 +83,19 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
 
     values = read_all(references(config))
     operators = read_all(((operator.name, operator.token) for operator in config.operators), "operators/")
+    wrong.extend(_repeated(values, operators))
     if wrong:
         raise SecretUnavailable("; ".join(wrong))
     return ResolvedSecrets(values, operators)
+
+
+def _repeated(values: Mapping[str, str], operators: Mapping[str, str]) -> Iterator[str]:
+    """Credentials that are another caller's as well."""
+    owners: dict[str, str] = {}
+    agents = ((name, value) for name, value in values.items() if name.startswith("tenants/"))
+    for name, value in (*agents, *((f"operators/{name}", value) for name, value in operators.items())):
+        if owners.setdefault(value, name) != name:
+            yield f"{name}: {_SAME.format(owners[value])}"
 
 
 def read(reference: SecretRef, environ: Mapping[str, str]) -> str:
@@ -108,7 +126,7 @@ def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tupl
                 continue
             if pattern in _CREDENTIALS:
                 if value in owners:
-                    yield path, f"is the same credential as {render(owners[value])}: the caller would be ambiguous"
+                    yield path, _SAME.format(render(owners[value]))
                 owners.setdefault(value, path)
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -19,12 +20,13 @@ from fairlead.config.canonical import from_canonical
 from fairlead.config.diff import diff
 from fairlead.config.engine import to_engine
 from fairlead.config.loader import Loaded, Loader
+from fairlead.config.notices import notices
 from fairlead.config.schema import Config
-from fairlead.config.secrets import ResolvedSecrets, SecretUnavailable
+from fairlead.config.secrets import ResolvedSecrets, SecretUnavailable, secret_files
 from fairlead.config.versions import ConfigVersions, Reader
 from fairlead.config.violation import ConfigError, Violation
 from fairlead.control.commands import Core, apply, to_the_end
-from fairlead.control.errors import FieldViolation, Refusal, invalid_argument
+from fairlead.control.errors import FieldViolation, Refusal, invalid_argument, temporary
 from fairlead.control.requests import ControlRequest
 from fairlead.internal.v1 import command_pb2
 from fairlead.v1 import audit_record_pb2
@@ -32,6 +34,7 @@ from fairlead.v1 import config_service_pb2 as pb
 
 SOURCE_API = "api"
 SOURCE_ROLLBACK = "rollback"
+SOURCE_RECOVERY = "recovery"
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 _FIRST_VIOLATION_MAX_CHARACTERS = 512
@@ -78,11 +81,30 @@ class ConfigurationService:
         """The configuration in force."""
         return self._running
 
+    def secret_files(self) -> frozenset[Path]:
+        """The files that the running configuration's secrets come from."""
+        return secret_files(self._running.config)
+
     async def begin(self, source: str) -> None:
         """Records the configuration that the sidecar started with, unless it is the one that ran last."""
         async with self._changing:
             if await asyncio.to_thread(self._versions.current) != self._running.version:
                 await self._load(self._running, source, "", None)
+
+    async def settle(self) -> None:
+        """To be called when the store takes writes again; see `_settle`. What cannot be done now, the next change does
+        first."""
+
+        async def change() -> None:
+            async with self._changing:
+                await self._settle()
+
+        try:
+            await to_the_end(change())
+        except Exception as error:
+            if (refusal := temporary(error)) is None:
+                raise
+            _log.warning("stored configuration is not looked at yet", extra={"error": refusal.message})
 
     async def apply_loaded(self, loaded: Loaded, source: str, operator: str = "") -> bool:
         """Makes a configuration that was read from a file the running one; False when it is already. Secrets are read
@@ -91,6 +113,7 @@ class ConfigurationService:
 
         async def change() -> bool:
             async with self._changing:
+                await self._settle()
                 if wanted.version == self._running.version:
                     await self._load_secrets()
                     return False
@@ -124,6 +147,7 @@ class ConfigurationService:
 
         async def change() -> pb.ApplyConfigResponse:
             async with self._changing:
+                await self._settle()
                 answer = await self._first_answer(identity, pb.ApplyConfigResponse)
                 if answer is not None:
                     return answer
@@ -144,6 +168,7 @@ class ConfigurationService:
 
         async def change() -> pb.RollbackConfigResponse:
             async with self._changing:
+                await self._settle()
                 answer = await self._first_answer(identity, pb.RollbackConfigResponse)
                 if answer is not None:
                     return answer
@@ -240,6 +265,27 @@ class ConfigurationService:
                 {"etag": etag, "running": self._running.version},
             )
 
+    async def _settle(self) -> None:
+        """Makes what is stored as the current version and what runs one again; raises `Refusal` when that has to wait.
+
+        A change whose commit failed may be stored all the same (nobody knows before the store is opened again): then
+        its answer is there to be found by a retry, and the version has to run. When it cannot, the running one is
+        recorded again.
+        """
+        current = await asyncio.to_thread(self._versions.current)
+        if current == self._running.version:
+            return
+        _log.warning("a change that was cut off by the store has landed", extra={"config_version": current})
+        try:
+            wanted = await asyncio.to_thread(self._earlier, current)
+            entry = await asyncio.to_thread(self._versions.find, current)
+            await self._load(wanted, entry.source, entry.operator, None)
+        except Refusal as refusal:
+            if temporary(refusal):
+                raise
+            _log.error("it cannot run, the running configuration stays", extra={"error": refusal.message})
+            await self._load(self._running, SOURCE_RECOVERY, "", None)
+
     async def _first_answer(self, identity: ControlRequest, answer: type[_Answer]) -> _Answer | None:
         return await asyncio.to_thread(identity.first_answer, self._reader, answer, self._clock())
 
@@ -279,8 +325,8 @@ class ConfigurationService:
             identity, answer = remembered
             load.writes.append(identity.write(answer(version=entry), now))
         await apply(self._core, _command(operator, load_config=load))
-        if wanted.config.listen != self._running.config.listen:
-            _log.warning("changes of `listen` take effect at the next start", extra={"config_version": wanted.version})
+        for notice in notices(wanted.config, self._running.config):
+            _log.warning("%s", notice, extra={"config_version": wanted.version})
         self._running = wanted
         self._on_applied(wanted.config, secrets)
         _log.info("configuration applied", extra={"config_version": wanted.version, "source": source})
@@ -300,7 +346,7 @@ class ConfigurationService:
         try:
             return await asyncio.to_thread(self._loader.resolve_secrets, config)
         except SecretUnavailable as error:
-            raise Refusal("INVALID_ARGUMENT", f"a secret cannot be read: {error}") from None
+            raise Refusal("INVALID_ARGUMENT", f"a secret cannot be used: {error}") from None
 
 
 def _command(

@@ -47,12 +47,13 @@ def signature(path: Path) -> Signature:
 class Watcher:
     """Watches one configuration and its secret files.
 
-    `secret_files` is asked at every poll. `stat` and `listing` can be replaced by tests.
+    Without a configuration (`path` is None) there are only secret files. `secret_files` is asked at every poll. `stat`
+    and `listing` can be replaced by tests.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         secret_files: Callable[[], Iterable[Path]],
         *,
         stat: Stat = signature,
@@ -62,8 +63,8 @@ class Watcher:
         self._secret_files = secret_files
         self._stat = stat
         self._listing = listing
-        self._reported = self._look()
-        self._seen = self._reported
+        self._seen = self._look()
+        self._reported = self._before = self._seen
 
     def poll(self) -> frozenset[Changed]:
         """Looks once; what changed since the last report, when it has settled. Blocks for a few system calls."""
@@ -71,6 +72,7 @@ class Watcher:
         if self._seen == self._reported or self._seen != previous:
             return frozenset()
         reported, self._reported = self._reported, self._seen
+        self._before = reported
         changed = set()
         if reported[Changed.CONFIG] != self._seen[Changed.CONFIG]:
             changed.add(Changed.CONFIG)
@@ -80,25 +82,30 @@ class Watcher:
             changed.add(Changed.SECRETS)
         return frozenset(changed)
 
+    def report_again(self, changed: frozenset[Changed]) -> None:
+        """Takes the last report back, in whole or in part: the next poll makes it again."""
+        self._reported = {kind: (self._before if kind in changed else self._reported)[kind] for kind in Changed}
+
     async def run(
         self,
-        on_change: Callable[[frozenset[Changed]], Awaitable[None]],
+        on_change: Callable[[frozenset[Changed]], Awaitable[frozenset[Changed]]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Polls until it is cancelled. A fault in `on_change` is logged and does not end it."""
+        """Polls until it is cancelled. `on_change` returns what could not be decided and is to be reported again; a
+        fault in it is logged and does not end the watching."""
         while True:
             await sleep(INTERVAL_SECONDS)
             changed = await asyncio.to_thread(self.poll)
             if not changed:
                 continue
             try:
-                await on_change(changed)
+                self.report_again(await on_change(changed))
             except Exception:
                 _log.exception("handling of a changed configuration failed")
 
     def _look(self) -> Mapping[Changed, Mapping[Path, Signature]]:
         try:
-            listed = list(self._listing(self._path))
+            listed = list(self._listing(self._path)) if self._path is not None else []
         except OSError:
             listed = []
         return {

@@ -23,6 +23,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from fairlead.internal.v1 import command_pb2
+from fairlead.store.errors import StoreUnavailable
 
 DOMAIN = "fairlead"
 DETAILS_MAX_BYTES = 4096
@@ -52,6 +53,9 @@ CODES: Mapping[str, grpc.StatusCode] = {
     "STORE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "INTERNAL": grpc.StatusCode.INTERNAL,
 }
+
+# What passes without a change of the request: a store that fails, a full queue, a clock that was set back.
+_TEMPORARY = frozenset(("STORE_UNAVAILABLE", "QUEUE_FULL", "NOT_READY", "DRAINING"))
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +91,13 @@ class Refusal(Exception):
             [FieldViolation(violation.field, violation.description) for violation in rejection.violations],
             rejection.retry_after_millis,
         )
+
+
+def temporary(error: Exception) -> Refusal | None:
+    """The refusal that says what will pass by itself, so that trying again makes sense; None for every other error."""
+    if isinstance(error, StoreUnavailable):
+        return Refusal("STORE_UNAVAILABLE", str(error))
+    return error if isinstance(error, Refusal) and error.reason in _TEMPORARY else None
 
 
 def invalid_argument(*violations: tuple[str, str]) -> Refusal:

@@ -31,24 +31,31 @@ class FakeStore:
 
 
 class FakeCore:
-    """Commits every command's writes at once and remembers the commands; `reject` makes it refuse the next one."""
+    """Commits every command's writes at once and remembers the commands; `reject` makes it refuse the next one, which
+    is written all the same with `landing`, as a write may be whose fsync failed."""
 
     def __init__(self, store: FakeStore) -> None:
         self.store = store
         self.commands: list[command_pb2.Command] = []
         self.reject: command_pb2.Rejection | None = None
+        self.landing = False
 
     def apply(self, command: bytes) -> bytes:
         parsed = command_pb2.Command.FromString(command)
         if self.reject is not None:
             rejection, self.reject = self.reject, None
+            if self.landing:
+                self._write(parsed)
             return command_pb2.CommandResult(rejection=rejection).SerializeToString()
         self.commands.append(parsed)
-        for write in (*parsed.load_config.writes, *parsed.control_write.writes):
-            self.store.write(write)
+        self._write(parsed)
         return command_pb2.CommandResult(done=command_pb2.Done(), sequence=len(self.commands)).SerializeToString()
 
-    def snapshot(self) -> bytes:
+    def _write(self, command: command_pb2.Command) -> None:
+        for write in (*command.load_config.writes, *command.control_write.writes):
+            self.store.write(write)
+
+    def snapshot(self, query: bytes | None = None) -> bytes:
         return command_pb2.Snapshot().SerializeToString()
 
     @property

@@ -69,9 +69,9 @@ def test_all_secrets_that_are_missing_are_named() -> None:
 
 def test_the_configuration_holds_references_only() -> None:
     config = load(COMPLETE)
-    environment = dict.fromkeys(COMPLETE_ENVIRONMENT, SECRET)
+    environment = {name: f"{SECRET}-{name}" for name in COMPLETE_ENVIRONMENT}
     resolved = resolve_secrets(config, environment)
-    assert SECRET in resolved.to_proto().values.values()
+    assert f"{SECRET}-TOKEN" in resolved.to_proto().values.values()
     for shown in (repr(config), str(config), canonical_json(config), repr(resolved), str(resolved), f"{resolved}"):
         assert SECRET not in shown
     assert SECRET.encode() not in to_engine_bytes(config)

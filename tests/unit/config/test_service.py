@@ -232,6 +232,87 @@ def test_a_stored_text_that_this_program_does_not_understand_is_refused_by_name(
         world.rollback()
 
 
+FAILED = command_pb2.Rejection(reason="STORE_UNAVAILABLE", message="the fsync failed")
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
+def test_a_change_that_landed_although_its_commit_failed_runs_and_its_answer_is_true(told: bool) -> None:
+    world = World()
+    second = world.loader.load_text(SECOND).version
+    world.core.reject, world.core.landing = FAILED, True
+    with pytest.raises(Refusal, match="the fsync failed"):
+        world.apply(SECOND, "r-1")
+    assert world.running != second
+    if told:
+        world.run(world.service.settle())
+        assert world.running == second
+    # Also when the retry comes before the store's return is noticed.
+    assert world.apply(SECOND, "r-1").version == second == world.running
+    (load,) = (load for load in world.core.loads if load.config.version == second)
+    assert (load.source, load.secrets.values["tenants/acme/agents/bot"]) == ("api", "token-1")
+    assert [entry.version for entry in world.history() if entry.active] == [second]
+
+
+def test_a_change_that_landed_but_cannot_run_leaves_the_running_one_as_the_current() -> None:
+    world = World()
+    first = world.running
+    world.environment["OTHER"] = "token-2"
+    world.core.reject, world.core.landing = FAILED, True
+    with pytest.raises(Refusal, match="the fsync failed"):
+        world.apply(VALID.replace("fromEnv: TOKEN", "fromEnv: OTHER"))
+    del world.environment["OTHER"]
+    world.run(world.service.settle())
+    assert world.running == first
+    assert [(entry.version, entry.source) for entry in world.history() if entry.active] == [(first, "recovery")]
+
+
+def test_a_store_that_still_fails_leaves_the_settling_for_later() -> None:
+    world = World()
+    world.core.reject, world.core.landing = FAILED, True
+    with pytest.raises(Refusal, match="the fsync failed"):
+        world.apply(SECOND)
+    world.core.reject, world.core.landing = FAILED, False
+    world.run(world.service.settle())
+    world.run(world.service.settle())
+    assert world.running == world.loader.load_text(SECOND).version
+
+
+TWO_AGENTS = VALID.replace("      - {name: bot, token: {fromEnv: TOKEN}}\n", """\
+      - {name: bot, token: {fromEnv: TOKEN}}
+      - {name: other, token: {fromEnv: OTHER}}
+""")  # fmt: skip
+
+
+def test_a_rotation_or_a_rollback_that_makes_two_callers_the_same_is_refused() -> None:
+    world = World()
+    world.environment["OTHER"] = "token-2"
+    world.apply(TWO_AGENTS)
+    world.environment["OTHER"] = "token-1"
+    applied = len(world.applied)
+    with pytest.raises(Refusal, match="other: is the same credential as tenants/acme/agents/bot") as caught:
+        world.run(world.service.reload_secrets())
+    assert "token-1" not in caught.value.message
+    world.environment["OTHER"] = "token-2"
+    world.apply(VALID)
+    world.environment["OTHER"] = "token-1"
+    running = world.running
+    with pytest.raises(Refusal, match="is the same credential"):
+        world.rollback()
+    assert (world.running, len(world.applied)) == (running, applied + 1)
+
+
+def test_what_has_no_effect_now_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.environment["OPERATOR"] = "operator-token"
+    text = VALID + "operators: [{name: asha, token: {fromEnv: OPERATOR}, roles: [finance]}]\nlimits: {streams: 7}\n"
+    world.apply(text + 'listen: {agent: "127.0.0.1:1"}\n')
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.partition(" ")[0] for line in said] == ["operators[].roles", "changes", "limits.streams"]
+    caplog.clear()
+    world.apply(SECOND)
+    assert "operators[].roles" not in caplog.text
+
+
 def test_differences_are_named_by_value() -> None:
     world = World()
     first = world.running
@@ -267,10 +348,11 @@ class Files:
     def __init__(self, tmp_path: Path) -> None:
         self.world = World()
         self.path = write(tmp_path / "fairlead.yaml", VALID)
-        self.reloader = Reloader(self.path, self.world.loader, self.world.service, frozenset())
+        self.reloader = Reloader(self.path, self.world.loader, self.world.service)
 
-    def change(self, *changed: Changed) -> None:
-        self.world.run(self.reloader.on_change(frozenset(changed)))
+    def change(self, *changed: Changed) -> frozenset[Changed]:
+        undecided: frozenset[Changed] = self.world.run(self.reloader.on_change(frozenset(changed)))
+        return undecided
 
 
 def test_a_changed_file_runs_and_is_recorded_with_its_name(tmp_path: Path) -> None:
@@ -323,3 +405,56 @@ def test_a_file_that_waits_for_its_secret_runs_when_the_secret_is_there(tmp_path
     files.change(Changed.SECRETS)
     assert files.world.applied[-1] == "token-3"
     assert files.world.history()[0].version == files.world.loader.load_text(text).version
+
+
+def test_the_secret_files_of_what_runs_are_watched_wherever_it_came_from(tmp_path: Path) -> None:
+    world = World()
+    reloader = Reloader(None, world.loader, world.service)
+    first, second = write(tmp_path / "first", "token-1"), write(tmp_path / "second", "token-2")
+    world.apply(VALID.replace("fromEnv: TOKEN", f"fromFile: {first}"))
+    assert reloader.secret_files() == {first}
+    world.apply(VALID.replace("fromEnv: TOKEN", f"fromFile: {second}"))
+    assert reloader.secret_files() == {second}
+    world.rollback()
+    assert reloader.secret_files() == {first}
+    write(first, "token-3")
+    world.run(reloader.on_change(frozenset({Changed.SECRETS})))
+    assert world.applied[-1] == "token-3"
+
+
+def test_secrets_of_what_runs_are_rotated_while_the_file_is_broken(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    write(files.path, "colour: red\n")
+    files.change(Changed.CONFIG)
+    rejected = [command for command in files.world.core.commands if command.HasField("config_rejected")]
+    files.world.environment["TOKEN"] = "token-2"
+    assert files.change(Changed.SECRETS) == frozenset()
+    assert files.world.applied == ["token-1", "token-2"]
+    # The file is as it was: that it is refused has been said.
+    assert [command for command in files.world.core.commands if command.HasField("config_rejected")] == rejected
+
+
+@pytest.mark.parametrize("reason", ["STORE_UNAVAILABLE", "QUEUE_FULL", "NOT_READY"])
+@pytest.mark.parametrize("text", [SECOND, "colour: red\n"], ids=["valid", "broken"])
+def test_a_change_that_meets_what_passes_is_reported_again(tmp_path: Path, reason: str, text: str) -> None:
+    files = Files(tmp_path)
+    write(files.path, text)
+    for _ in range(2):
+        files.world.core.reject = command_pb2.Rejection(reason=reason, message="not now")
+        assert files.change(Changed.CONFIG) == {Changed.CONFIG}
+    assert files.change(Changed.CONFIG) == frozenset()
+    if text == SECOND:
+        assert files.world.running == files.world.loader.load_text(SECOND).version
+    else:
+        assert files.world.core.commands[-1].HasField("config_rejected")
+
+
+def test_a_rotation_that_meets_what_passes_is_reported_again_and_a_refusal_is_not(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    files.world.environment["TOKEN"] = "token-2"
+    files.world.core.reject = FAILED
+    assert files.change(Changed.SECRETS) == {Changed.SECRETS}
+    assert files.change(Changed.SECRETS) == frozenset()
+    assert files.world.applied == ["token-1", "token-2"]
+    files.world.core.reject = command_pb2.Rejection(reason="INVALID_ARGUMENT", message="never")
+    assert files.change(Changed.SECRETS) == frozenset()

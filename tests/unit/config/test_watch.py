@@ -96,6 +96,28 @@ def test_a_secret_that_is_watched_from_now_on_has_not_changed(tmp_path: Path) ->
     assert polls(watcher) == [NOTHING, SECRETS, NOTHING]
 
 
+def test_what_could_not_be_decided_is_reported_until_it_is(tmp_path: Path) -> None:
+    file, secret = write(tmp_path / "f.yaml", "a"), write(tmp_path / "secret", "s")
+    watcher = Watcher(file, lambda: (secret,))
+    write(file, "changed")
+    write(secret, "rotated")
+    assert polls(watcher, 2) == [NOTHING, CONFIG | SECRETS]
+    watcher.report_again(SECRETS)
+    assert watcher.poll() == SECRETS
+    watcher.report_again(SECRETS)
+    write(file, "and again")
+    assert polls(watcher, 2) == [NOTHING, CONFIG | SECRETS]
+    watcher.report_again(NOTHING)
+    assert polls(watcher) == [NOTHING] * 3
+
+
+def test_without_a_configuration_there_are_still_secrets(tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret", "s")
+    watcher = Watcher(None, lambda: (secret,))
+    write(secret, "rotated")
+    assert polls(watcher) == [NOTHING, SECRETS, NOTHING]
+
+
 def test_the_watcher_goes_on_after_a_fault_and_polls_twice_a_second(tmp_path: Path) -> None:
     file = write(tmp_path / "f.yaml", "0")
     watcher = Watcher(file, lambda: ())
@@ -109,7 +131,7 @@ def test_the_watcher_goes_on_after_a_fault_and_polls_twice_a_second(tmp_path: Pa
         if len(slept) == 7:
             raise asyncio.CancelledError
 
-    async def on_change(changed: frozenset[Changed]) -> None:
+    async def on_change(changed: frozenset[Changed]) -> frozenset[Changed]:
         seen.append(changed)
         raise RuntimeError("a fault of the handler")
 

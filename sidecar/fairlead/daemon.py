@@ -1,8 +1,9 @@
 """The composition root: build → serve → drain. The one place where things are wired.
 
-Start: configuration → store → core recovered → start recorded → configuration recorded → control servers → front binds
-last → serving. Stop, the other way round: not serving → front drained → control servers → commit queue written and
-synced → store closed. A second signal skips the drain: what was acknowledged is still written and synced.
+Start: configuration → store → core recovered → start recorded → control socket and front, which says NOT_READY →
+configuration recorded → operators' server → serving. Stop, the other way round: nothing more is watched → not serving →
+front drained → control servers → commit queue written and synced → store closed. A second signal skips the drain: what
+was acknowledged is still written and synced.
 
 | thread | does |
 |---|---|
@@ -15,6 +16,7 @@ synced → store closed. A second signal skips the drain: what was acknowledged 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -23,7 +25,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ from fairlead.audit.service import AuditLogService
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.loader import read_files
+from fairlead.config.notices import notices
 from fairlead.config.reload import Reloader
 from fairlead.config.secrets import files
 from fairlead.config.service import ConfigurationService
@@ -45,7 +48,6 @@ from fairlead.control.audit_service import AuditServicer
 from fairlead.control.budget_service import BudgetServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
-from fairlead.control.errors import Refusal
 from fairlead.control.server import (
     OperatorServer,
     Servicers,
@@ -62,8 +64,11 @@ from fairlead.startup import (
     load_configuration,
     open_data_directory,
     operator_tcp,
+    private_directory,
     program_version,
     recover,
+    until_taken,
+    write_endpoints,
 )
 from fairlead.store import CommitFeed, Store
 from fairlead.store.writer import CommitWriter
@@ -76,7 +81,6 @@ SWITCH_INTERVAL_SECONDS = 0.0001
 CONTROL_THREADS = 16
 # What control calls get to end once the front has none in flight.
 CONTROL_GRACE_SECONDS = 2.0
-CLOCK_RETRY_SECONDS = 1.0
 FORCED_FLUSH_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -97,6 +101,8 @@ class Options:
 
 def serve(options: Options) -> int:
     """Runs the daemon until it is told to stop; returns the exit code."""
+    # Before anything is made: RocksDB, too, makes files for everybody.
+    os.umask(0o077)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     return asyncio.run(Daemon(options).run())
 
@@ -110,11 +116,13 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._signals = 0
         self._background: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
         self._operators = Operators()
         self._core: Core | None = None
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
         self._audit: AuditLogService | None = None
+        self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
         self._operator_server: OperatorServer | None = None
         self._serving = False
@@ -141,12 +149,10 @@ class Daemon:
 
     async def _start(self) -> None:
         options, loop = self._options, asyncio.get_running_loop()
+        # Before the files are read, so that an edit right behind that is seen.
+        named = files(read_files(options.config).value) if options.config is not None else frozenset()
         reloader: Reloader | None = None
-        watcher = None
-        if options.config is not None:
-            # Before the files are read, so that an edit right behind that is seen.
-            named = files(read_files(options.config).value)
-            watcher = Watcher(options.config, lambda: named if reloader is None else reloader.secret_files())
+        watcher = Watcher(options.config, lambda: named if reloader is None else reloader.secret_files())
         loader = Loader(Core.compile, dev=options.dev)
         loaded, resolved = load_configuration(loader, options.config)
         self._on_applied(loaded.config, resolved)
@@ -163,23 +169,10 @@ class Daemon:
             loop.call_soon_threadsafe(self._on_fault, what)
 
         feed.publish(recover(core, store).sequence)
-        self._writer = CommitWriter(
-            core,
-            store,
-            committed=feed.publish,
-            available=available,
-            fault=fault,
-        )
+        self._writer = CommitWriter(core, store, committed=feed.publish, available=available, fault=fault)
         self._writer.start()
 
-        source = str(options.config or "--dev")
         configuration = ConfigurationService(core, store, loader, loaded, time.time_ns, self._on_applied)
-        if not await self._record_start(core):
-            return
-        # The first line of the log is the one with the ports; it names the version, too.
-        with log.silenced("fairlead.config.service"):
-            await configuration.begin(source)
-
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         servicers = Servicers(
             audit=AuditServicer(self._audit),
@@ -187,63 +180,49 @@ class Daemon:
             config=ConfigServicer(configuration),
             store=StoreService(store),
         )
-        reached = await self._listen(core, loaded.config, servicers)
+
+        async def record_start() -> None:
+            await apply(core, command_pb2.Command(start=command_pb2.Start(program_version=program_version())))
+
+        async def record_configuration() -> None:
+            await configuration.begin(str(options.config or "--dev"))
+
+        if not await until_taken(record_start, self._stopping):
+            return
+        # From here on probes are answered: whoever waits below is alive, but not ready.
+        agent, health = await self._listen_for_agents(core, loaded.config, servicers)
+        # The first line of the log is the one with the ports; it names the version, too.
+        with log.silenced("fairlead.config.service"):
+            if not await until_taken(record_configuration, self._stopping):
+                return
+        operator, operator_tcp_address = await self._listen_for_operators(loaded.config, servicers)
+        reached = endpoints.Endpoints(agent, health, operator, os.getpid(), operator_tcp_address)
         # What lives now lives as long as the daemon: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        write_endpoints(reached, options.data)
         core.set_serving(True)
         self._serving = True
+        self._configuration = configuration
         await self._set_operator_health(True)
-        reached.write(options.data)
         _log.info(
             "serving",
             extra={**reached.reached(), "config_version": loaded.version, "pid": reached.pid},
         )
         if options.dev:
             _log.warning("DEVELOPMENT MODE: anyone who can reach the agent endpoint is tenant dev with token dev")
-        if watcher is not None and options.config is not None:
-            reloader = Reloader(options.config, loader, configuration, loaded.secret_files)
-            self._spawn(watcher.run(reloader.on_change))
+        for notice in notices(loaded.config):
+            _log.warning("%s", notice)
+        reloader = Reloader(options.config, loader, configuration, named)
+        self._watching = asyncio.create_task(watcher.run(reloader.on_change))
 
-    async def _record_start(self, core: Core) -> bool:
-        """The first command after a recovery. Waits while the clock is behind the last record; false at a stop."""
-        command = command_pb2.Command(start=command_pb2.Start(program_version=program_version()))
-        told = False
-        while not self._stopping.is_set():
-            try:
-                await apply(core, command)
-                return True
-            except Refusal as refusal:
-                if refusal.reason != "NOT_READY":
-                    raise
-                if not told:
-                    _log.error("%s", refusal.message, extra=dict(refusal.metadata))
-                    told = True
-            try:
-                async with asyncio.timeout(CLOCK_RETRY_SECONDS):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
-        return False
-
-    async def _listen(self, core: Core, config: Config, servicers: Servicers) -> endpoints.Endpoints:
-        options, operator = self._options, config.listen.operator
-        run = options.data / "run"
-        run.mkdir(mode=0o700, exist_ok=True)
-        run.chmod(0o700)
-        control_socket, control_key = run / "control.sock", secrets.token_urlsafe(32)
-        # An absolute path stays what it is.
-        operator_socket = options.data / operator.unix
-        request_bytes = config.limits.request_bytes
-        self._operator_server = OperatorServer(self._operators, servicers, request_bytes)
-        try:
-            self._control_server = await start_control_server(control_socket, control_key, servicers, request_bytes)
-            tcp = operator_tcp(config)
-            tcp_port = await self._operator_server.start(operator_socket, tcp)
-        except SocketUnusable as error:
-            raise CannotStart(ExitCode.DATA_DIRECTORY, str(error)) from error
-        except SocketInUse as error:
-            raise CannotStart(ExitCode.ADDRESS, str(error)) from error
+    async def _listen_for_agents(self, core: Core, config: Config, servicers: Servicers) -> tuple[str, str]:
+        """The front, and the control services behind it; returns the bound addresses of agents and health."""
+        options = self._options
+        control_socket = private_directory(options.data / "run") / "control.sock"
+        control_key = secrets.token_urlsafe(32)
+        with _refusing_sockets():
+            self._control_server = await start_control_server(control_socket, control_key, servicers)
         agent = options.agent_listen or config.listen.agent
         health = options.health_listen or config.listen.health
         front = {
@@ -257,13 +236,17 @@ class Daemon:
             agent_port, health_port = core.start(json.dumps(front))
         except OSError as error:
             raise CannotStart(ExitCode.ADDRESS, error.strerror or str(error)) from error
-        return endpoints.Endpoints(
-            agent=endpoints.with_port(agent, agent_port),
-            health=endpoints.with_port(health, health_port),
-            operator=f"unix:{operator_socket}",
-            pid=os.getpid(),
-            operator_tcp=endpoints.with_port(tcp.address, tcp_port) if tcp is not None and tcp_port else None,
-        )
+        return endpoints.with_port(agent, agent_port), endpoints.with_port(health, health_port)
+
+    async def _listen_for_operators(self, config: Config, servicers: Servicers) -> tuple[str, str | None]:
+        """The operators' server; returns its address, and that on TCP if there is to be one."""
+        # An absolute path stays what it is.
+        socket = self._options.data / config.listen.operator.unix
+        self._operator_server = OperatorServer(self._operators, servicers)
+        tcp = operator_tcp(config)
+        with _refusing_sockets():
+            port = await self._operator_server.start(socket, tcp)
+        return f"unix:{socket}", endpoints.with_port(tcp.address, port) if tcp is not None and port else None
 
     # While it serves --------------------------------------------------------------------------------------------------
 
@@ -278,8 +261,11 @@ class Daemon:
     def _on_available(self, available: bool) -> None:
         """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than
         DRAINING would: here it is about the operators' health only."""
-        if self._serving:
-            self._spawn(self._set_operator_health(available))
+        if not self._serving:
+            return
+        self._spawn(self._set_operator_health(available))
+        if available and self._configuration is not None:
+            self._spawn(self._configuration.settle())
 
     def _on_fault(self, fault: BaseException) -> None:
         """What must never happen did: the process is not worth going on with."""
@@ -312,6 +298,9 @@ class Daemon:
     async def _stop(self) -> None:
         """Takes down what is there; every acknowledged command is on the disk afterwards."""
         self._serving = False
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         core = self._core
         if core is not None:
             core.set_serving(False)
@@ -324,10 +313,10 @@ class Daemon:
             await self._control_server.stop(CONTROL_GRACE_SECONDS)
         if self._operator_server is not None:
             await self._operator_server.stop(CONTROL_GRACE_SECONDS)
-        unfinished = await self._unfinished_changes()
+        await self._end_of_changes()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.stop)
-        if core is not None and unfinished:
+        if core is not None:
             # A command that comes after the last batch would wait for ever.
             core.fail_store("the sidecar has stopped")
         if self._store is not None:
@@ -339,12 +328,11 @@ class Daemon:
         if self._code == ExitCode.STOPPED:
             _log.info("stopped")
 
-    async def _unfinished_changes(self) -> bool:
-        """Waits for changes that go on although their callers were cut; true when some are still under way."""
+    async def _end_of_changes(self) -> None:
+        """Waits for changes that go on although their callers were cut."""
         changes = asyncio.all_tasks() - self._background - {asyncio.current_task()}
         if changes:
-            _, changes = await asyncio.wait(changes, timeout=CONTROL_GRACE_SECONDS)
-        return bool(changes)
+            await asyncio.wait(changes, timeout=CONTROL_GRACE_SECONDS)
 
     async def _end_at_once(self, code: int) -> None:
         """Skips the drain, but not the writing of what was decided."""
@@ -355,3 +343,14 @@ class Daemon:
         if self._store is not None:
             endpoints.remove(self._options.data)
         os._exit(code)
+
+
+@contextlib.contextmanager
+def _refusing_sockets() -> Iterator[None]:
+    """A socket that cannot be had is a reason not to start."""
+    try:
+        yield
+    except SocketUnusable as error:
+        raise CannotStart(ExitCode.DATA_DIRECTORY, str(error)) from error
+    except SocketInUse as error:
+        raise CannotStart(ExitCode.ADDRESS, str(error)) from error

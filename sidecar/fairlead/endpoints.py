@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-_NAME = "endpoints.json"
+NAME = "endpoints.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,19 @@ class Endpoints:
         return {**dict(named), **({"operator_tcp": self.operator_tcp} if self.operator_tcp else {})}
 
     def write(self, data: Path) -> None:
-        """Replaces the file."""
-        temporary = data / f"{_NAME}.{os.getpid()}"
-        temporary.write_text(json.dumps({**self.reached(), "pid": self.pid}, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(data / _NAME)
+        """Replaces the file, or leaves everything as it was. Raises OSError."""
+        temporary = data / f"{NAME}.{os.getpid()}"
+        try:
+            temporary.write_text(json.dumps({**self.reached(), "pid": self.pid}, indent=2) + "\n", encoding="utf-8")
+            temporary.replace(data / NAME)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def remove(data: Path) -> None:
     """A stopped daemon cannot be reached; best effort, a killed one leaves the file behind."""
     with contextlib.suppress(OSError):
-        (data / _NAME).unlink(missing_ok=True)
+        (data / NAME).unlink(missing_ok=True)
 
 
 def with_port(address: str, port: int) -> str:

@@ -31,6 +31,10 @@ from fairlead.v1 import (
 
 # As the front's own bound on forwarded calls, so that overload shows in one place.
 MAX_CONCURRENT_CALLS = 1024
+# Fixed, because they have nothing to do with what agents may send: however small `limits.requestBytes` is, a
+# configuration of 1 MiB is taken, and a page of records or a kept answer (`keptAnswerBytes`, at most 16 MiB) is given.
+RECEIVE_MAX_BYTES = 4 << 20
+SEND_MAX_BYTES = 32 << 20
 # sockaddr_un holds 107 bytes and a zero.
 _SOCKET_PATH_MAX_BYTES = 107
 _SERVICES = (
@@ -67,9 +71,9 @@ class OperatorTcp:
     private_key: bytes
 
 
-async def start_control_server(path: Path, key: str, servicers: Servicers, request_bytes: int) -> grpc.aio.Server:
+async def start_control_server(path: Path, key: str, servicers: Servicers) -> grpc.aio.Server:
     """Serves what agents may reach, and the front's own questions, on a private unix socket."""
-    server = _server(FrontDoor(key), request_bytes)
+    server = _server(FrontDoor(key))
     budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(servicers.budget, server)
     server.add_generic_rpc_handlers((servicers.store.handler(),))
     _bind_unix(server, path)
@@ -80,10 +84,9 @@ async def start_control_server(path: Path, key: str, servicers: Servicers, reque
 class OperatorServer:
     """Everything, for operators, on a unix socket and optionally on TCP."""
 
-    def __init__(self, operators: Operators, servicers: Servicers, request_bytes: int) -> None:
+    def __init__(self, operators: Operators, servicers: Servicers) -> None:
         self._operators = operators
         self._servicers = servicers
-        self._request_bytes = request_bytes
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._servers: list[grpc.aio.Server] = []
 
@@ -120,7 +123,7 @@ class OperatorServer:
             await server.stop(grace_seconds)
 
     def _made(self, door: OperatorDoor) -> grpc.aio.Server:
-        server = _server(door, self._request_bytes)
+        server = _server(door)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self._servicers.audit, server)
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)
@@ -129,11 +132,10 @@ class OperatorServer:
         return server
 
 
-def _server(door: Interceptor, request_bytes: int) -> grpc.aio.Server:
+def _server(door: Interceptor) -> grpc.aio.Server:
     options: Sequence[tuple[str, Any]] = (
-        ("grpc.max_receive_message_length", request_bytes),
-        # A record that keeps the full content of a call is larger than the call.
-        ("grpc.max_send_message_length", 4 * request_bytes),
+        ("grpc.max_receive_message_length", RECEIVE_MAX_BYTES),
+        ("grpc.max_send_message_length", SEND_MAX_BYTES),
         ("grpc.max_metadata_size", 16 << 10),
         ("grpc.so_reuseport", 0),
     )

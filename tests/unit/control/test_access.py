@@ -71,7 +71,7 @@ class Served:
             config=config_service_pb2_grpc.ConfigServiceServicer(),
             store=StoreService(self.store),
         )
-        self.operator = OperatorServer(self.operators, self.servicers, 1 << 20)
+        self.operator = OperatorServer(self.operators, self.servicers)
 
     @property
     def admin(self) -> Path:
@@ -85,7 +85,7 @@ class Served:
 def with_servers(directory: Path, body: Callable[[Served, Channel, Channel], Awaitable[None]]) -> None:
     async def main() -> None:
         served = Served(directory)
-        control = await start_control_server(served.control, KEY, served.servicers, 1 << 20)
+        control = await start_control_server(served.control, KEY, served.servicers)
         await served.operator.start(served.admin)
         options = [("grpc.default_authority", "localhost")]
         try:
@@ -228,7 +228,7 @@ def test_sockets_are_private_and_stale_ones_are_replaced(tmp_path: Path) -> None
     async def body(served: Served, agents: Channel, operators: Channel) -> None:
         for path in (served.admin, served.control):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        beside = OperatorServer(served.operators, served.servicers, 1 << 20)
+        beside = OperatorServer(served.operators, served.servicers)
         with pytest.raises(SocketInUse, match=r"another process serves on .*admin\.sock"):
             await beside.start(served.admin)
         file = tmp_path / "file"
@@ -253,7 +253,7 @@ def test_over_tcp_an_operator_needs_tls_and_a_token(tmp_path: Path) -> None:
     certificate, key = ((Path(__file__).parent / "tls" / name).read_bytes() for name in ("cert.pem", "key.pem"))
 
     async def body(served: Served, agents: Channel, operators: Channel) -> None:
-        remote = OperatorServer(served.operators, served.servicers, 1 << 20)
+        remote = OperatorServer(served.operators, served.servicers)
         port = await remote.start(tmp_path / "beside.sock", OperatorTcp("127.0.0.1:0", certificate, key))
         await remote.set_serving(True)
         credentials = grpc.ssl_channel_credentials(certificate)
@@ -269,7 +269,7 @@ def test_over_tcp_an_operator_needs_tls_and_a_token(tmp_path: Path) -> None:
             # Probes have no token.
             checked = await health_pb2_grpc.HealthStub(secure).Check(health_pb2.HealthCheckRequest(), timeout=10)
             assert checked.status == health_pb2.HealthCheckResponse.SERVING
-            again = OperatorServer(served.operators, served.servicers, 1 << 20)
+            again = OperatorServer(served.operators, served.servicers)
             with pytest.raises(SocketInUse, match=f"operator address 127.0.0.1:{port} cannot be bound"):
                 await again.start(tmp_path / "again.sock", OperatorTcp(f"127.0.0.1:{port}", certificate, key))
         await remote.stop(0)

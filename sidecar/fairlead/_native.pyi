@@ -73,8 +73,10 @@ class Core:
     def set_serving(self, serving: bool) -> None:
         """Takes new calls, or answers them DRAINING (NOT_READY before the first time)."""
 
-    def snapshot(self) -> bytes:
-        """`internal.Snapshot` of this moment."""
+    def snapshot(self, query: bytes | None = None) -> bytes:
+        """`internal.SnapshotQuery` → `internal.Snapshot`: without a query of the core itself, with one of at most 1,000
+        budget instances.
+        """
 
     def shutdown(self, grace_millis: int) -> bool:
         """Stops accepting, says GOAWAY, lets calls in flight end within the grace, cuts the rest and joins all threads.

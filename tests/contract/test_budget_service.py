@@ -135,6 +135,48 @@ def test_pages_are_stable_while_instances_come_and_go(tmp_path: Path) -> None:
     run(test)
 
 
+def test_a_long_list_is_read_from_the_core_in_pages(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            life.core.budgets = [view("acme", "run", f"run=r-{n:04}") for n in range(2_500)]
+            request = pb.ListBudgetsRequest(parent="tenants/acme", page_size=5_000)
+            sizes, listed = [], []
+            while True:
+                page = await stub.ListBudgets(request)
+                sizes.append(len(page.budgets))
+                listed += names(page)
+                request.page_token = page.next_page_token
+                if not page.next_page_token:
+                    break
+            assert sizes == [1_000, 1_000, 500]
+            assert listed == [f"tenants/acme/budgets/run/instances/run=r-{n:04}" for n in range(2_500)]
+            assert {(query.limit, query.tenant) for query in life.core.queries} == {(1_000, "acme")}
+
+    run(test)
+
+
+def test_a_page_is_filled_when_the_core_answers_in_parts(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            life.core.most_at_once = 2
+            page = await stub.ListBudgets(pb.ListBudgetsRequest(parent="tenants/-", page_size=3))
+            assert (len(page.budgets), [query.limit for query in life.core.queries]) == (3, [3, 1])
+            assert page.next_page_token != ""
+
+    run(test)
+
+
+def test_one_budget_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            await stub.GetBudget(pb.GetBudgetRequest(name=NAME))
+            await stub.AdjustBudget(adjustment())
+            one = command_pb2.SnapshotQuery(tenant="acme", budget="run", instance="run=r%2F1")
+            assert life.core.queries == [one, one]
+
+    run(test)
+
+
 def test_list_refuses_bad_requests(tmp_path: Path) -> None:
     async def test() -> None:
         async with sidecar(tmp_path) as (_, stub):

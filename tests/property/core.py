@@ -151,8 +151,14 @@ class InProcess:
 
     def budgets(self) -> dict[str, command_pb2.BudgetView]:
         """Budget instances by `budget/instance`."""
-        snapshot = command_pb2.Snapshot.FromString(self.core.snapshot())
-        return {f"{view.budget}/{view.instance}": view for view in snapshot.budgets}
+        found = {}
+        query = command_pb2.SnapshotQuery(limit=2)
+        while True:
+            snapshot = command_pb2.Snapshot.FromString(self.core.snapshot(query.SerializeToString()))
+            found.update({f"{view.budget}/{view.instance}": view for view in snapshot.budgets})
+            if not snapshot.HasField("next"):
+                return found
+            query.after.CopyFrom(snapshot.next)
 
     def log(self) -> list[audit_record_pb2.AuditRecord]:
         """The committed audit log, its chain verified."""

@@ -222,10 +222,7 @@ impl Engine {
             if let Some((at, None)) = case.place {
                 // Records of dropped instances are empty: their deletion may ride with any later unit, or never.
                 let mut deletions = Vec::new();
-                let has_room = self
-                    .ledger
-                    .book_mut(at)
-                    .is_none_or(|book| book.make_room(most, now, &mut deletions));
+                let has_room = self.ledger.make_room(at, most, now, &mut deletions);
                 self.deletions.append(&mut deletions);
                 if !has_room {
                     let name = compiled.budget(case.id).map_or("", |budget| &budget.name);

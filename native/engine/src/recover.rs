@@ -10,7 +10,6 @@ use fairlead_wire::internal::{BudgetRecord, InvocationRecord};
 use fairlead_wire::v1::{AuditRecord, InvocationState};
 use prost::Message;
 
-use crate::budget::Book;
 use crate::chain::{Chain, split_value};
 use crate::engine::{Engine, Open};
 use crate::keys::{self, InvocationId, StateKey};
@@ -116,12 +115,8 @@ impl Engine {
         let gathered = std::mem::take(&mut self.recovering);
         // The last record may be ahead of the clock. Commands are refused then, but windows must not be taken back.
         let now = self.last_time.max(now.0);
-        let mut key = String::new();
         for record in &gathered.budgets {
-            Book::key(&mut key, &record.tenant, &record.instance);
-            if let Some(book) = self.ledger.ensure_book(&record.budget, record.window_millis) {
-                book.restore(record, &key, now);
-            }
+            self.ledger.restore(record, now);
         }
         for (id, record, bytes) in gathered.open {
             for charge in &record.charges {

@@ -50,7 +50,7 @@ async fn route(front: Arc<Front>, request: Request<Incoming>) -> Response<Body> 
         "/metrics" => text(
             StatusCode::OK,
             "text/plain; version=0.0.4; charset=utf-8",
-            scrape::text(&front),
+            scrape::text(&front).await,
         ),
         _ => serve::dispatch::plain(StatusCode::NOT_FOUND, "there is nothing at this path"),
     }

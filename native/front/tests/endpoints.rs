@@ -3,6 +3,7 @@
 
 mod support;
 
+use fairlead_wire::internal::{Budget, OnExceed, Snapshot, SnapshotQuery, WindowKind};
 use support::{Daemon, admit_request, config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::{Code, Response, Status};
@@ -84,6 +85,54 @@ async fn metrics_tell_what_happened() {
     }
     assert!(page.contains("process_resident_memory_bytes "));
     assert!(page.contains("fairlead_commit_batch_units_count "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn budgets_are_told_in_pages_and_in_sums() {
+    const RUNS: u32 = 250;
+    let mut config = config();
+    config.budgets.push(Budget {
+        name: "run".into(),
+        scope: vec!["run".into()],
+        limit_nano_usd: Some(1_000_000_000),
+        window: WindowKind::Lifetime as i32,
+        on_exceed: OnExceed::Deny as i32,
+        ..Budget::default()
+    });
+    let daemon = Daemon::start(config);
+    assert_eq!(daemon.core.query(&SnapshotQuery::default()), daemon.core.snapshot());
+    let client = daemon.client().await;
+    for run in 0..RUNS {
+        let mut request = admit_request(&format!("a-{run}"));
+        request.run = format!("r-{run:03}");
+        client.admit(request).await.unwrap();
+    }
+    let page = |limit, after| {
+        daemon.core.query(&SnapshotQuery {
+            limit,
+            after,
+            ..SnapshotQuery::default()
+        })
+    };
+    let instances = |from: &Snapshot| -> Vec<String> { from.budgets.iter().map(|one| one.instance.clone()).collect() };
+    let whole = page(1_000, None);
+    let expected: Vec<String> = (0..RUNS).map(|run| format!("run=r-{run:03}")).collect();
+    assert_eq!((instances(&whole), whole.next), (expected.clone(), None));
+    let first = page(130, None);
+    assert_eq!(instances(&first), expected[..130]);
+    let second = page(130, first.next);
+    assert_eq!((instances(&second), second.next), (expected[130..].to_vec(), None));
+    let one = daemon.core.query(&SnapshotQuery {
+        tenant: "acme".into(),
+        budget: "run".into(),
+        instance: "run=r-007".into(),
+        ..SnapshotQuery::default()
+    });
+    assert_eq!(instances(&one), ["run=r-007"]);
+
+    let (_, text) = get(daemon.ports.health, "/metrics").await;
+    let line = format!(r#"fairlead_budget_instances{{budget="run",tenant="acme"}} {RUNS}"#);
+    assert!(text.contains(&line), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use fairlead_front::core::{Core as FrontCore, NewError};
 use fairlead_front::options::Options;
 use fairlead_front::runtime::Runtime;
 use fairlead_front::telemetry;
-use fairlead_wire::internal::{Command, EngineConfig, Known, Secrets};
+use fairlead_wire::internal::{Command, EngineConfig, Known, Secrets, SnapshotQuery};
 use fairlead_wire::v1::AuditRecord;
 use prost::Message;
 use pyo3::prelude::*;
@@ -171,10 +171,14 @@ impl Core {
         Ok(())
     }
 
-    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+    #[pyo3(signature = (query = None))]
+    fn snapshot<'py>(&self, py: Python<'py>, query: Option<PyBackedBytes>) -> PyResult<Bound<'py, PyBytes>> {
         self.own()?;
-        let snapshot = py.detach(|| self.core.snapshot().encode_to_vec());
-        Ok(PyBytes::new(py, &snapshot))
+        let snapshot = py.detach(|| {
+            let query: SnapshotQuery = decode("query", query.as_deref().unwrap_or_default())?;
+            Ok(self.core.query(&query).encode_to_vec())
+        });
+        bytes(py, snapshot)
     }
 
     fn shutdown(&self, py: Python<'_>, grace_millis: u64) -> PyResult<bool> {

@@ -46,9 +46,13 @@ class BudgetName:
         return cls(unquote(parts[1]), unquote(parts[3]), canonical_instance(parts[5]))
 
     @classmethod
-    def of(cls, view: command_pb2.BudgetView) -> BudgetName:
+    def of(cls, view: command_pb2.BudgetView | command_pb2.BudgetKey) -> BudgetName:
         """The name of an instance of the core."""
         return cls(view.tenant, view.budget, view.instance)
+
+    def key(self) -> command_pb2.BudgetKey:
+        """As the core names the instance."""
+        return command_pb2.BudgetKey(tenant=self.tenant, budget=self.budget, instance=self.instance)
 
 
 def canonical_instance(instance: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_right
 from collections.abc import Callable
 
-from fairlead.budget.model import ANY_TENANT, BudgetName, InvalidName, budget_of, canonical_instance, parse_parent
+from fairlead.budget.model import ANY_TENANT, BudgetName, InvalidName, budget_of, parse_parent
 from fairlead.budget.paging import InvalidToken, PageToken, list_digest
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
@@ -42,22 +41,21 @@ class BudgetLedgerService:
             raise invalid_argument(("page_size", "must not be negative"))
         wanted = _tenant_of(request.parent, tenant)
         digest = list_digest(wanted, request.budget)
-        named = sorted(
-            (
-                (BudgetName.of(view), view)
-                for view in await self._views()
-                if wanted in (ANY_TENANT, view.tenant) and request.budget in ("", view.budget)
-            ),
-            key=lambda pair: pair[0],
-        )
-        first = 0
+        query = command_pb2.SnapshotQuery(tenant="" if wanted == ANY_TENANT else wanted, budget=request.budget)
         if request.page_token:
-            first = bisect_right(named, _read_token(request.page_token, digest).after, key=lambda pair: pair[0])
-        last = first + min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-        response = pb.ListBudgetsResponse(budgets=[budget_of(view) for _, view in named[first:last]])
-        if last < len(named):
-            response.next_page_token = PageToken(named[last - 1][0], digest).encode()
-        return response
+            query.after.CopyFrom(_read_token(request.page_token, digest).after.key())
+        size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        response = pb.ListBudgetsResponse()
+        while True:
+            query.limit = size - len(response.budgets)
+            budgets, after = await asyncio.to_thread(self._read, query)
+            response.budgets.extend(budgets)
+            if after is None:
+                return response
+            if len(response.budgets) >= size:
+                response.next_page_token = PageToken(after, digest).encode()
+                return response
+            query.after.CopyFrom(after.key())
 
     async def get(self, request: pb.GetBudgetRequest, tenant: str = "") -> pb.GetBudgetResponse:
         """One instance."""
@@ -116,15 +114,17 @@ class BudgetLedgerService:
                 _log.warning("the answer to an adjustment was not kept", extra={"reason": refusal.reason})
             return answer
 
-    async def _views(self) -> list[command_pb2.BudgetView]:
-        """The instances of the core."""
-        return list(command_pb2.Snapshot.FromString(await asyncio.to_thread(self._core.snapshot)).budgets)
+    def _read(self, query: command_pb2.SnapshotQuery) -> tuple[list[pb.Budget], BudgetName | None]:
+        """Instances of the core and behind which one to go on. Blocks, and makes up to 1,000 messages: for a thread."""
+        snapshot = command_pb2.Snapshot.FromString(self._core.snapshot(query.SerializeToString()))
+        budgets = [budget_of(view) for view in snapshot.budgets]
+        return budgets, BudgetName.of(snapshot.next) if snapshot.HasField("next") else None
 
     async def _find(self, name: BudgetName) -> command_pb2.BudgetView | None:
-        for view in await self._views():
-            if name == BudgetName(view.tenant, view.budget, canonical_instance(view.instance)):
-                return view
-        return None
+        # Names are read into the one form of an instance that the core has.
+        query = command_pb2.SnapshotQuery(tenant=name.tenant, budget=name.budget, instance=name.instance)
+        found = command_pb2.Snapshot.FromString(await asyncio.to_thread(self._core.snapshot, query.SerializeToString()))
+        return found.budgets[0] if found.budgets else None
 
 
 def _tenant_of(parent: str, tenant: str) -> str:

@@ -19,8 +19,8 @@ class Core(Protocol):
         """Applies a command; blocks until its unit is committed."""
         ...
 
-    def snapshot(self) -> bytes:
-        """Budgets, health and queues, as `internal.Snapshot`."""
+    def snapshot(self, query: bytes | None = None) -> bytes:
+        """`internal.SnapshotQuery` → `internal.Snapshot`."""
         ...
 
 

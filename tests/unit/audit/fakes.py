@@ -62,6 +62,10 @@ class FakeStore:
             raise StoreUnavailable("reading audit failed: injected")
 
 
+def _key(one: command_pb2.BudgetView | command_pb2.BudgetKey) -> tuple[str, str, str]:
+    return one.tenant, one.budget, one.instance
+
+
 class FakeCore:
     """Applies control writes and adjustments to a store at once; `reject` makes it refuse."""
 
@@ -70,6 +74,9 @@ class FakeCore:
         self.budgets: list[command_pb2.BudgetView] = []
         self.applied: list[command_pb2.Command] = []
         self.reject: command_pb2.Rejection | None = None
+        self.queries: list[command_pb2.SnapshotQuery] = []
+        # A page may end before its limit.
+        self.most_at_once = 1000
 
     def apply(self, command: bytes) -> bytes:
         decoded = command_pb2.Command.FromString(command)
@@ -83,8 +90,29 @@ class FakeCore:
         assert kind == "adjust_budget"
         return command_pb2.CommandResult(budget=self._adjust(decoded.adjust_budget)).SerializeToString()
 
-    def snapshot(self) -> bytes:
-        return command_pb2.Snapshot(budgets=self.budgets).SerializeToString()
+    def snapshot(self, query: bytes | None = None) -> bytes:
+        wanted = command_pb2.SnapshotQuery.FromString(query or b"")
+        assert wanted.limit <= 1000
+        self.queries.append(wanted)
+        if wanted.instance:
+            exact = (wanted.tenant, wanted.budget, wanted.instance)
+            return command_pb2.Snapshot(budgets=[v for v in self.budgets if _key(v) == exact]).SerializeToString()
+        found = sorted(
+            (
+                view
+                for view in self.budgets
+                if wanted.tenant in ("", view.tenant)
+                and wanted.budget in ("", view.budget)
+                and (not wanted.HasField("after") or _key(view) > _key(wanted.after))
+            ),
+            key=_key,
+        )
+        page = found[: min(wanted.limit, self.most_at_once)]
+        snapshot = command_pb2.Snapshot(budgets=page)
+        if len(page) < len(found) and page:
+            last = page[-1]
+            snapshot.next.tenant, snapshot.next.budget, snapshot.next.instance = _key(last)
+        return snapshot.SerializeToString()
 
     def _adjust(self, adjust: command_pb2.AdjustBudget) -> command_pb2.BudgetView:
         wanted = (adjust.tenant, adjust.budget, adjust.instance)

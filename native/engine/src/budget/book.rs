@@ -85,6 +85,13 @@ impl Book {
         self.instances.iter().flatten()
     }
 
+    /// All instances with their slots, by slot.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Instance)> {
+        (0..)
+            .zip(&self.instances)
+            .filter_map(|(slot, place)| Some((slot, place.as_ref()?)))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -94,7 +101,7 @@ impl Book {
     }
 
     /// Makes room for one more instance by dropping the oldest idle, empty one; false when there is none.
-    pub(crate) fn make_room(&mut self, most: usize, now: i64, writes: &mut Vec<Write>) -> bool {
+    pub(super) fn make_room(&mut self, most: usize, now: i64, mut dropped: impl FnMut(&Rule, &Instance)) -> bool {
         while self.slots.len() >= most {
             let Some(&(at, stamp, slot)) = self.idle.first() else {
                 return false;
@@ -107,27 +114,23 @@ impl Book {
             let droppable = self.get(slot).is_some_and(|instance| {
                 instance.stamp == stamp && instance.evictable_at(window).is_some_and(|at| at <= now)
             });
-            if droppable {
-                writes.extend(self.drop_instance(slot));
+            if droppable && let Some(instance) = self.drop_instance(slot) {
+                dropped(&self.rule, &instance);
             }
         }
         true
     }
 
-    fn drop_instance(&mut self, slot: Slot) -> Option<Write> {
+    fn drop_instance(&mut self, slot: Slot) -> Option<Instance> {
         let place = self.instances.get_mut(usize::try_from(slot).ok()?)?;
         let instance = place.take()?;
         self.slots.remove(&instance.key);
         self.free.push(slot);
-        let key = keys::budget_instance(instance.tenant(), &self.rule.name, instance.name());
-        instance.stored.then(|| Write::delete(family::STATE, key))
+        Some(instance)
     }
 
-    /// The instance, made on first use. The caller has made room.
-    pub(crate) fn ensure(&mut self, key: &str, now: i64) -> Slot {
-        if let Some(slot) = self.find(key) {
-            return slot;
-        }
+    /// A new instance; there must be none of this key. The caller has made room.
+    pub(super) fn create(&mut self, key: &str, now: i64) -> Slot {
         let key: Arc<str> = Arc::from(key);
         let instance = Some(Instance::new(Arc::clone(&key), self.rule.window, now));
         let slot = if let Some(slot) = self.free.pop() {
@@ -218,8 +221,7 @@ impl Book {
     }
 
     /// Puts back a hold that is open in the store.
-    pub(crate) fn restore_hold(&mut self, charge: &BudgetCharge, key: &str, now: i64) {
-        let slot = self.ensure(key, now);
+    pub(super) fn restore_hold(&mut self, slot: Slot, charge: &BudgetCharge, now: i64) {
         let at = InWindow {
             start: charge.window_start_unix_nanos,
             code: charge.window_millis,
@@ -245,10 +247,8 @@ impl Book {
                 }
                 if other_window {
                     instance.restart(rule.window, now);
-                    if std::mem::take(&mut instance.stored) {
-                        let key = keys::budget_instance(instance.tenant(), &rule.name, instance.name());
-                        writes.push(Write::delete(family::STATE, key));
-                    }
+                    writes.extend(instance.deletion(rule));
+                    instance.stored = false;
                 }
             });
         }
@@ -318,8 +318,7 @@ impl Book {
 
     /// Takes an instance from the store. Another kind of window than the rule's means that the configuration was changed:
     /// nothing of the old one counts.
-    pub(crate) fn restore(&mut self, record: &BudgetRecord, key: &str, now: i64) {
-        let slot = self.ensure(key, now);
+    pub(super) fn restore(&mut self, slot: Slot, record: &BudgetRecord, now: i64) {
         self.change(slot, true, |instance, rule| {
             instance.stored = true;
             instance.stale = !rule.reaches(instance.name());

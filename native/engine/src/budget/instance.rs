@@ -17,6 +17,8 @@ use fairlead_wire::v1::Amount;
 use super::rule::Rule;
 use super::window::{self, Span};
 use crate::amount::{self, Measure, ZERO};
+use crate::keys;
+use crate::unit::{Write, family};
 
 /// What was spent in one sub-bucket of a rolling window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,12 @@ impl Instance {
     /// The instance's name, such as `run=r-1`.
     pub(crate) fn name(&self) -> &str {
         self.key.rsplit_once('\0').map_or("", |(_, name)| name)
+    }
+
+    /// The write that takes it out of the store, when it is there.
+    pub(super) fn deletion(&self, rule: &Rule) -> Option<Write> {
+        let key = || keys::budget_instance(self.tenant(), &rule.name, self.name());
+        self.stored.then(|| Write::delete(family::STATE, key()))
     }
 
     /// As it is at `now`; changes nothing.

@@ -1,19 +1,22 @@
 //! Budgets: all instances of all budgets, in configuration order, with those of removed budgets behind.
 mod book;
 mod instance;
+mod order;
 mod rule;
 mod window;
 
 use std::collections::BTreeMap;
 
 use fairlead_plan::{BudgetId, Compiled};
-use fairlead_wire::internal::BudgetView;
+use fairlead_wire::internal::{BudgetKey, BudgetRecord, BudgetView};
 use fairlead_wire::v1::BudgetCharge;
 
 use crate::unit::Write;
 
 pub(crate) use book::{Book, Slot};
 pub(crate) use instance::{InWindow, Instance, View};
+pub(crate) use order::Filter;
+use order::Order;
 pub(crate) use rule::{Limit, Rule, is_hard};
 pub(crate) use window::code as window_code;
 
@@ -24,6 +27,8 @@ pub(crate) struct Ledger {
     /// Position of the book of every `BudgetId` of the configuration in force.
     current: Vec<usize>,
     by_name: BTreeMap<String, usize>,
+    /// INVARIANT: has exactly the instances of active books.
+    order: Order,
     /// For keys of instances; kept for its capacity.
     scratch: String,
 }
@@ -41,6 +46,7 @@ impl Ledger {
     pub(crate) fn follow(&mut self, compiled: &Compiled, now: i64, writes: &mut Vec<Write>) -> Vec<String> {
         let mut again = Vec::new();
         self.current.clear();
+        let were_active: Vec<bool> = self.books.iter().map(|book| book.active).collect();
         let mut kept = vec![false; self.books.len()];
         for budget in compiled.budgets() {
             let rule = Rule::of(budget);
@@ -62,7 +68,25 @@ impl Ledger {
         for (book, _) in self.books.iter_mut().zip(kept).filter(|(_, kept)| !kept) {
             book.retire();
         }
+        self.reorder(&were_active);
         again
+    }
+
+    /// Takes the instances of retired books out of the order, and those of books that are back in.
+    fn reorder(&mut self, were_active: &[bool]) {
+        let Self { books, order, .. } = self;
+        let changed = |to: bool| {
+            let both = books.iter().zip(were_active).enumerate();
+            both.filter(move |(_, (book, was))| book.active == to && **was != to)
+        };
+        if changed(false).next().is_some() {
+            order.retain(|at| books.get(at).is_some_and(|book| book.active));
+        }
+        for (at, (book, _)) in changed(true) {
+            for (slot, instance) in book.slots() {
+                order.insert(instance.tenant(), &book.rule.name, instance.name(), (at, slot));
+            }
+        }
     }
 
     fn open(&mut self, book: Book) -> usize {
@@ -112,26 +136,54 @@ impl Ledger {
     /// An instance of a book, made on first use.
     pub(crate) fn ensure(&mut self, at: usize, tenant: &str, instance: &str, now: i64) -> Option<Slot> {
         Book::key(&mut self.scratch, tenant, instance);
-        Some(self.books.get_mut(at)?.ensure(&self.scratch, now))
+        let book = self.books.get_mut(at)?;
+        if let Some(slot) = book.find(&self.scratch) {
+            return Some(slot);
+        }
+        let slot = book.create(&self.scratch, now);
+        if book.active {
+            self.order.insert(tenant, &book.rule.name, instance, (at, slot));
+        }
+        Some(slot)
     }
 
-    /// The book of a name, made for a removed budget when there is none.
-    pub(crate) fn ensure_book(&mut self, name: &str, window_code: i64) -> Option<&mut Book> {
-        let at = match self.position_of(name) {
+    /// Makes room for one more instance of a book; false when there is none.
+    pub(crate) fn make_room(&mut self, at: usize, most: usize, now: i64, writes: &mut Vec<Write>) -> bool {
+        let Self { books, order, .. } = self;
+        books.get_mut(at).is_none_or(|book| {
+            book.make_room(most, now, |rule, dropped| {
+                order.remove(dropped.tenant(), &rule.name, dropped.name());
+                writes.extend(dropped.deletion(rule));
+            })
+        })
+    }
+
+    /// Position of the book of a name, made for a removed budget when there is none.
+    fn ensure_book(&mut self, name: &str, window_code: i64) -> usize {
+        match self.position_of(name) {
             Some(at) => at,
             None => self.open(Book::new(Rule::removed(name, window_code), false)),
-        };
-        self.books.get_mut(at)
+        }
+    }
+
+    /// Takes an instance from the store.
+    pub(crate) fn restore(&mut self, record: &BudgetRecord, now: i64) {
+        let at = self.ensure_book(&record.budget, record.window_millis);
+        if let Some(slot) = self.ensure(at, &record.tenant, &record.instance, now)
+            && let Some(book) = self.books.get_mut(at)
+        {
+            book.restore(slot, record, now);
+        }
     }
 
     /// Puts back a hold of an open invocation.
     pub(crate) fn restore_hold(&mut self, tenant: &str, charge: &BudgetCharge, now: i64) {
-        let mut key = std::mem::take(&mut self.scratch);
-        Book::key(&mut key, tenant, &charge.instance);
-        if let Some(book) = self.ensure_book(&charge.budget, charge.window_millis) {
-            book.restore_hold(charge, &key, now);
+        let at = self.ensure_book(&charge.budget, charge.window_millis);
+        if let Some(slot) = self.ensure(at, tenant, &charge.instance, now)
+            && let Some(book) = self.books.get_mut(at)
+        {
+            book.restore_hold(slot, charge, now);
         }
-        self.scratch = key;
     }
 
     /// Number of instances of all budgets.
@@ -144,16 +196,49 @@ impl Ledger {
         self.books.iter().map(Book::breaches).sum()
     }
 
-    /// Instances of the budgets in force, in tenant, budget, instance order.
-    pub(crate) fn views(&self, now: i64) -> Vec<BudgetView> {
-        let mut views: Vec<BudgetView> = self
-            .books
-            .iter()
-            .filter(|book| book.active)
-            .flat_map(|book| book.iter().map(|instance| view(&book.rule, instance, now)))
-            .collect();
-        views.sort_by(|a, b| (&a.tenant, &a.budget, &a.instance).cmp(&(&b.tenant, &b.budget, &b.instance)));
-        views
+    /// Visits instances of the budgets in force, in order, at most `limit`, behind `after`. Returns where to go on.
+    pub(crate) fn walk(
+        &self,
+        filter: Filter<'_>,
+        after: Option<&BudgetKey>,
+        limit: usize,
+        mut visit: impl FnMut(&Rule, &Instance),
+    ) -> Option<BudgetKey> {
+        self.order.walk(filter, after, limit, |(at, slot)| {
+            if let Some(book) = self.books.get(at)
+                && let Some(instance) = book.get(slot)
+            {
+                visit(&book.rule, instance);
+            }
+        })
+    }
+
+    /// An instance of a budget in force.
+    pub(crate) fn one(&self, tenant: &str, budget: &str, instance: &str) -> Option<(&Rule, &Instance)> {
+        let book = self.books.get(self.position_of(budget)?).filter(|book| book.active)?;
+        let mut key = String::new();
+        Book::key(&mut key, tenant, instance);
+        Some((&book.rule, book.get(book.find(&key)?)?))
+    }
+
+    /// The order has exactly the instances of active books.
+    pub(crate) fn check_order(&self) -> Result<(), String> {
+        let active = || self.books.iter().filter(|book| book.active);
+        let instances: usize = active().map(Book::len).sum();
+        if self.order.len() != instances {
+            return Err(format!(
+                "{} of {instances} budget instances are in order",
+                self.order.len()
+            ));
+        }
+        for (at, book) in self.books.iter().enumerate().filter(|(_, book)| book.active) {
+            for (slot, instance) in book.slots() {
+                if self.order.find(instance.tenant(), &book.rule.name, instance.name()) != Some((at, slot)) {
+                    return Err(format!("{:?} of {} is not in order", instance.name(), book.rule.name));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -202,12 +202,16 @@ impl Bench {
 
     /// A budget instance as the control services see it.
     pub fn budget(&self, budget: &str, instance: &str) -> BudgetView {
-        let snapshot = self.engine.snapshot(UnixNanos(self.now));
-        let found = snapshot
-            .budgets
-            .into_iter()
-            .find(|view| view.budget == budget && view.instance == instance);
-        found.unwrap_or_default()
+        self.engine
+            .budget(UnixNanos(self.now), "acme", budget, instance)
+            .unwrap_or_default()
+    }
+
+    /// All budget instances as the control services see them.
+    pub fn budgets(&self) -> Vec<BudgetView> {
+        let (views, next) = self.engine.budgets_page(UnixNanos(self.now), "", "", None, usize::MAX);
+        assert_eq!(next, None);
+        views
     }
 
     /// The log from the first record on.

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use fairlead_engine::Reason;
-use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{BudgetView, EngineConfig, OnExceed, WindowKind};
 use fairlead_wire::v1::{Amount, AttemptOutcome, AuditRecord, BudgetCharge, EventKind, audit_record::Body};
 use proptest::prelude::*;
@@ -266,7 +265,7 @@ impl Machine {
 
     /// Instances in which something counts.
     fn counting(&self) -> Vec<BudgetView> {
-        let mut views = self.bench.engine.snapshot(UnixNanos(self.bench.now)).budgets;
+        let mut views = self.bench.budgets();
         views.retain(|view| [view.spent, view.reserved] != [Some(Amount::default()); 2]);
         views
     }
@@ -296,8 +295,7 @@ impl Machine {
         let log = self.bench.log();
         let all = fold(&log);
         let since = fold(&log[self.window_since..]);
-        let snapshot = self.bench.engine.snapshot(UnixNanos(self.bench.now));
-        for view in &snapshot.budgets {
+        for view in &self.bench.budgets() {
             let code = match (view.budget.as_str(), self.windows) {
                 ("hour", 0) => 3_600_000,
                 ("hour", 1) | ("soft", _) => 86_400_000,
@@ -359,7 +357,7 @@ proptest! {
         machine.bench.after(24 * 60 * MINUTE);
         machine.bench.expire();
         prop_assert_eq!(machine.bench.engine.open_reservations(), 0);
-        for view in machine.bench.engine.snapshot(UnixNanos(machine.bench.now)).budgets {
+        for view in machine.bench.budgets() {
             prop_assert_eq!(view.reserved.unwrap(), Amount::default());
         }
     }

@@ -18,4 +18,5 @@ mod machine;
 mod rates;
 mod recovery;
 mod requests;
+mod views;
 mod windows;

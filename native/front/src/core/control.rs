@@ -1,15 +1,23 @@
 //! Commands of the control services, and everything about the core that is not a call: configuration, expiry, views.
 use std::sync::Arc;
 
-use fairlead_engine::{Caller, Engine, FieldViolation, Reason, Refusal, Rejection};
+use fairlead_engine::{BudgetUse, Caller, Engine, FieldViolation, Reason, Refusal, Rejection};
 use fairlead_plan::{Compiled, UnixNanos, Violation};
 use fairlead_wire::internal::command::Kind;
 use fairlead_wire::internal::command_result::Result as Outcome;
-use fairlead_wire::internal::{self, Command, CommandResult, Done, Known, LoadConfig, Snapshot};
+use fairlead_wire::internal::{
+    self, BudgetKey, Command, CommandResult, Done, Known, LoadConfig, Snapshot, SnapshotQuery,
+};
 use fairlead_wire::v1::{AuditRecord, DecisionRecord};
+use parking_lot::MutexGuard;
 
 use super::queue::{Commit, Receipt};
 use super::{Core, Decided, Running, lost};
+
+/// Most budget instances of one answer.
+const MOST_BUDGETS: usize = 1_000;
+/// Views of budget instances that are made in one hold of the lock: about a tenth of a millisecond.
+const SLICE: usize = 100;
 
 impl Core {
     /// Applies a command of the control services. With `wait` the thread blocks until the unit is committed, which needs a
@@ -151,7 +159,60 @@ impl Core {
         }
     }
 
-    /// Budgets, health and marks, as they are now.
+    /// What a query of the control services asks for: budget instances, or the core itself without them.
+    pub fn query(&self, query: &SnapshotQuery) -> Snapshot {
+        if query.instance.is_empty() && query.limit == 0 {
+            return self.snapshot();
+        }
+        if !query.instance.is_empty() {
+            let state = self.lock();
+            let found = state
+                .engine
+                .budget(self.now(), &query.tenant, &query.budget, &query.instance);
+            return Snapshot {
+                budgets: found.into_iter().collect(),
+                ..Snapshot::default()
+            };
+        }
+        let limit = usize::try_from(query.limit).map_or(MOST_BUDGETS, |limit| limit.min(MOST_BUDGETS));
+        let mut page = Snapshot {
+            next: query.after.clone(),
+            ..Snapshot::default()
+        };
+        loop {
+            let slice = SLICE.min(limit - page.budgets.len());
+            let state = self.lock();
+            let (views, next) =
+                state
+                    .engine
+                    .budgets_page(self.now(), &query.tenant, &query.budget, page.next.as_ref(), slice);
+            // Calls that wait for the lock go first.
+            MutexGuard::unlock_fair(state);
+            let is_short = views.len() < slice;
+            page.budgets.extend(views);
+            page.next = next;
+            // A short slice has passed many tenants: that is enough for one answer.
+            if page.next.is_none() || page.budgets.len() >= limit || is_short {
+                return page;
+            }
+        }
+    }
+
+    /// Visits how much is used of the next `limit` budget instances behind `after`, holding the lock. Returns where to go on.
+    pub(crate) fn visit_budgets(
+        &self,
+        after: Option<&BudgetKey>,
+        limit: usize,
+        visit: impl FnMut(BudgetUse<'_>),
+    ) -> Option<BudgetKey> {
+        let state = self.lock();
+        let next = state.engine.visit_budgets(self.now(), after, limit, visit);
+        // Calls that wait for the lock go first.
+        MutexGuard::unlock_fair(state);
+        next
+    }
+
+    /// Health and marks, as they are now, without budgets.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.lock();
         let mut snapshot = state.engine.snapshot(self.now());
@@ -166,9 +227,9 @@ impl Core {
         (state.queue.waiting(), state.queue.depth(), state.waits.waiting())
     }
 
-    /// Checks the engine's named invariants; the error says which is broken. Takes time with the state's size.
+    /// What can be told of the engine's named invariants at once; the error says which is broken.
     pub(crate) fn check_invariants(&self) -> Result<(), String> {
-        self.lock().engine.check_invariants()
+        self.lock().engine.check_running()
     }
 
     /// Violations of a configuration; empty when it is valid.

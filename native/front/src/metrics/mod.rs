@@ -3,6 +3,7 @@
 //! Counters and histograms are recorded where things happen through this handle; gauges that mirror the core's state are
 //! filled when somebody asks (`scrape`). Labels are names from the configuration or closed sets, never ids from requests,
 //! so the number of series is bounded by the configuration.
+mod budgets;
 mod process;
 pub mod scrape;
 

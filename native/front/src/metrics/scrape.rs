@@ -1,25 +1,23 @@
 //! The text of a scrape: what was recorded, and gauges that mirror the state at this moment.
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fairlead_wire::internal::{BudgetView, Snapshot};
-use fairlead_wire::v1::{Amount, BreakerState};
+use fairlead_wire::internal::Snapshot;
+use fairlead_wire::v1::BreakerState;
 use parking_lot::Mutex;
 use prometheus::{Encoder, GaugeVec, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use super::budgets::{Budgets, Totals};
 use super::process;
 use crate::front::Front;
 
-/// How often the invariants are recomputed: the check walks the whole state under the engine's lock.
+/// How often a broken invariant counts again.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
-/// Most pairs of tenant and budget that get their own series; the rest is summed up under tenant `other`.
-const MOST_BUDGETS: usize = 500;
-const NANO: f64 = 1e-9;
 
 /// What has to be remembered between scrapes.
 #[derive(Default)]
 pub struct Watch {
     checked: Mutex<Checked>,
+    budgets: Budgets,
 }
 
 #[derive(Default)]
@@ -29,12 +27,13 @@ struct Checked {
 }
 
 /// The page for Prometheus. An encoding error becomes a comment: a scrape must not take the endpoint down.
-pub fn text(front: &Front) -> String {
+pub async fn text(front: &Front) -> String {
+    let totals = front.watch.budgets.totals(&front.core).await;
     let mut page = Vec::new();
     let outcome = front
         .metrics
         .registry_text(&mut page)
-        .and_then(|()| mirror(front, &mut page));
+        .and_then(|()| mirror(front, &totals, &mut page));
     let mut page = String::from_utf8(page).unwrap_or_default();
     if let Err(error) = outcome {
         tracing::warn!(%error, "metrics cannot be written");
@@ -44,7 +43,7 @@ pub fn text(front: &Front) -> String {
 }
 
 /// Gauges of this moment, in a registry of their own that is thrown away: what is gone from the state is gone from the page.
-fn mirror(front: &Front, page: &mut Vec<u8>) -> Result<(), prometheus::Error> {
+fn mirror(front: &Front, totals: &Totals, page: &mut Vec<u8>) -> Result<(), prometheus::Error> {
     let registry = Registry::new();
     let snapshot = front.core.snapshot();
     let (waiting, uncommitted, in_line) = front.core.depths();
@@ -99,7 +98,7 @@ fn mirror(front: &Front, page: &mut Vec<u8>) -> Result<(), prometheus::Error> {
     )?;
     config.with_label_values(&[snapshot.config_version.as_str()]).set(1);
     breakers(&registry, &snapshot)?;
-    budgets(&registry, &snapshot.budgets)?;
+    totals.register(&registry)?;
     TextEncoder::new().encode(&registry.gather(), page)
 }
 
@@ -135,100 +134,6 @@ fn breakers(registry: &Registry, snapshot: &Snapshot) -> Result<(), prometheus::
     registry.register(Box::new(latency))
 }
 
-/// Sums over the instances of one budget of one tenant.
-#[derive(Default)]
-struct Sums {
-    instances: i64,
-    limit: Amount,
-    spent: Amount,
-    reserved: Amount,
-    fullest: f64,
-}
-
-fn budgets(registry: &Registry, views: &[BudgetView]) -> Result<(), prometheus::Error> {
-    let mut sums: BTreeMap<(&str, &str), Sums> = BTreeMap::new();
-    for view in views {
-        let key = (view.tenant.as_str(), view.budget.as_str());
-        let key = if sums.len() < MOST_BUDGETS || sums.contains_key(&key) {
-            key
-        } else {
-            ("other", key.1)
-        };
-        sums.entry(key).or_default().add(view);
-    }
-    let labels = ["tenant", "budget", "unit"];
-    let gauges = |name: &str, help: &str| -> Result<GaugeVec, prometheus::Error> {
-        let gauges = GaugeVec::new(Opts::new(format!("fairlead_budget_{name}"), help), &labels)?;
-        registry.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
-    };
-    let limit = gauges(
-        "limit",
-        "Limit of one instance; unit usd, tokens or requests; absent when not limited.",
-    )?;
-    let spent = gauges("spent", "Settled in the window, summed over instances.")?;
-    let reserved = gauges("reserved", "Held by open reservations, summed over instances.")?;
-    let instances = vec(
-        registry,
-        "budget_instances",
-        "Instances of a budget.",
-        &["tenant", "budget"],
-    )?;
-    let fullest = GaugeVec::new(
-        Opts::new(
-            "fairlead_budget_fullest_ratio",
-            "Spent and reserved over the limit, in the fullest instance.",
-        ),
-        &["tenant", "budget"],
-    )?;
-    for ((tenant, budget), sum) in &sums {
-        instances.with_label_values(&[tenant, budget]).set(sum.instances);
-        fullest.with_label_values(&[tenant, budget]).set(sum.fullest);
-        for (unit, read) in UNITS {
-            if read(&sum.limit) > 0.0 {
-                limit.with_label_values(&[tenant, budget, unit]).set(read(&sum.limit));
-            }
-            spent.with_label_values(&[tenant, budget, unit]).set(read(&sum.spent));
-            reserved
-                .with_label_values(&[tenant, budget, unit])
-                .set(read(&sum.reserved));
-        }
-    }
-    registry.register(Box::new(fullest))
-}
-
-type Read = fn(&Amount) -> f64;
-
-/// The units of an amount, in Prometheus' base units.
-const UNITS: [(&str, Read); 3] = [
-    ("usd", |amount| amount.nano_usd as f64 * NANO),
-    ("tokens", |amount| amount.tokens as f64),
-    ("requests", |amount| amount.requests as f64),
-];
-
-impl Sums {
-    fn add(&mut self, view: &BudgetView) {
-        let zero = Amount::default();
-        let (limit, spent, reserved) = (
-            view.limit.as_ref().unwrap_or(&zero),
-            view.spent.as_ref().unwrap_or(&zero),
-            view.reserved.as_ref().unwrap_or(&zero),
-        );
-        self.instances += 1;
-        self.limit = *limit;
-        for (sum, part) in [(&mut self.spent, spent), (&mut self.reserved, reserved)] {
-            sum.nano_usd = sum.nano_usd.saturating_add(part.nano_usd);
-            sum.tokens = sum.tokens.saturating_add(part.tokens);
-            sum.requests = sum.requests.saturating_add(part.requests);
-        }
-        for (_, read) in UNITS {
-            if read(limit) > 0.0 {
-                self.fullest = self.fullest.max((read(spent) + read(reserved)) / read(limit));
-            }
-        }
-    }
-}
-
 fn violations(front: &Front) -> u64 {
     let mut checked = front.watch.checked.lock();
     if checked.at.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
@@ -241,7 +146,12 @@ fn violations(front: &Front) -> u64 {
     checked.violations
 }
 
-fn vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+pub(super) fn vec(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, prometheus::Error> {
     let gauges = IntGaugeVec::new(Opts::new(format!("fairlead_{name}"), help), labels)?;
     registry.register(Box::new(gauges.clone()))?;
     Ok(gauges)
@@ -249,71 +159,4 @@ fn vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<I
 
 fn as_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-    use super::*;
-
-    fn view(tenant: &str, budget: &str, instance: &str, spent: i64) -> BudgetView {
-        BudgetView {
-            tenant: tenant.into(),
-            budget: budget.into(),
-            instance: instance.into(),
-            limit: Some(Amount {
-                nano_usd: 2_000_000_000,
-                ..Amount::default()
-            }),
-            spent: Some(Amount {
-                nano_usd: spent,
-                ..Amount::default()
-            }),
-            ..BudgetView::default()
-        }
-    }
-
-    fn page(views: &[BudgetView]) -> String {
-        let registry = Registry::new();
-        budgets(&registry, views).unwrap();
-        let mut page = Vec::new();
-        TextEncoder::new().encode(&registry.gather(), &mut page).unwrap();
-        String::from_utf8(page).unwrap()
-    }
-
-    #[test]
-    fn instances_are_summed_up_and_the_fullest_shows() {
-        let page = page(&[
-            view("acme", "run", "run=1", 500_000_000),
-            view("acme", "run", "run=2", 1_500_000_000),
-        ]);
-        assert!(
-            page.contains(r#"fairlead_budget_spent{budget="run",tenant="acme",unit="usd"} 2"#),
-            "{page}"
-        );
-        assert!(
-            page.contains(r#"fairlead_budget_limit{budget="run",tenant="acme",unit="usd"} 2"#),
-            "{page}"
-        );
-        assert!(
-            page.contains(r#"fairlead_budget_fullest_ratio{budget="run",tenant="acme"} 0.75"#),
-            "{page}"
-        );
-        assert!(
-            !page.contains(r#"fairlead_budget_limit{budget="run",tenant="acme",unit="tokens"}"#),
-            "{page}"
-        );
-    }
-
-    #[test]
-    fn the_number_of_series_is_bounded() {
-        let views: Vec<_> = (0..2 * MOST_BUDGETS)
-            .map(|index| view(&format!("t-{index}"), "month", "-", 1))
-            .collect();
-        let series = page(&views)
-            .lines()
-            .filter(|line| line.starts_with("fairlead_budget_instances{"))
-            .count();
-        assert_eq!(series, MOST_BUDGETS + 1);
-    }
 }

@@ -184,21 +184,47 @@ class Known(_message.Message):
     answer: bytes
     def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ...) -> None: ...
 
+class SnapshotQuery(_message.Message):
+    __slots__ = ("limit", "tenant", "budget", "instance", "after")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    tenant: str
+    budget: str
+    instance: str
+    after: BudgetKey
+    def __init__(self, limit: _Optional[int] = ..., tenant: _Optional[str] = ..., budget: _Optional[str] = ..., instance: _Optional[str] = ..., after: _Optional[_Union[BudgetKey, _Mapping]] = ...) -> None: ...
+
+class BudgetKey(_message.Message):
+    __slots__ = ("tenant", "budget", "instance")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    budget: str
+    instance: str
+    def __init__(self, tenant: _Optional[str] = ..., budget: _Optional[str] = ..., instance: _Optional[str] = ...) -> None: ...
+
 class Snapshot(_message.Message):
-    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available")
+    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available", "next")
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     OPEN_RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     STORE_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
     budgets: _containers.RepeatedCompositeFieldContainer[BudgetView]
     health: _containers.RepeatedCompositeFieldContainer[_audit_record_pb2.HealthSnapshot]
     sequence: int
     open_reservations: int
     config_version: str
     store_available: bool
-    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ...) -> None: ...
+    next: BudgetKey
+    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ..., next: _Optional[_Union[BudgetKey, _Mapping]] = ...) -> None: ...
 
 class BudgetView(_message.Message):
     __slots__ = ("budget", "tenant", "instance", "scope", "limit", "spent", "reserved", "window_start_unix_nanos", "resets_at_unix_nanos", "hard")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from collections.abc import Callable
@@ -151,7 +152,9 @@ def post(
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         base = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        connection.request("POST", path, content, {**base, **extra})
+        # It may answer and stop reading before all of it was sent.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", path, content, {**base, **extra})
         response = connection.getresponse()
         return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
     finally:

@@ -5,18 +5,47 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from fairlead.devprovider.faults import Fault
 from fairlead.devprovider.server import DevProvider, Latency, Stats
+
+TIMEOUT_SECONDS = 30.0
+
+
+class _WatchedStats(Stats):
+    """Tells whoever waits when a number changes."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        super().__init__()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        with self.changed:
+            self.changed.notify_all()
+
+
+class _Watched(DevProvider):
+    """Keeps the last body as it came."""
+
+    def __init__(self, latency: Latency | None) -> None:
+        super().__init__(latency)
+        self.stats = self.watched = _WatchedStats()
+        self.body = b""
+
+    async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> bool:
+        self.body = body
+        return await super()._chat(reader, writer, body)
 
 
 class Provider:
     """Runs on its own event loop; ends with the block."""
 
     def __init__(self, latency: Latency | None = None, tls: ssl.SSLContext | None = None) -> None:
-        self._provider = DevProvider(latency)
+        self._provider = _Watched(latency)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tls = tls
@@ -44,6 +73,17 @@ class Provider:
     def stats(self) -> Stats:
         """What it has seen."""
         return self._provider.stats
+
+    @property
+    def body(self) -> bytes:
+        """The body of the last call, as it came."""
+        return self._provider.body
+
+    def wait_for(self, reached: Callable[[Stats], bool]) -> None:
+        """Returns when what it has seen is so."""
+        stats = self._provider.watched
+        with stats.changed:
+            assert stats.changed.wait_for(lambda: reached(stats), TIMEOUT_SECONDS), stats
 
     def fail(self, fault: str, times: int | None = 1) -> None:
         """The next requests fail like this."""

@@ -77,8 +77,8 @@ class Watcher:
         if reported[Changed.CONFIG] != self._seen[Changed.CONFIG]:
             changed.add(Changed.CONFIG)
         before, now = reported[Changed.SECRETS], self._seen[Changed.SECRETS]
-        # A file that is watched from now on has not changed: it was read when it was named.
-        if any(before[file] != now[file] for file in before.keys() & now.keys()):
+        # A file that is watched from now on may have changed since it was read: it is read again.
+        if any(before.get(file) != now[file] for file in now):
             changed.add(Changed.SECRETS)
         return frozenset(changed)
 

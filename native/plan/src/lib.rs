@@ -51,7 +51,7 @@ pub use compiled::{
 };
 pub use decision::{DenyCause, DroppedCandidate, NoRouteCause, PlanDecision, PlannedModel, Verdict};
 pub use facts::{CallFacts, InputSize};
-pub use health::{AttemptReport, HealthBook, HealthSource, RecordedHealth};
+pub use health::{AttemptReport, HealthBook, HealthSource, Probe, RecordedHealth};
 pub use ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
 pub use money::{Price, counted_tokens};
 pub use rate::{Gcra, RateExceeded, RateRefusal, RateRule, RateState};

@@ -146,13 +146,47 @@ impl Breaker {
         self.apply(Event::Succeeded, now);
     }
 
-    /// A call failed.
-    pub(crate) fn failed(&mut self, now: UnixNanos) {
+    /// A half-open breaker's probe, for a call that goes out without asking again; the result stands for it. `None` when
+    /// no probe is needed or there is none to take.
+    pub(crate) fn take_probe(&mut self, now: UnixNanos) -> Option<UnixNanos> {
         self.apply(Event::Elapsed, now);
+        let free = self.state == State::HalfOpen { probe_until: None };
+        if !free {
+            return None;
+        }
+        self.apply(Event::Asked, now);
+        match self.state {
+            State::HalfOpen { probe_until } => probe_until,
+            _ => None,
+        }
+    }
+
+    /// The call that took the probe ended without using it. Another one's probe stays taken.
+    pub(crate) fn give_probe_back(&mut self, probe: UnixNanos, now: UnixNanos) {
+        self.apply(Event::Elapsed, now);
+        if self.state
+            == (State::HalfOpen {
+                probe_until: Some(probe),
+            })
+        {
+            self.apply(Event::Abandoned, now);
+        }
+    }
+
+    /// Longest it stays open by itself, nanoseconds.
+    pub(crate) fn max_open_nanos(&self) -> i64 {
+        self.settings.max_open_nanos
+    }
+
+    /// A call failed; true when this opened it.
+    pub(crate) fn failed(&mut self, now: UnixNanos) -> bool {
+        self.apply(Event::Elapsed, now);
+        let was_open = matches!(self.state, State::Open { .. });
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.failures.record(now, true);
         let event = if self.trips(now) { Event::Tripped } else { Event::Failed };
         self.apply(event, now);
+        !was_open && matches!(self.state, State::Open { .. })
     }
 
     /// The provider asks to wait for so long.

@@ -94,6 +94,27 @@ impl ModelHealth {
         }
     }
 
+    /// Counts an attempt; true when it opened the breaker.
+    fn count(&mut self, report: &AttemptReport<'_>, now: UnixNanos) -> bool {
+        if report.outcome == AttemptOutcome::Succeeded && report.latency_nanos > 0 {
+            self.latency.record(now, report.latency_nanos);
+        }
+        match report.sign() {
+            Sign::Well => self.breaker.succeeded(now),
+            Sign::Ill => return self.breaker.failed(now),
+            Sign::Nothing => self.breaker.abandoned(now),
+        }
+        false
+    }
+
+    /// The wait that a failure asks for. A wait that every route is ready to sit out does not close the model for the
+    /// others.
+    fn asked_to_wait(&self, report: &AttemptReport<'_>) -> Option<i64> {
+        report
+            .retry_after_nanos
+            .filter(|nanos| *nanos > self.patience_nanos && report.sign() == Sign::Ill)
+    }
+
     fn with_settings_of(self, model: &Model) -> Self {
         Self {
             breaker: self.breaker.with_settings(model.breaker),
@@ -103,6 +124,10 @@ impl ModelHealth {
         }
     }
 }
+
+/// The one call that a half-open breaker lets through, known by the time at which it is overdue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe(UnixNanos);
 
 /// Health of every model of a configuration.
 #[derive(Clone, Debug, Default)]
@@ -139,26 +164,17 @@ impl HealthBook {
         }
     }
 
-    /// Learns from one attempt. A model of another configuration is ignored.
+    /// Learns from an attempt that the sidecar made itself. A model of another configuration is ignored.
     pub fn report(&mut self, model: ModelId, report: &AttemptReport<'_>, now: UnixNanos) {
         let Some(health) = self.models.get_mut(model.index()) else {
             return;
         };
-        match report.sign() {
-            Sign::Well => health.breaker.succeeded(now),
-            Sign::Ill => health.breaker.failed(now),
-            Sign::Nothing => health.breaker.abandoned(now),
-        }
-        // A wait that every route is ready to sit out does not close the model for the others.
-        let asked = report.retry_after_nanos.filter(|nanos| *nanos > health.patience_nanos);
-        if let (Some(nanos), Sign::Ill) = (asked, report.sign()) {
+        health.count(report, now);
+        if let Some(nanos) = health.asked_to_wait(report) {
             health.breaker.postponed(now, nanos);
         }
         if report.outcome != AttemptOutcome::Succeeded {
             return;
-        }
-        if report.latency_nanos > 0 {
-            health.latency.record(now, report.latency_nanos);
         }
         if let (Some(ratio), Some(bytes), Some(usage)) = (&mut health.input_ratio, report.input_bytes, report.usage)
             && !usage.estimated
@@ -168,8 +184,37 @@ impl HealthBook {
         }
     }
 
+    /// Learns from an attempt that an agent reports. Nobody has seen it, and one agent's word must not close a model to
+    /// all the others: a failure counts towards the thresholds like any other, and a wait that the provider is said to
+    /// have asked for only stretches the time of a breaker that this failure opens, up to its longest. Nothing is
+    /// learned about the size of inputs, which would lower what is held for everybody's calls.
+    pub fn hear(&mut self, model: ModelId, report: &AttemptReport<'_>, now: UnixNanos) {
+        let Some(health) = self.models.get_mut(model.index()) else {
+            return;
+        };
+        let opened = health.count(report, now);
+        if let Some(nanos) = health.asked_to_wait(report).filter(|_| opened) {
+            let nanos = nanos.min(health.breaker.max_open_nanos());
+            health.breaker.postponed(now, nanos);
+        }
+    }
+
+    /// Takes the probe of a half-open breaker for a call that an agent is about to make. `None` when the model needs no
+    /// probe. Otherwise give it back when the call has ended, in whatever way.
+    pub fn take_probe(&mut self, model: ModelId, now: UnixNanos) -> Option<Probe> {
+        let health = self.models.get_mut(model.index())?;
+        health.breaker.take_probe(now).map(Probe)
+    }
+
+    /// The call that took a probe has ended. Nothing happens when its result was reported, or the probe is another's.
+    pub fn give_probe_back(&mut self, model: ModelId, probe: Probe, now: UnixNanos) {
+        if let Some(health) = self.models.get_mut(model.index()) {
+            health.breaker.give_probe_back(probe.0, now);
+        }
+    }
+
     /// Asks before **one** attempt whether it may go out, and takes the probe of a half-open breaker. Ask once per attempt,
-    /// where the attempt is made: at admission in decision mode, before each upstream call otherwise.
+    /// where the attempt is made: before each upstream call.
     pub fn may_try(&mut self, model: ModelId, now: UnixNanos) -> bool {
         self.models
             .get_mut(model.index())

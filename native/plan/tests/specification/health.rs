@@ -293,3 +293,39 @@ fn health_survives_a_new_configuration_by_name() {
     assert_eq!(state("medium"), BreakerState::Closed, "it is another model now");
     assert_eq!(state("small"), BreakerState::Closed);
 }
+
+#[test]
+fn what_an_agent_reports_counts_towards_the_threshold_and_opens_for_the_longest_time_at_most() {
+    let mut world = world();
+    let large = world.id("large");
+    let asked = AttemptReport {
+        retry_after_nanos: Some(86_400 * SECOND),
+        ..attempt(AttemptOutcome::Failed, 429)
+    };
+    for _ in 0..2 {
+        world.health.hear(large, &asked, NOW);
+        assert_eq!(world.state("large", NOW), BreakerState::Closed);
+    }
+    world.health.hear(large, &asked, NOW);
+    assert_eq!(world.state("large", at(59)), BreakerState::Open);
+    // Reports about an open breaker do not stretch it.
+    world.health.hear(large, &asked, at(59));
+    assert_eq!(world.state("large", at(60)), BreakerState::HalfOpen);
+}
+
+#[test]
+fn a_probe_is_taken_once_and_given_back_by_who_took_it() {
+    let mut world = world();
+    let large = world.id("large");
+    assert_eq!(world.health.take_probe(large, NOW), None, "closed: none is needed");
+    world.fail("large", 3);
+    let probe = world.health.take_probe(large, at(10)).unwrap();
+    assert_eq!(world.health.take_probe(large, at(10)), None);
+    assert!(!world.health.may_try(large, at(10)));
+    world.health.give_probe_back(large, probe, at(11));
+    let next = world.health.take_probe(large, at(11)).unwrap();
+    world.health.give_probe_back(large, probe, at(12));
+    assert!(!world.health.may_try(large, at(12)), "that probe is another's");
+    world.health.give_probe_back(large, next, at(12));
+    assert!(world.health.may_try(large, at(12)));
+}

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_plan::{CallFacts, Compiled, InputSize, Tokens, UnixNanos, millis_to_nanos};
+use fairlead_plan::{CallFacts, Compiled, InputSize, Tokens, UnixNanos};
 use fairlead_wire::internal::{InvocationRecord, Known, NeedsRecord, RequestRecord};
 use fairlead_wire::v1::admit_request::Input;
 use fairlead_wire::v1::{
@@ -18,6 +18,7 @@ use crate::judge::{BudgetCase, Grant, Judgement, Outcome, Question, RateCase};
 use crate::keys::{self, InvocationId, RequestHash};
 use crate::record::{self, Content, DecisionFacts, Head, OpenFacts, Shared};
 use crate::rejection::{FieldViolation, Reason, Rejection};
+use crate::ttl;
 use crate::unit::{Write, family};
 use crate::validate;
 
@@ -34,6 +35,7 @@ struct Admission<'a> {
     /// Where the request id is remembered; `None` when it is not.
     request: Option<RequestHash>,
     wait_allowed: bool,
+    settled_by_sidecar: bool,
 }
 
 impl Engine {
@@ -125,7 +127,6 @@ impl Engine {
             digest: extra.content_digest.as_ref().map_or(&[], |digest| digest.as_slice()),
             bytes: extra.content_bytes,
         };
-        let wait_allowed = extra.wait_allowed;
         self.decide(
             &compiled,
             Admission {
@@ -135,7 +136,8 @@ impl Engine {
                 facts: &facts,
                 content,
                 request: remembered,
-                wait_allowed,
+                wait_allowed: extra.wait_allowed,
+                settled_by_sidecar: extra.settled_by_sidecar,
             },
         )
     }
@@ -200,6 +202,7 @@ impl Engine {
                     held: None,
                     expires_at: 0,
                     rejection: Some(&rejection),
+                    settled_by_sidecar: admission.settled_by_sidecar,
                     downgraded_to: model_name(compiled, judgement.downgraded_to),
                 };
                 Ok(self.record_refusal(&admission, &decided, &rejection))
@@ -251,7 +254,8 @@ impl Engine {
         mut reply: AdmitResponse,
     ) -> Applied<AdmitResponse> {
         let (now, tenant) = (admission.now, admission.facts.tenant);
-        let expires_at = now.saturating_add(millis_to_nanos(compiled.reservations().ttl_millis));
+        let ttl = ttl::nanos(compiled, judgement, admission.settled_by_sidecar);
+        let expires_at = now.saturating_add(ttl);
         reply.reservation = Some(Reservation {
             amount: Some(grant.amount),
             expires_at: Some(timestamp(expires_at)),
@@ -285,8 +289,7 @@ impl Engine {
             );
         }
 
-        let mut unit = UnitBuilder::new();
-        unit.writes.append(&mut self.deletions);
+        let mut unit = self.begin();
         let decided = DecisionFacts {
             compiled,
             facts: admission.facts,
@@ -298,6 +301,7 @@ impl Engine {
             held: Some(grant.amount),
             expires_at,
             rejection: None,
+            settled_by_sidecar: admission.settled_by_sidecar,
             downgraded_to: model_name(compiled, judgement.downgraded_to),
         };
         let shared = self.append_decision(&mut unit, admission, &decided);
@@ -318,19 +322,21 @@ impl Engine {
             sequences: &unit.sequences,
             plan: &judgement.plan,
             request_key: request_key.as_deref().unwrap_or_default(),
-            rate_tokens: grant.rate_tokens,
+            grant,
             audit: &self.scratch,
             shared,
         }
         .encode(&mut record);
-        let input_bytes = match admission.facts.input {
-            InputSize::Bytes(bytes) => Some(bytes),
-            InputSize::Tokens(_) => None,
-        };
+        // A call that the sidecar makes asks before each attempt; nobody will ask for this one any more.
+        let probe = judgement
+            .plan
+            .first()
+            .filter(|_| !admission.settled_by_sidecar)
+            .and_then(|first| self.health.take_probe(first.model(), UnixNanos(now)));
         let open = Open {
             tenant: Arc::from(tenant),
             expires_at,
-            input_bytes,
+            probe,
             record: record.as_slice().into(),
         };
         unit.writes.push(Write::put(
@@ -391,7 +397,7 @@ impl Engine {
         decided: &DecisionFacts<'_>,
         rejection: &Rejection,
     ) -> Applied<AdmitResponse> {
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         self.append_decision(&mut unit, admission, decided);
         let record = InvocationRecord {
             invocation: decided.reply.invocation.clone(),
@@ -445,6 +451,10 @@ impl Engine {
             .invocation
             .as_ref()
             .filter(|ended| known.invocation_found && ended.invocation == record.invocation);
+        if ended.is_some_and(|ended| ended.settled_by_sidecar && ended.state() == InvocationState::Released) {
+            // Nothing was sent: as if the id had never been used.
+            return Ok(None);
+        }
         match open
             .as_ref()
             .or(ended)
@@ -510,6 +520,10 @@ pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResp
             .map(|rule| rule.name.to_string())
             .unwrap_or_default()
     };
+    let limit = match &judgement.outcome {
+        Outcome::Granted(grant) => grant.max_output,
+        Outcome::Refused(_) | Outcome::RateLimited { .. } => 0,
+    };
     AdmitResponse {
         decision: Some(Decision {
             config_version: compiled.version().to_owned(),
@@ -532,6 +546,7 @@ pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResp
                     provider: model.provider_name.to_string(),
                     upstream_model: model.upstream.to_string(),
                     timeout: prost_types::Duration::try_from(one.planned.timeout).ok(),
+                    max_output_tokens: one.cap(limit),
                 })
             })
             .collect(),

@@ -87,6 +87,8 @@ pub struct AdmitExtra<'a> {
     /// True: a call that only a rate limit holds back, and may wait for it, comes back as [`Refusal::Wait`] with nothing
     /// recorded. Apply again, with false when its time is over.
     pub wait_allowed: bool,
+    /// True when the sidecar makes the call: its hold lasts as long as the call may, and no agent can end it.
+    pub settled_by_sidecar: bool,
     /// What the store has, after a [`Refusal::NeedsRecord`].
     pub known: Option<&'a Known>,
 }
@@ -105,6 +107,8 @@ pub struct EndExtra<'a> {
     /// True when the attempts were already given to [`Engine::report_attempt`](crate::Engine::report_attempt), as the
     /// front does in proxy mode; otherwise the settlement feeds health with them.
     pub attempts_reported: bool,
+    /// True when the sidecar itself ends a hold of a call that it makes; nobody else may.
+    pub by_sidecar: bool,
     /// What the store has, after a [`Refusal::NeedsRecord`].
     pub known: Option<&'a Known>,
 }

@@ -6,6 +6,7 @@
 //! | `OPEN`, its time has come | `EXPIRED`, then `SETTLED` (late) | `EXPIRED`, then refused | `EXPIRED` |
 //! | `EXPIRED` | `SETTLED` (late): the charge is corrected | refused | – |
 //! | `SETTLED`, `RELEASED`, `REJECTED` | refused; the same request gets the first answer | likewise | – |
+use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{InvocationRecord, Known, NeedsRecord};
 use fairlead_wire::v1::{Amount, BudgetCharge, EventKind, InvocationState};
 use prost::Message;
@@ -13,7 +14,7 @@ use prost::Message;
 use crate::amount::{self, Measure};
 use crate::budget::{InWindow, Slot};
 use crate::command::{Caller, Refusal};
-use crate::engine::{BudgetSays, Engine, UnitBuilder};
+use crate::engine::{BudgetSays, Engine, Open, UnitBuilder};
 use crate::keys::{self, InvocationId};
 use crate::rejection::{Reason, Rejection};
 use crate::unit::{Write, family};
@@ -22,8 +23,6 @@ use crate::unit::{Write, family};
 pub(crate) struct Found {
     pub id: InvocationId,
     pub record: InvocationRecord,
-    /// Bytes of the input, when it is open and was given in bytes.
-    pub input_bytes: Option<i64>,
 }
 
 /// What became of one budget instance.
@@ -41,11 +40,7 @@ impl Engine {
         if let Some(open) = self.open.get(&id) {
             let record = open.decode().filter(|_| &*open.tenant == caller.tenant);
             let record = record.ok_or_else(|| not_found(name))?;
-            return Ok(Found {
-                id,
-                record,
-                input_bytes: open.input_bytes,
-            });
+            return Ok(Found { id, record });
         }
         let Some(known) = known else {
             let invocation_key = keys::invocation(caller.tenant, &id);
@@ -61,7 +56,6 @@ impl Engine {
             .map(|record| Found {
                 id,
                 record: record.clone(),
-                input_bytes: None,
             })
             .ok_or_else(|| not_found(name).into())
     }
@@ -183,6 +177,7 @@ impl Engine {
         if let Some(open) = self.open.remove(id) {
             // INVARIANT (I3): not open any more, so that nothing can end it again.
             self.expiries.remove(&(open.expires_at, *id));
+            self.give_probe_back(&open, record);
             unit.writes
                 .push(Write::delete(family::STATE, keys::open_invocation(&record.tenant, id)));
         }
@@ -191,6 +186,17 @@ impl Engine {
         let key = keys::invocation(&record.tenant, id);
         unit.writes
             .push(Write::put(family::INVOCATIONS, key, record.encode_to_vec()));
+    }
+}
+
+impl Engine {
+    /// Whoever ended the call without trying the model leaves its probe to the next one.
+    fn give_probe_back(&mut self, open: &Open, record: &InvocationRecord) {
+        let first = record.prices.first();
+        let model = first.and_then(|first| self.compiled.model_id(&first.model));
+        if let (Some(probe), Some(model)) = (open.probe, model) {
+            self.health.give_probe_back(model, probe, UnixNanos(self.last_time));
+        }
     }
 }
 
@@ -239,9 +245,31 @@ pub(crate) fn not_found(name: &str) -> Rejection {
     Rejection::new(Reason::NotFound, format!("there is no invocation `{name}`"))
 }
 
+/// A hold of a call that the sidecar makes can be ended by the sidecar alone: nobody else knows what was used. How it
+/// ended may be asked by anybody who may see it.
+pub(crate) fn only_its_owner(record: &InvocationRecord, by_sidecar: bool, what: &str) -> Result<(), Rejection> {
+    let ends = matches!(record.state(), InvocationState::Open | InvocationState::Expired);
+    if by_sidecar || !record.settled_by_sidecar || !ends {
+        return Ok(());
+    }
+    let state = state_name(record);
+    let message = format!(
+        "the invocation is {state} and cannot be {what} by an agent: the sidecar makes its call and settles it"
+    );
+    Err(Rejection::new(Reason::InvalidState, message)
+        .with("state", state)
+        .with("cause", "settled_by_sidecar")
+        .with("invocation", &record.invocation))
+}
+
+fn state_name(record: &InvocationRecord) -> &'static str {
+    let name = record.state().as_str_name();
+    name.strip_prefix("INVOCATION_STATE_").unwrap_or(name)
+}
+
 /// Not possible any more.
 pub(crate) fn wrong_state(record: &InvocationRecord, what: &str) -> Rejection {
-    let state = record.state().as_str_name().trim_start_matches("INVOCATION_STATE_");
+    let state = state_name(record);
     let hint = match record.state() {
         InvocationState::Expired => {
             ": its hold ended by itself; settle it, also with no attempts, to correct the charge"

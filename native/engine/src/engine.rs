@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, UnixNanos};
+use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, Probe, UnixNanos};
 use fairlead_wire::internal::InvocationRecord;
 use fairlead_wire::v1::{AuditRecord, BudgetEvent, EventKind, audit_record::Body};
 use prost::Message;
@@ -47,8 +47,8 @@ impl Hasher for IdHasher {
 pub(crate) struct Open {
     pub tenant: Arc<str>,
     pub expires_at: i64,
-    /// Bytes of the input, when it was given in bytes: what health learns the ratio from. Not kept over a restart.
-    pub input_bytes: Option<i64>,
+    /// The probe of its first model, when it has taken one. Not kept over a restart, as health is not.
+    pub probe: Option<Probe>,
     /// The `InvocationRecord` as it is stored. Decoding it at the end costs less than keeping it decoded: a sidecar may
     /// hold hundreds of thousands.
     pub record: Box<[u8]>,
@@ -78,7 +78,7 @@ pub struct Engine {
     pub(crate) last_time: i64,
     /// Configuration of the last recovered record: what ran before this start; empty at the first one.
     pub(crate) ran_before: String,
-    /// Deletions of dropped, empty instances that ride with the next admission.
+    /// Deletions of dropped, empty instances; the next unit begins with them.
     pub(crate) deletions: Vec<Write>,
     /// For encoding records; kept for its capacity.
     pub(crate) scratch: Vec<u8>,
@@ -194,6 +194,14 @@ impl Engine {
     /// True when model calls are acknowledged only after an fsync.
     pub(crate) fn is_power(&self) -> bool {
         self.compiled.durability("model.call") == Durability::Power
+    }
+
+    /// A new unit. It begins with the deletions that are pending: an instance that is made again may be stored by any
+    /// later unit, and a deletion must not come after that.
+    pub(crate) fn begin(&mut self) -> UnitBuilder {
+        let mut unit = UnitBuilder::new();
+        unit.writes.append(&mut self.deletions);
+        unit
     }
 
     /// An audit record without its body.

@@ -51,8 +51,14 @@ impl Costed {
         self.planned.model
     }
 
-    fn output(&self, limit: i64, choices: i64) -> Result<Tokens, Overflow> {
-        Tokens(limit.min(self.planned.max_output.0)).times(choices)
+    /// Most output tokens per answer, when `limit` is granted to the whole plan.
+    pub(crate) fn cap(&self, limit: i64) -> i64 {
+        limit.min(self.planned.max_output.0)
+    }
+
+    /// Most output tokens of one attempt: what is held for it.
+    pub(crate) fn output(&self, limit: i64, choices: i64) -> Result<Tokens, Overflow> {
+        Tokens(self.cap(limit)).times(choices)
     }
 }
 

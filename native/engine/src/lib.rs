@@ -50,6 +50,7 @@ mod rejection;
 mod release;
 mod requests;
 mod settle;
+mod ttl;
 mod unit;
 mod usage;
 mod validate;

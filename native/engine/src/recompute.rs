@@ -1,9 +1,7 @@
 //! The same decision again, from its record and its configuration alone.
 use std::fmt;
 
-use fairlead_plan::{
-    CallFacts, Compiled, InputSize, InstanceKey, RateState, RecordedHealth, UnixNanos, millis_to_nanos,
-};
+use fairlead_plan::{CallFacts, Compiled, InputSize, InstanceKey, RateState, RecordedHealth, UnixNanos};
 use fairlead_wire::v1::{AuditRecord, DecisionInputs, DecisionRecord, Reservation, audit_record::Body};
 use prost::Message;
 
@@ -13,6 +11,7 @@ use crate::encode::Encoder;
 use crate::engine::Engine;
 use crate::judge::{BudgetCase, Outcome, Question, RateCase};
 use crate::record::{Content, DecisionFacts};
+use crate::ttl;
 
 /// A decision that cannot be made again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,13 +72,12 @@ impl Engine {
         let mut judgement = question.judge();
         let mut reply = reply(compiled, &mut judgement);
         reply.invocation.clone_from(&record.invocation);
+        let ttl = ttl::nanos(compiled, &judgement, inputs.settled_by_sidecar);
         let (mut held, mut expires_at, mut rejection) = (None, 0, None);
         match judgement.outcome {
             Outcome::Granted(grant) => {
                 held = Some(grant.amount);
-                expires_at = now
-                    .0
-                    .saturating_add(millis_to_nanos(compiled.reservations().ttl_millis));
+                expires_at = now.0.saturating_add(ttl);
                 reply.reservation = Some(Reservation {
                     amount: held,
                     expires_at: Some(timestamp(expires_at)),
@@ -107,6 +105,7 @@ impl Engine {
             held,
             expires_at,
             rejection: rejection.as_ref(),
+            settled_by_sidecar: inputs.settled_by_sidecar,
             downgraded_to: downgraded.map_or("", |model| &model.name),
         };
         let mut bytes = Vec::new();

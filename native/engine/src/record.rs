@@ -9,7 +9,7 @@ use crate::chain::HASH_BYTES;
 use crate::command::Caller;
 use crate::encode::Encoder;
 use crate::fit::Costed;
-use crate::judge::{BudgetCase, RateCase};
+use crate::judge::{BudgetCase, Grant, RateCase};
 use crate::rejection::Rejection;
 
 /// Digests and sizes of what carried the call.
@@ -34,6 +34,7 @@ pub(crate) struct DecisionFacts<'a> {
     pub held: Option<Amount>,
     pub expires_at: i64,
     pub rejection: Option<&'a Rejection>,
+    pub settled_by_sidecar: bool,
     pub downgraded_to: &'a str,
 }
 
@@ -174,6 +175,7 @@ impl DecisionFacts<'_> {
             });
         }
         out.int(23, facts.choices);
+        out.flag(24, self.settled_by_sidecar);
     }
 }
 
@@ -200,7 +202,7 @@ pub(crate) struct OpenFacts<'a> {
     pub sequences: &'a [u64],
     pub plan: &'a [Costed],
     pub request_key: &'a [u8],
-    pub rate_tokens: i64,
+    pub grant: Grant,
     /// The audit record, and where in it shared parts are.
     pub audit: &'a [u8],
     pub shared: Shared,
@@ -244,6 +246,9 @@ impl OpenFacts<'_> {
             let Some(model) = compiled.model(one.model()) else {
                 continue;
             };
+            // Held for it, so it is in range.
+            let choices = self.decision.facts.choices.max(1);
+            let output = one.output(self.grant.max_output, choices).map_or(0, |output| output.0);
             out.nested(10, |price| {
                 price.text(1, &model.name);
                 price.int(2, one.price.input_pico);
@@ -252,6 +257,7 @@ impl OpenFacts<'_> {
                 price.int(5, one.price.output_pico);
                 price.flag(6, one.failed_attempts_cost_input);
                 price.int(7, one.planned.input_bound.0);
+                price.int(8, output);
             });
         }
         out.bytes(11, self.request_key);
@@ -259,11 +265,12 @@ impl OpenFacts<'_> {
             out.nested(16, |hold| {
                 hold.text(1, compiled.rate_limit(case.id).map_or("", |limit| &limit.name));
                 hold.text(2, case.instance.as_str());
-                hold.int(3, self.rate_tokens);
+                hold.int(3, self.grant.rate_tokens);
             });
         }
         let bound = self.plan.iter().map(|one| one.planned.input_bound.0).max().unwrap_or(0);
         out.int(17, bound);
         out.text(18, compiled.version());
+        out.flag(19, self.decision.settled_by_sidecar);
     }
 }

@@ -134,7 +134,7 @@ impl Engine {
                 Open {
                     tenant,
                     expires_at,
-                    input_bytes: None,
+                    probe: None,
                     record: bytes,
                 },
             );

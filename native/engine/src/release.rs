@@ -7,8 +7,9 @@ use crate::amount::ZERO;
 use crate::command::{Applied, Caller, EndExtra, Refusal};
 use crate::digest;
 use crate::ending;
-use crate::engine::{Engine, UnitBuilder};
+use crate::engine::Engine;
 use crate::rates::RateEnd;
+use crate::unit::{Write, family};
 use crate::validate;
 
 impl Engine {
@@ -36,6 +37,7 @@ impl Engine {
         let now = self.tick(now)?;
         validate::release(request)?;
         let mut found = self.find(caller, &request.invocation, extra.known)?;
+        ending::only_its_owner(&found.record, extra.by_sidecar, "released")?;
         let digest = digest::without_request_id(request, &request.request_id);
         let record = &mut found.record;
         if record.state() != InvocationState::Open {
@@ -50,7 +52,7 @@ impl Engine {
                 _ => Err(ending::wrong_state(record, "released").into()),
             };
         }
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         if now >= record.expires_at_unix_nanos {
             self.expire_one(&mut unit, now, &found.id, record);
             self.close(&mut unit, &found.id, record);
@@ -73,6 +75,11 @@ impl Engine {
             reason: request.reason.clone(),
         }));
         unit.append(&mut self.chain, audit);
+        if record.settled_by_sidecar && !record.request_key.is_empty() {
+            // No provider has seen the call and there is no answer to give again: the id may try once more.
+            unit.writes
+                .push(Write::delete(family::REQUESTS, record.request_key.clone()));
+        }
         record.charges = ending::charges(&touched);
         record.set_state(InvocationState::Released);
         record.end_request_id.clone_from(&request.request_id);

@@ -47,6 +47,7 @@ impl Engine {
         let at = self.tick(now)?;
         validate::settle(request)?;
         let mut found = self.find(caller, &request.invocation, extra.known)?;
+        ending::only_its_owner(&found.record, extra.by_sidecar, "settled")?;
         let digest = digest::without_request_id(request, &request.request_id);
         match found.record.state() {
             InvocationState::Open | InvocationState::Expired => {}
@@ -63,7 +64,7 @@ impl Engine {
         let charged = usage::charged(record, &request.attempts).map_err(|_| out_of_range())?;
         self.check_range(record, &charged)?;
 
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         if found.record.state() == InvocationState::Open && at >= found.record.expires_at_unix_nanos {
             self.expire_one(&mut unit, at, &found.id, &mut found.record);
         }
@@ -82,7 +83,7 @@ impl Engine {
             ));
         }
         if !extra.attempts_reported {
-            self.feed_health(now, &request.attempts, found.input_bytes);
+            self.feed_health(now, &request.attempts);
         }
         Ok(Applied::done(reply, Some(unit.done(self.is_power()))))
     }
@@ -154,19 +155,20 @@ impl Engine {
         reply
     }
 
-    /// Health learns from what the agent reports. The ratio of bytes to tokens is learned only from a single attempt, where
-    /// it is clear which usage belongs to the input.
-    fn feed_health(&mut self, now: UnixNanos, attempts: &[Attempt], input_bytes: Option<i64>) {
+    /// Health hears what the agent reports, which counts less than what the sidecar sees itself.
+    fn feed_health(&mut self, now: UnixNanos, attempts: &[Attempt]) {
         for attempt in attempts {
             let report = AttemptReport {
                 outcome: attempt.outcome(),
                 status: attempt.status_code,
                 retry_after_nanos: attempt.retry_after.as_ref().map(nanos),
                 latency_nanos: attempt.latency.as_ref().map_or(0, nanos),
-                input_bytes,
-                usage: attempt.usage.as_ref().filter(|usage| !usage.estimated),
+                input_bytes: None,
+                usage: None,
             };
-            self.report_attempt(now, &attempt.model, &report);
+            if let Some(id) = self.compiled.model_id(&attempt.model) {
+                self.health.hear(id, &report, now);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! | attempt | usage reported | charged |
 //! |---|---|---|
 //! | any | yes | what was reported, at the prices of the admission; estimated input at most the bound |
-//! | succeeded | no | the most it can have used: the input bound and the output limit |
+//! | succeeded | no | the most it can have used: the input bound and the output bound of its model |
 //! | no connection | no | nothing: nothing was sent |
 //! | otherwise failed | no | the input bound, when the provider bills failed attempts; else nothing |
 use fairlead_plan::{Overflow, Price, Tokens, counted_tokens};
@@ -36,15 +36,11 @@ impl Charged {
 /// What the attempts of an invocation are charged. A call is one request, unless nothing was tried.
 pub(crate) fn charged(record: &InvocationRecord, attempts: &[Attempt]) -> Result<Charged, Overflow> {
     let mut sum = Charged::default();
-    let most_output = record
-        .admitted
-        .as_ref()
-        .map_or(0, |admitted| admitted.max_output_tokens);
     for attempt in attempts {
         let Some(planned) = record.prices.iter().find(|planned| planned.model == attempt.model) else {
             continue;
         };
-        let one = charge_one(planned, attempt, most_output)?;
+        let one = charge_one(planned, attempt)?;
         sum.all.nano_usd = sum.all.nano_usd.checked_add(one.all.nano_usd).ok_or(Overflow)?;
         sum.all.tokens = sum.all.tokens.checked_add(one.all.tokens).ok_or(Overflow)?;
         sum.uncached_tokens = sum.uncached_tokens.checked_add(one.uncached_tokens).ok_or(Overflow)?;
@@ -53,7 +49,7 @@ pub(crate) fn charged(record: &InvocationRecord, attempts: &[Attempt]) -> Result
     Ok(sum)
 }
 
-fn charge_one(planned: &PlannedPrice, attempt: &Attempt, most_output: i64) -> Result<Charged, Overflow> {
+fn charge_one(planned: &PlannedPrice, attempt: &Attempt) -> Result<Charged, Overflow> {
     let price = Price::from(planned);
     if let Some(usage) = &attempt.usage {
         let mut usage = *usage;
@@ -74,7 +70,7 @@ fn charge_one(planned: &PlannedPrice, attempt: &Attempt, most_output: i64) -> Re
     }
     let input = Tokens(planned.input_tokens_bound);
     let output = match attempt.outcome() {
-        AttemptOutcome::Succeeded => Tokens(most_output),
+        AttemptOutcome::Succeeded => Tokens(planned.output_tokens_bound),
         AttemptOutcome::ConnectFailed => return Ok(Charged::default()),
         _ if planned.failed_attempts_cost_input => Tokens::ZERO,
         _ => return Ok(Charged::default()),

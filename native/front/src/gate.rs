@@ -51,7 +51,10 @@ impl GateService for Gate {
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         let identity = identity(&request)?;
-        let released = self.core.release(identity.caller(), request.get_ref()).await;
+        let released = self
+            .core
+            .release(identity.caller(), request.get_ref(), EndExtra::default())
+            .await;
         released.map(Response::new).map_err(|rejection| status::of(&rejection))
     }
 }

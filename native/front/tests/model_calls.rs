@@ -496,3 +496,60 @@ async fn stream_generate_has_a_start_events_and_an_end() {
     assert_eq!(reason(&status.unwrap()), "TARGETS_EXHAUSTED");
     assert_eq!(daemon.core.snapshot().open_reservations, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_cannot_end_the_hold_of_a_running_call() {
+    let (go, wait) = oneshot::channel();
+    let upstream = ScriptedProvider::start(vec![vec![
+        stream_head(),
+        chunk(&content("he")),
+        Step::Wait(wait),
+        chunk(&format!("{}{}{DONE}", finish(), usage(5, 2))),
+        last_chunk(),
+    ]])
+    .await;
+    let daemon = Daemon::start(config(&upstream.base_url));
+    let body = Some(Bytes::from_static(STREAM.as_bytes()));
+    let response = send(&daemon, "/v1/chat/completions", &[bearer()], body).await;
+    let invocation = response.headers()["x-fairlead-invocation"].to_str().unwrap().to_owned();
+    let client = daemon.client().await;
+    let release = fairlead_wire::v1::ReleaseRequest {
+        request_id: "r".into(),
+        invocation: invocation.clone(),
+        reason: String::new(),
+    };
+    let settle = fairlead_wire::v1::SettleRequest {
+        request_id: "s".into(),
+        invocation,
+        attempts: Vec::new(),
+    };
+    assert_eq!(reason(&client.release(release).await.unwrap_err()), "INVALID_STATE");
+    assert_eq!(reason(&client.settle(settle).await.unwrap_err()), "INVALID_STATE");
+    assert_eq!(daemon.core.snapshot().open_reservations, 1);
+    go.send(()).unwrap();
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(text.ends_with(DONE.as_bytes()), "{text:?}");
+    assert_eq!(daemon.core.snapshot().open_reservations, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_is_asked_for_no_more_than_it_can_answer() {
+    let failed = || whole(500, "", "{}");
+    let mut upstream = ScriptedProvider::start(vec![failed(), failed(), whole(200, "", ANSWER)]).await;
+    let mut config = config(&upstream.base_url);
+    config.models.push(fairlead_wire::internal::Model {
+        name: "tiny".into(),
+        max_output_tokens: 50,
+        ..config.models[0].clone()
+    });
+    config.routes[0].fallback.as_mut().unwrap().chain = vec!["tiny".into()];
+    let daemon = Daemon::start(config);
+    let answer = chat(&daemon, r#"{"model":"smart","messages":[]}"#).await;
+    assert_eq!(answer.header("x-fairlead-model"), "tiny");
+    let mut limits = Vec::new();
+    for _ in 0..3 {
+        let sent: Value = serde_json::from_slice(&upstream.requests.recv().await.unwrap().body).unwrap();
+        limits.push(sent["max_tokens"].as_i64().unwrap());
+    }
+    assert_eq!(limits, [4_096, 4_096, 50]);
+}

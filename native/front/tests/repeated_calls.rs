@@ -168,3 +168,19 @@ async fn a_call_that_still_runs_is_not_made_twice() {
     assert_eq!(reason(&second), "INVALID_STATE");
     assert_eq!(first.unwrap().body, Bytes::from_static(ANSWER.as_bytes()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_reached_no_provider_may_be_made_again() {
+    let upstream = ScriptedProvider::start(vec![whole(200, "", ANSWER)]).await;
+    let mut config = config(&upstream.base_url);
+    // No client can be made with it, so that nothing is ever sent.
+    config.providers[0].headers.insert("not a header".into(), "x".into());
+    let daemon = Daemon::start(config.clone());
+    control(&daemon);
+    for _ in 0..2 {
+        assert_eq!(
+            reason(&generate(&daemon, "id-1", BODY).await.unwrap_err()),
+            "TARGETS_EXHAUSTED"
+        );
+    }
+}

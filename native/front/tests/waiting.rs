@@ -179,7 +179,9 @@ async fn the_end_of_a_call_lets_the_next_one_in() {
         invocation: running,
         reason: String::new(),
     };
-    core.release(Caller::agent("acme", "bot"), &release).await.unwrap();
+    core.release(Caller::agent("acme", "bot"), &release, EndExtra::default())
+        .await
+        .unwrap();
     let invocation = next.await.unwrap().unwrap().response.invocation;
     assert!(
         log.at(0) < Duration::from_millis(1_100),

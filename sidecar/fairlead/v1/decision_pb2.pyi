@@ -69,16 +69,18 @@ class Decision(_message.Message):
     def __init__(self, config_version: _Optional[str] = ..., route: _Optional[str] = ..., rules: _Optional[_Iterable[str]] = ..., deciding_rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class PlannedTarget(_message.Message):
-    __slots__ = ("model", "provider", "upstream_model", "timeout")
+    __slots__ = ("model", "provider", "upstream_model", "timeout", "max_output_tokens")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_MODEL_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     model: str
     provider: str
     upstream_model: str
     timeout: _duration_pb2.Duration
-    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., upstream_model: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    max_output_tokens: int
+    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., upstream_model: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_output_tokens: _Optional[int] = ...) -> None: ...
 
 class DroppedCandidate(_message.Message):
     __slots__ = ("model", "reason", "detail")

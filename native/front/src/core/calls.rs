@@ -74,17 +74,14 @@ impl Core {
     }
 
     /// Gives everything back.
-    pub async fn release(&self, caller: Caller<'_>, request: &ReleaseRequest) -> Result<ReleaseResponse, Rejection> {
+    pub async fn release(
+        &self,
+        caller: Caller<'_>,
+        request: &ReleaseRequest,
+        extra: EndExtra<'_>,
+    ) -> Result<ReleaseResponse, Rejection> {
         self.end(caller, |engine, now, known| {
-            engine.release(
-                now,
-                caller,
-                request,
-                EndExtra {
-                    known,
-                    ..EndExtra::default()
-                },
-            )
+            engine.release(now, caller, request, EndExtra { known, ..extra })
         })
         .await
     }

@@ -217,7 +217,7 @@ fn planned(call: ModelCall, rules: &Rules, admitted: &AdmitResponse) -> Call {
                 .timeout
                 .and_then(|timeout| timeout.try_into().ok())
                 .unwrap_or_default(),
-            max_output_tokens: admitted.max_output_tokens,
+            max_output_tokens: target.max_output_tokens,
             input_tokens_bound: call.chat.input_bytes,
         })
         .collect();

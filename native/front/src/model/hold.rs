@@ -135,10 +135,14 @@ impl Ending {
                 invocation: self.settle.invocation.clone(),
                 reason: "nothing was sent to a provider".to_owned(),
             };
+            let extra = EndExtra {
+                by_sidecar: true,
+                ..EndExtra::default()
+            };
             return self
                 .front
                 .core
-                .release(caller, &request)
+                .release(caller, &request, extra)
                 .await
                 .map(|_released| Amount::default());
         }
@@ -147,6 +151,7 @@ impl Ending {
             content_bytes: self.given.bytes,
             answer: self.given.kept.as_deref(),
             attempts_reported: true,
+            by_sidecar: true,
             known: None,
         };
         let settled = self.front.core.settle(caller, &self.settle, extra).await?;

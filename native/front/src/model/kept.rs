@@ -8,6 +8,8 @@
 //! | succeeded | yes | the provider's answer |
 //! | failed with a status | yes | the provider's refusal |
 //! | any | no | `TARGETS_EXHAUSTED` |
+//!
+//! A call without any attempt is no answer: its release forgets the id, which may try again.
 use bytes::Bytes;
 use fairlead_engine::{Reason, Rejection};
 use fairlead_upstream::Exhausted;

@@ -69,6 +69,7 @@ impl ModelCall {
             choices: chat.choices,
             request_digest,
             remember,
+            settled_by_sidecar: true,
             // Waiting and look-ups are the core's.
             ..AdmitExtra::default()
         };

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InvocationRecord(_message.Message):
-    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version")
+    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version", "settled_by_sidecar")
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class InvocationRecord(_message.Message):
     RATE_HOLDS_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_BY_SIDECAR_FIELD_NUMBER: _ClassVar[int]
     invocation: str
     tenant: str
     agent: str
@@ -47,7 +48,8 @@ class InvocationRecord(_message.Message):
     rate_holds: _containers.RepeatedCompositeFieldContainer[RateHold]
     input_tokens_bound: int
     config_version: str
-    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ...) -> None: ...
+    settled_by_sidecar: bool
+    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ..., settled_by_sidecar: bool = ...) -> None: ...
 
 class RateHold(_message.Message):
     __slots__ = ("limit", "instance", "tokens")
@@ -60,7 +62,7 @@ class RateHold(_message.Message):
     def __init__(self, limit: _Optional[str] = ..., instance: _Optional[str] = ..., tokens: _Optional[int] = ...) -> None: ...
 
 class PlannedPrice(_message.Message):
-    __slots__ = ("model", "input_pico", "cached_input_pico", "cache_write_pico", "output_pico", "failed_attempts_cost_input", "input_tokens_bound")
+    __slots__ = ("model", "input_pico", "cached_input_pico", "cache_write_pico", "output_pico", "failed_attempts_cost_input", "input_tokens_bound", "output_tokens_bound")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
     CACHED_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +70,7 @@ class PlannedPrice(_message.Message):
     OUTPUT_PICO_FIELD_NUMBER: _ClassVar[int]
     FAILED_ATTEMPTS_COST_INPUT_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
     model: str
     input_pico: int
     cached_input_pico: int
@@ -75,7 +78,8 @@ class PlannedPrice(_message.Message):
     output_pico: int
     failed_attempts_cost_input: bool
     input_tokens_bound: int
-    def __init__(self, model: _Optional[str] = ..., input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ..., failed_attempts_cost_input: bool = ..., input_tokens_bound: _Optional[int] = ...) -> None: ...
+    output_tokens_bound: int
+    def __init__(self, model: _Optional[str] = ..., input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ..., failed_attempts_cost_input: bool = ..., input_tokens_bound: _Optional[int] = ..., output_tokens_bound: _Optional[int] = ...) -> None: ...
 
 class RequestRecord(_message.Message):
     __slots__ = ("tenant", "digest", "invocation", "answer", "time_unix_nanos")

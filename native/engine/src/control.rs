@@ -8,7 +8,7 @@ use fairlead_wire::v1::{ConfigApplied, ConfigRejected, EventKind, SidecarStarted
 use crate::amount;
 use crate::budget;
 use crate::command::{Applied, Caller, Refusal};
-use crate::engine::{BudgetSays, Engine, UnitBuilder};
+use crate::engine::{BudgetSays, Engine};
 use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::unit::{Write, family};
 use crate::validate::MOST_DETAIL_CHARS;
@@ -50,7 +50,7 @@ impl Engine {
         let Some(taken) = taken else {
             return Err(invalid("credit", "takes the budget beyond the range of money and tokens").into());
         };
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         let says = BudgetSays {
             kind: EventKind::BudgetAdjusted,
             percent: 0,
@@ -94,7 +94,7 @@ impl Engine {
         self.health = std::mem::take(&mut self.health).carried_over(&self.compiled, &compiled);
         self.compiled = compiled;
         self.rates.follow(&self.compiled);
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         let again = self.ledger.follow(&self.compiled, now, &mut unit.writes);
         if !again.is_empty() {
             self.put_holds_back(&again, now);
@@ -115,7 +115,7 @@ impl Engine {
             Ok(now) => now,
             Err(rejection) => return Applied::refused(rejection),
         };
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         let mut record = self.record(now, EventKind::ConfigRejected, caller, "");
         record.body = Some(Body::ConfigRejected(rejected.clone()));
         unit.append(&mut self.chain, record);
@@ -128,7 +128,7 @@ impl Engine {
             // The chain is the engine's alone.
             return Applied::refused(invalid("writes", "must not be in the audit family"));
         }
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         if let Some(change) = &command.record {
             let now = match self.tick(now) {
                 Ok(now) => now,
@@ -149,7 +149,7 @@ impl Engine {
     /// worse than one whose time stands still.
     pub fn start(&mut self, now: UnixNanos, program_version: &str) -> Applied<()> {
         let now = self.stand(now);
-        let mut unit = UnitBuilder::new();
+        let mut unit = self.begin();
         let mut record = self.record(now, EventKind::SidecarStarted, Caller::sidecar(), "");
         record.body = Some(Body::SidecarStarted(SidecarStarted {
             program_version: program_version.to_owned(),

@@ -32,7 +32,7 @@ impl Engine {
                 self.expiries.pop_first();
                 continue;
             };
-            let mut unit = UnitBuilder::new();
+            let mut unit = self.begin();
             self.expire_one(&mut unit, now, &id, &mut record);
             self.close(&mut unit, &id, &mut record);
             all.writes.append(&mut unit.writes);

@@ -1,9 +1,9 @@
 //! Reserve: worst case, clamp, downgrade, alert, all together or not at all.
 use fairlead_engine::Reason;
 use fairlead_wire::internal::{EngineConfig, OnExceed, WindowKind};
-use fairlead_wire::v1::{Amount, AttemptOutcome, DropReason, EventKind, audit_record::Body};
+use fairlead_wire::v1::{AdmitRequest, Amount, AttemptOutcome, DropReason, EventKind, audit_record::Body};
 
-use crate::bench::{Bench, budget, call, config, failed, money, route, usd, used};
+use crate::bench::{Bench, HOUR, budget, call, config, failed, money, route, usd, used};
 
 /// A budget per run, in nano-USD, for the lifetime of the run.
 fn with_run_budget(limit: i64) -> EngineConfig {
@@ -307,4 +307,34 @@ fn sums_beyond_the_range_are_refused() {
     let mut bench = Bench::given(config);
     let refused = bench.admit(&call("a", 1_000_000_000_000, 100)).unwrap_err();
     assert_eq!(refused.reason, Reason::InvalidArgument);
+}
+
+#[test]
+fn an_instance_that_is_made_again_is_not_deleted_with_the_one_that_was_dropped() {
+    let mut config = config();
+    config.limits.as_mut().unwrap().budget_instances = 1;
+    config.reservations.as_mut().unwrap().charge_on_expiry = false;
+    for (name, scope) in [("a", "run"), ("b", "session")] {
+        let mut one = budget(name, &[scope], WindowKind::Lifetime);
+        one.limit_nano_usd = Some(10_000);
+        config.budgets.push(one);
+    }
+    let mut bench = Bench::given(config);
+    let with = |id: &str, run: &str, session: &str| AdmitRequest {
+        run: run.to_owned(),
+        session: session.to_owned(),
+        ..call(id, 100, 100)
+    };
+    let first = bench.admit(&with("1", "r-1", "")).unwrap().invocation;
+    bench.after(HOUR);
+    assert_eq!(bench.expire(), 1);
+    // `a` makes room for r-2 by dropping r-1, which is empty; `b` is full, and the call is refused.
+    bench.admit(&with("2", "", "s-1")).unwrap();
+    let refused = bench.admit(&with("3", "r-2", "s-2")).unwrap_err();
+    assert_eq!(refused.reason, Reason::QueueFull);
+    // r-1 is charged after all, and then another call is admitted.
+    bench.settle(&first, vec![used("small", 100, 100)]).unwrap();
+    bench.admit(&with("4", "", "")).unwrap();
+    bench.crash();
+    assert_eq!(money(bench.budget("a", "run=r-1").spent), 300);
 }

@@ -183,7 +183,8 @@ class ConfigurationService:
         return await asyncio.to_thread(self._get, request.version)
 
     async def list(self, request: pb.ListConfigVersionsRequest) -> pb.ListConfigVersionsResponse:
-        """ListConfigVersions; pages stay stable while versions are applied."""
+        """ListConfigVersions. No version comes twice while others are applied; one that runs again moves to the front,
+        and a listing that has begun may miss it."""
         if request.page_size < 0:
             raise invalid_argument(("page_size", "must not be negative"))
         before = _read_token(request.page_token) if request.page_token else None

@@ -81,7 +81,8 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListConfigVersions(self, request, context):
-        """Lists the versions that have been running, newest first.
+        """Lists the versions that have been running, each once, the one that began to run last first. A version that begins to
+        run again moves to the front: a listing under way does not see it a second time, and may miss it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

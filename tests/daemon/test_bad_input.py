@@ -266,7 +266,7 @@ def test_a_configuration_that_cannot_be_right_is_refused_at_load(
         ("request.inptTokens > 1", "inptTokens"),
         ("attributes.a.all(x, attributes.b.all(y, attributes.c.all(z, x == z)))", "nest"),
         ("(" * 60 + "true" + ")" * 60, "deep"),
-        (" && ".join(["labels.a == 'b'"] * 400), "4096"),
+        (" && ".join(["labels.a == 'b'"] * 400), "4,096 characters"),
     ],
 )
 def test_an_expression_that_is_wrong_or_slow_is_refused_at_load(tmp_path: Path, when: str, fragment: str) -> None:

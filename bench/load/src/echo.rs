@@ -55,6 +55,7 @@ fn typical_answer() -> AdmitResponse {
         provider: "provider-primary".into(),
         upstream_model: model.into(),
         timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        max_output_tokens: 256,
     };
     AdmitResponse {
         invocation: "inv_019aa2b3c4d5e6f708192a3b4c5d6e7f".into(),

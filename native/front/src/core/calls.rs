@@ -108,7 +108,7 @@ impl Core {
     ) -> Result<T, Rejection> {
         let mut decided = self.enter(None, |engine, now| apply(engine, now, None))?;
         if let Err(Refusal::NeedsRecord(needs)) = &decided.reply {
-            let looked_up = self.look_up(needs).await?;
+            let looked_up = self.look_up(self.turn().await, needs).await?;
             decided = self.enter(None, |engine, now| apply(engine, now, Some(&looked_up.known)))?;
         }
         // The rate limits it occupied are free from the decision on, not from the commit on.
@@ -116,9 +116,17 @@ impl Core {
         Ok(self.finish(decided).await?.reply)
     }
 
+    /// Waits for the turn in which the store may be relied on: no other command that depends on it is applied meanwhile.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.shared.slow.lock().await
+    }
+
     /// Reads what a command depends on: in turn, after everything before it is committed.
-    pub(super) async fn look_up(&self, needs: &NeedsRecord) -> Result<LookedUp<'_>, Rejection> {
-        let turn = self.shared.slow.lock().await;
+    pub(super) async fn look_up<'a>(
+        &'a self,
+        turn: MutexGuard<'a, ()>,
+        needs: &NeedsRecord,
+    ) -> Result<LookedUp<'a>, Rejection> {
         let barrier = self.lock().queue.barrier();
         for receipt in barrier {
             committed(receipt).await?;

@@ -33,6 +33,7 @@ mod store;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection};
@@ -53,6 +54,9 @@ pub use self::store::RecoverError;
 use crate::metrics::{Metrics, Stage};
 use crate::refusal;
 use crate::wait::WaitQueue;
+
+/// How long a decision may be ahead of the reload that it was made with: as long as an fsync takes on a slow disk.
+const RELOAD_LIMIT: Duration = Duration::from_secs(5);
 
 /// Answers what the engine has to know from the store.
 pub trait StoreReader: Send + Sync {
@@ -146,6 +150,15 @@ impl Core {
         self.shared.running.load_full()
     }
 
+    /// The configuration with this version, which a decision names: the one in force, or the one that is about to be. A
+    /// decision may be acknowledged shortly before the reload that it was made with. None: it did not come in time.
+    pub async fn running_as(&self, version: &str) -> Option<Arc<Running>> {
+        let mut changed = self.subscribe();
+        let running = changed.wait_for(|running| running.compiled.version() == version);
+        let running = tokio::time::timeout(RELOAD_LIMIT, running).await.ok()?.ok()?;
+        Some(Arc::clone(&running))
+    }
+
     /// Follows the configuration and its secrets.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Running>> {
         self.shared.changed.subscribe()
@@ -229,7 +242,7 @@ fn lost() -> Rejection {
     refusal::retry(
         Reason::StoreUnavailable,
         "the store failed on the way: it is not certain that the change was written, try again with the same request id",
-        std::time::Duration::from_secs(1),
+        Duration::from_secs(1),
     )
 }
 

@@ -84,10 +84,7 @@ impl Core {
                     self.stand(call, ticket).await?
                 }
                 Arrival::Decided(decided) => match &decided.reply {
-                    Err(Refusal::NeedsRecord(needs)) if decided.known.is_none() => {
-                        let looked_up = self.look_up(needs).await?;
-                        self.try_known(call, looked_up.known)?
-                    }
+                    Err(Refusal::NeedsRecord(_)) if decided.known.is_none() => self.try_in_turn(call).await?,
                     _ => {
                         if waited {
                             self.shared.metrics.stage(Stage::Wait, started.elapsed());
@@ -116,6 +113,21 @@ impl Core {
         drop(state);
         self.notify(&arrival);
         self.shared.metrics.stage(Stage::Decide, started.elapsed());
+        Ok(arrival)
+    }
+
+    /// The try with what the store has. The index is asked again once it is this call's turn: another call with the same
+    /// id may have been admitted while this one waited, and what was to be read before does not name that one.
+    async fn try_in_turn(&self, call: Call<'_>) -> Result<Arrival, Rejection> {
+        let turn = self.turn().await;
+        let arrival = self.attempt(&mut self.lock(), call, true, None)?;
+        if let Arrival::Decided(decided) = &arrival
+            && let Err(Refusal::NeedsRecord(needs)) = &decided.reply
+        {
+            let looked_up = self.look_up(turn, needs).await?;
+            return self.try_known(call, looked_up.known);
+        }
+        self.notify(&arrival);
         Ok(arrival)
     }
 
@@ -152,8 +164,8 @@ impl Core {
             _ => return Ok(Arrival::Decided(Box::new(decided))),
         };
         let give_up = self.give_up(call, wait.max_wait);
-        if wait.retry_at.is_some_and(|at| at > give_up) {
-            // Its time would come too late: refused at once, and recorded.
+        if wait.retry_at.is_some_and(|at| at > give_up) || self.now() >= give_up {
+            // Its time would come too late, or is over: refused at once, and recorded.
             return self.attempt(state, call, false, known);
         }
         let line = Line {

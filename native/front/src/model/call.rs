@@ -1,5 +1,6 @@
 //! One governed call.
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fairlead_engine::{Reason, Rejection};
@@ -117,6 +118,18 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
         core: front.core.clone(),
         input_bytes: call.chat.input_bytes,
     });
+    // A reload may have come between: the call is made by the configuration that its hold was computed with.
+    let version = &head.decision.config_version;
+    let (running, made) = if running.compiled.version() == version {
+        (running, made)
+    } else if let Some(running) = front.core.running_as(version).await {
+        let made = model.providers.of(&running);
+        (running, made)
+    } else {
+        let message = "the configuration was replaced while the call was being decided";
+        let rejection = refusal::retry(Reason::NotReady, message, Duration::from_millis(100));
+        return answer(tell, Err(rejection.into()));
+    };
     let keep = call.remembered().then(|| running.limits().kept_answer_bytes);
     let planned = planned(call, made.rules(&head.decision.route), &admitted.response);
     let answered = tokio::select! {

@@ -20,7 +20,7 @@ fn default_limits() -> Limits {
         budget_instances: 100_000,
         streams: 2048,
         open_reservations: 200_000,
-        request_ids: MILLION,
+        request_ids: 10 * MILLION,
         waiting_calls: 1024,
         kept_answer_bytes: 256 << 10,
         clock_skew_millis: 5_000,

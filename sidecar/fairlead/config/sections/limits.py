@@ -26,7 +26,7 @@ class Limits(Section):
     streams: int = Field(default=2048, ge=1, le=_MILLION, description="concurrent calls on the agent endpoint")
     open_reservations: int = Field(default=200_000, ge=1, le=10 * _MILLION, description="open reservations")
     request_ids: int = Field(
-        default=1_000_000, ge=1000, le=100 * _MILLION, description="request ids remembered without asking the store"
+        default=10 * _MILLION, ge=1000, le=100 * _MILLION, description="request ids remembered without asking the store"
     )
     waiting_calls: int = Field(default=1024, ge=0, le=_MILLION, description="calls that wait for rate limits")
     kept_answer_bytes: Annotated[int, Size("0B", "16MiB")] = Field(

@@ -149,12 +149,19 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
+class Quoted(yaml.SafeDumper):
+    """Quotes every string: `1e5` is a number in YAML 1.2, which Fairlead reads, but not for PyYAML, which writes 1.1."""
+
+
+Quoted.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
 @settings(max_examples=100, deadline=None)
 @given(DOCUMENTS)
 def test_any_configuration_survives_yaml_canonical_and_back(document: dict[str, object]) -> None:
     document["providers"] = [{"name": "p", "kind": "ollama"}]
     try:
-        config = load(yaml.safe_dump(document, allow_unicode=True))
+        config = load(yaml.dump(document, Dumper=Quoted, allow_unicode=True))
     except ConfigError as error:
         # Only the model that a budget downgrades to may be unknown.
         assert all("unknown model 'm'" in violation.message for violation in error.violations)

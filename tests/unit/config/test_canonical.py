@@ -150,7 +150,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 
 class Quoted(yaml.SafeDumper):
-    """Quotes every string: `1e5` is a number in YAML 1.2, which Fairlead reads, but not for PyYAML, which writes 1.1."""
+    """Quotes every string: `1e5` is a number in YAML 1.2, which Fairlead reads, but not in 1.1, which PyYAML writes."""
 
 
 Quoted.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -45,7 +46,7 @@ class Redactor:
         return text
 
 
-class _Formatter(logging.Formatter):
+class _Formatter(logging.Formatter, ABC):
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
         self._redactor = redactor
@@ -64,8 +65,9 @@ class _Formatter(logging.Formatter):
             line["exception"] = self._redactor(self.formatException(record.exc_info))
         return self.render(line)
 
+    @abstractmethod
     def render(self, line: dict[str, Any]) -> str:
-        raise NotImplementedError
+        """The line as it is written."""
 
 
 class _JsonLines(_Formatter):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,9 +72,9 @@ class Operators:
 class _Door(Interceptor):
     """Identifies the caller or refuses, for every method alike."""
 
+    @abstractmethod
     def identify(self, method: str, metadata: Mapping[str, str]) -> Identity:
         """Who calls; raises `Refusal`."""
-        raise NotImplementedError
 
     async def intercept_service(
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails

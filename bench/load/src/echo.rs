@@ -3,8 +3,9 @@
 use std::io::Read;
 
 use fairlead_wire::v1::{
-    AdmitRequest, AdmitResponse, Amount, Decision, PlannedTarget, ReleaseRequest, ReleaseResponse, Reservation,
-    SettleRequest, SettleResponse,
+    AdmitRequest, AdmitResponse, Amount, AuthorizeToolRequest, AuthorizeToolResponse, CompleteToolRequest,
+    CompleteToolResponse, Decision, PlannedTarget, ReleaseRequest, ReleaseResponse, Reservation, SettleRequest,
+    SettleResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -30,6 +31,17 @@ impl GateService for Echo {
 
     async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         Ok(Response::new(ReleaseResponse::default()))
+    }
+
+    async fn authorize_tool(
+        &self,
+        _: Request<AuthorizeToolRequest>,
+    ) -> Result<Response<AuthorizeToolResponse>, Status> {
+        Ok(Response::new(AuthorizeToolResponse::default()))
+    }
+
+    async fn complete_tool(&self, _: Request<CompleteToolRequest>) -> Result<Response<CompleteToolResponse>, Status> {
+        Ok(Response::new(CompleteToolResponse::default()))
     }
 }
 
@@ -65,6 +77,7 @@ fn typical_answer() -> AdmitResponse {
             rules: vec!["rule-000".into()],
             deciding_rule: String::new(),
             reason: "allowed by default; route `classification` chose `dev-large`".into(),
+            ..Decision::default()
         }),
         plan: vec![target("dev-large"), target("dev-small")],
         reservation: Some(Reservation {

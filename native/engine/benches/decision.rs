@@ -155,10 +155,12 @@ fn config(rules: usize) -> EngineConfig {
             waiting_calls: 1_024,
             kept_answer_bytes: 1 << 18,
             clock_skew_millis: 5_000,
+            ..Default::default()
         }),
         reservations: Some(internal::Reservations {
             ttl_millis: 600_000,
             charge_on_expiry: true,
+            ..Default::default()
         }),
         audit_content: "digest".to_owned(),
         durability: BTreeMap::from([("model.call".to_owned(), "process".to_owned())]),
@@ -257,6 +259,7 @@ fn model(name: &str, input: i64, output: i64) -> internal::Model {
             cached_input_pico: input * 500,
             cache_write_pico: input * 1_000,
             output_pico: output * 1_000,
+            ..Default::default()
         }),
         context_tokens: 128_000,
         max_output_tokens: 16_384,

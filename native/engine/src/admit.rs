@@ -535,6 +535,7 @@ pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResp
             rules: decision.rules.iter().map(|id| rule_name(*id)).collect(),
             deciding_rule: decision.deciding_rule.map(rule_name).unwrap_or_default(),
             reason: std::mem::take(&mut judgement.reason),
+            output_rules: Vec::new(),
         }),
         plan: judgement
             .plan

@@ -1,6 +1,9 @@
 //! `GateService`: decodes who and when, asks the core, encodes the answer. No logic.
 use fairlead_engine::{AdmitExtra, EndExtra, Reason};
-use fairlead_wire::v1::{AdmitRequest, AdmitResponse, ReleaseRequest, ReleaseResponse, SettleRequest, SettleResponse};
+use fairlead_wire::v1::{
+    AdmitRequest, AdmitResponse, AuthorizeToolRequest, AuthorizeToolResponse, CompleteToolRequest,
+    CompleteToolResponse, ReleaseRequest, ReleaseResponse, SettleRequest, SettleResponse,
+};
 use tonic::{Request, Response, Status};
 
 use crate::auth::Identity;
@@ -56,6 +59,20 @@ impl GateService for Gate {
             .release(identity.caller(), request.get_ref(), EndExtra::default())
             .await;
         released.map(Response::new).map_err(|rejection| status::of(&rejection))
+    }
+
+    async fn authorize_tool(
+        &self,
+        _request: Request<AuthorizeToolRequest>,
+    ) -> Result<Response<AuthorizeToolResponse>, Status> {
+        Err(Status::unimplemented("tool calls are not served"))
+    }
+
+    async fn complete_tool(
+        &self,
+        _request: Request<CompleteToolRequest>,
+    ) -> Result<Response<CompleteToolResponse>, Status> {
+        Err(Status::unimplemented("tool calls are not served"))
     }
 }
 

@@ -166,6 +166,7 @@ mod tests {
                 output: count(used, "output"),
                 reasoning: count(used, "reasoning"),
                 estimated: false,
+                ..v1::Usage::default()
             };
             let expected = vector["expected_nano_usd"]
                 .as_str()
@@ -204,6 +205,7 @@ mod tests {
             output: 1000,
             reasoning: 10_000,
             estimated: false,
+            ..v1::Usage::default()
         };
         assert_eq!(counted_tokens(&usage, true), Ok(Tokens(11_111)));
         assert_eq!(counted_tokens(&usage, false), Ok(Tokens(11_101)));
@@ -230,7 +232,7 @@ mod tests {
         ) {
             let [input_pico, cached_input_pico, cache_write_pico, output_pico] = prices;
             let price = Price { input_pico, cached_input_pico, cache_write_pico, output_pico };
-            let usage = v1::Usage { input, cached_input: cached, cache_write: write, output, reasoning, estimated: false };
+            let usage = v1::Usage { input, cached_input: cached, cache_write: write, output, reasoning, ..v1::Usage::default() };
             let held = price.worst_case(Tokens(input + cached + write + slack), Tokens(output + reasoning)).unwrap();
             prop_assert!(price.cost(&usage).unwrap() <= held);
         }

@@ -34,6 +34,13 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_BUDGET_ADJUSTED: _ClassVar[EventKind]
     EVENT_KIND_CONTROL_CHANGED: _ClassVar[EventKind]
     EVENT_KIND_CONFIG_REJECTED: _ClassVar[EventKind]
+    EVENT_KIND_TOOL_AUTHORIZED: _ClassVar[EventKind]
+    EVENT_KIND_TOOL_REJECTED: _ClassVar[EventKind]
+    EVENT_KIND_TOOL_PENDING: _ClassVar[EventKind]
+    EVENT_KIND_TOOL_REPLAYED: _ClassVar[EventKind]
+    EVENT_KIND_TOOL_COMPLETED: _ClassVar[EventKind]
+    EVENT_KIND_APPROVAL_VOTED: _ClassVar[EventKind]
+    EVENT_KIND_APPROVAL_ENDED: _ClassVar[EventKind]
 
 class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -61,6 +68,13 @@ EVENT_KIND_BUDGET_ALERT: EventKind
 EVENT_KIND_BUDGET_ADJUSTED: EventKind
 EVENT_KIND_CONTROL_CHANGED: EventKind
 EVENT_KIND_CONFIG_REJECTED: EventKind
+EVENT_KIND_TOOL_AUTHORIZED: EventKind
+EVENT_KIND_TOOL_REJECTED: EventKind
+EVENT_KIND_TOOL_PENDING: EventKind
+EVENT_KIND_TOOL_REPLAYED: EventKind
+EVENT_KIND_TOOL_COMPLETED: EventKind
+EVENT_KIND_APPROVAL_VOTED: EventKind
+EVENT_KIND_APPROVAL_ENDED: EventKind
 BREAKER_STATE_UNSPECIFIED: BreakerState
 BREAKER_STATE_CLOSED: BreakerState
 BREAKER_STATE_OPEN: BreakerState
@@ -132,7 +146,7 @@ class ConfigRejected(_message.Message):
     def __init__(self, source: _Optional[str] = ..., violations: _Optional[int] = ..., first_violation: _Optional[str] = ...) -> None: ...
 
 class DecisionInputs(_message.Message):
-    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices", "settled_by_sidecar")
+    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices", "settled_by_sidecar", "dialect", "untranslatable", "pinned_model", "session_labels", "cached_model", "cached_invocation")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +178,12 @@ class DecisionInputs(_message.Message):
     RATES_FIELD_NUMBER: _ClassVar[int]
     CHOICES_FIELD_NUMBER: _ClassVar[int]
     SETTLED_BY_SIDECAR_FIELD_NUMBER: _ClassVar[int]
+    DIALECT_FIELD_NUMBER: _ClassVar[int]
+    UNTRANSLATABLE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    SESSION_LABELS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    CACHED_INVOCATION_FIELD_NUMBER: _ClassVar[int]
     request_digest: bytes
     content_digest: bytes
     content_bytes: int
@@ -188,7 +208,33 @@ class DecisionInputs(_message.Message):
     rates: _containers.RepeatedCompositeFieldContainer[RateSnapshot]
     choices: int
     settled_by_sidecar: bool
-    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ..., settled_by_sidecar: bool = ...) -> None: ...
+    dialect: str
+    untranslatable: _containers.RepeatedCompositeFieldContainer[Untranslatable]
+    pinned_model: str
+    session_labels: _containers.RepeatedScalarFieldContainer[str]
+    cached_model: str
+    cached_invocation: str
+    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ..., settled_by_sidecar: bool = ..., dialect: _Optional[str] = ..., untranslatable: _Optional[_Iterable[_Union[Untranslatable, _Mapping]]] = ..., pinned_model: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., cached_model: _Optional[str] = ..., cached_invocation: _Optional[str] = ...) -> None: ...
+
+class Untranslatable(_message.Message):
+    __slots__ = ("dialect", "field", "essential")
+    DIALECT_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    ESSENTIAL_FIELD_NUMBER: _ClassVar[int]
+    dialect: str
+    field: str
+    essential: bool
+    def __init__(self, dialect: _Optional[str] = ..., field: _Optional[str] = ..., essential: bool = ...) -> None: ...
+
+class SessionSwitch(_message.Message):
+    __slots__ = ("from_model", "reason", "detail")
+    FROM_MODEL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    from_model: str
+    reason: _decision_pb2.DropReason
+    detail: str
+    def __init__(self, from_model: _Optional[str] = ..., reason: _Optional[_Union[_decision_pb2.DropReason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class InputEstimate(_message.Message):
     __slots__ = ("model", "tokens")
@@ -245,7 +291,7 @@ class RateSnapshot(_message.Message):
     def __init__(self, limit: _Optional[str] = ..., instance: _Optional[str] = ..., requests_tat_unix_nanos: _Optional[int] = ..., tokens_tat_unix_nanos: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("inputs", "decision", "plan", "dropped", "reserved", "expires_at_unix_nanos", "max_output_tokens", "clamped", "charges", "rejection", "rejection_metadata", "downgraded_to")
+    __slots__ = ("inputs", "decision", "plan", "dropped", "reserved", "expires_at_unix_nanos", "max_output_tokens", "clamped", "charges", "rejection", "rejection_metadata", "downgraded_to", "session_switch", "cached")
     class RejectionMetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -265,6 +311,8 @@ class DecisionRecord(_message.Message):
     REJECTION_FIELD_NUMBER: _ClassVar[int]
     REJECTION_METADATA_FIELD_NUMBER: _ClassVar[int]
     DOWNGRADED_TO_FIELD_NUMBER: _ClassVar[int]
+    SESSION_SWITCH_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     inputs: DecisionInputs
     decision: _decision_pb2.Decision
     plan: _containers.RepeatedCompositeFieldContainer[_decision_pb2.PlannedTarget]
@@ -277,7 +325,9 @@ class DecisionRecord(_message.Message):
     rejection: str
     rejection_metadata: _containers.ScalarMap[str, str]
     downgraded_to: str
-    def __init__(self, inputs: _Optional[_Union[DecisionInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., plan: _Optional[_Iterable[_Union[_decision_pb2.PlannedTarget, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[_decision_pb2.DroppedCandidate, _Mapping]]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., expires_at_unix_nanos: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., clamped: bool = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ..., downgraded_to: _Optional[str] = ...) -> None: ...
+    session_switch: SessionSwitch
+    cached: bool
+    def __init__(self, inputs: _Optional[_Union[DecisionInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., plan: _Optional[_Iterable[_Union[_decision_pb2.PlannedTarget, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[_decision_pb2.DroppedCandidate, _Mapping]]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., expires_at_unix_nanos: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., clamped: bool = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ..., downgraded_to: _Optional[str] = ..., session_switch: _Optional[_Union[SessionSwitch, _Mapping]] = ..., cached: bool = ...) -> None: ...
 
 class BudgetCharge(_message.Message):
     __slots__ = ("budget", "instance", "window_start_unix_nanos", "amount", "window_millis")

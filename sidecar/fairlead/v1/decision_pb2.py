@@ -27,25 +27,29 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x61irlead/v1/decision.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n\x08\x44\x65\x63ision\x12\x16\n\x0e\x63onfig_version\x18\x01 \x01(\t\x12\r\n\x05route\x18\x02 \x01(\t\x12\r\n\x05rules\x18\x03 \x03(\t\x12\x15\n\rdeciding_rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x8f\x01\n\rPlannedTarget\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_output_tokens\x18\x05 \x01(\x03\"Z\n\x10\x44roppedCandidate\x12\r\n\x05model\x18\x01 \x01(\t\x12\'\n\x06reason\x18\x02 \x01(\x0e\x32\x17.fairlead.v1.DropReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"b\n\x0bReservation\x12#\n\x06\x61mount\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xea\x01\n\x07\x41ttempt\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.fairlead.v1.AttemptOutcome\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07latency\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x05usage\x18\x06 \x01(\x0b\x32\x12.fairlead.v1.Usage\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t*\x94\x02\n\nDropReason\x12\x1b\n\x17\x44ROP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44ROP_REASON_POLICY\x10\x01\x12\x1a\n\x16\x44ROP_REASON_CAPABILITY\x10\x02\x12\x17\n\x13\x44ROP_REASON_CONTEXT\x10\x03\x12\x17\n\x13\x44ROP_REASON_QUALITY\x10\x04\x12\x19\n\x15\x44ROP_REASON_UNHEALTHY\x10\x05\x12\x17\n\x13\x44ROP_REASON_LATENCY\x10\x06\x12\x16\n\x12\x44ROP_REASON_BUDGET\x10\x07\x12\x1c\n\x18\x44ROP_REASON_NOT_SELECTED\x10\x08\x12\x19\n\x15\x44ROP_REASON_RESIDENCY\x10\t*\x84\x02\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41TTEMPT_OUTCOME_SUCCEEDED\x10\x01\x12\x1a\n\x16\x41TTEMPT_OUTCOME_FAILED\x10\x02\x12\"\n\x1e\x41TTEMPT_OUTCOME_CONNECT_FAILED\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x04\x12\x17\n\x13\x41TTEMPT_OUTCOME_CUT\x10\x05\x12\x1d\n\x19\x41TTEMPT_OUTCOME_CANCELLED\x10\x06\x12\x1b\n\x17\x41TTEMPT_OUTCOME_GARBLED\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x61irlead/v1/decision.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n\x08\x44\x65\x63ision\x12\x16\n\x0e\x63onfig_version\x18\x01 \x01(\t\x12\r\n\x05route\x18\x02 \x01(\t\x12\r\n\x05rules\x18\x03 \x03(\t\x12\x15\n\rdeciding_rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0coutput_rules\x18\x06 \x03(\t\"\x8f\x01\n\rPlannedTarget\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x16\n\x0eupstream_model\x18\x03 \x01(\t\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_output_tokens\x18\x05 \x01(\x03\"Z\n\x10\x44roppedCandidate\x12\r\n\x05model\x18\x01 \x01(\t\x12\'\n\x06reason\x18\x02 \x01(\x0e\x32\x17.fairlead.v1.DropReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"b\n\x0bReservation\x12#\n\x06\x61mount\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\rOutputFinding\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65tector\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12*\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32\x1a.fairlead.v1.FindingAction\"\xb0\x02\n\x07\x41ttempt\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.fairlead.v1.AttemptOutcome\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07latency\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12!\n\x05usage\x18\x06 \x01(\x0b\x32\x12.fairlead.v1.Usage\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x16\n\x0e\x64ropped_fields\x18\x08 \x03(\t\x12,\n\x08\x66indings\x18\t \x03(\x0b\x32\x1a.fairlead.v1.OutputFinding*\xb4\x02\n\nDropReason\x12\x1b\n\x17\x44ROP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44ROP_REASON_POLICY\x10\x01\x12\x1a\n\x16\x44ROP_REASON_CAPABILITY\x10\x02\x12\x17\n\x13\x44ROP_REASON_CONTEXT\x10\x03\x12\x17\n\x13\x44ROP_REASON_QUALITY\x10\x04\x12\x19\n\x15\x44ROP_REASON_UNHEALTHY\x10\x05\x12\x17\n\x13\x44ROP_REASON_LATENCY\x10\x06\x12\x16\n\x12\x44ROP_REASON_BUDGET\x10\x07\x12\x1c\n\x18\x44ROP_REASON_NOT_SELECTED\x10\x08\x12\x19\n\x15\x44ROP_REASON_RESIDENCY\x10\t\x12\x1e\n\x1a\x44ROP_REASON_UNTRANSLATABLE\x10\n*\xa2\x02\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41TTEMPT_OUTCOME_SUCCEEDED\x10\x01\x12\x1a\n\x16\x41TTEMPT_OUTCOME_FAILED\x10\x02\x12\"\n\x1e\x41TTEMPT_OUTCOME_CONNECT_FAILED\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x04\x12\x17\n\x13\x41TTEMPT_OUTCOME_CUT\x10\x05\x12\x1d\n\x19\x41TTEMPT_OUTCOME_CANCELLED\x10\x06\x12\x1b\n\x17\x41TTEMPT_OUTCOME_GARBLED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08*\x85\x01\n\rFindingAction\x12\x1e\n\x1a\x46INDING_ACTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46INDING_ACTION_FLAGGED\x10\x01\x12\x1b\n\x17\x46INDING_ACTION_REDACTED\x10\x02\x12\x1b\n\x17\x46INDING_ACTION_REJECTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fairlead.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DROPREASON']._serialized_start=815
-  _globals['_DROPREASON']._serialized_end=1091
-  _globals['_ATTEMPTOUTCOME']._serialized_start=1094
-  _globals['_ATTEMPTOUTCOME']._serialized_end=1354
+  _globals['_DROPREASON']._serialized_start=1015
+  _globals['_DROPREASON']._serialized_end=1323
+  _globals['_ATTEMPTOUTCOME']._serialized_start=1326
+  _globals['_ATTEMPTOUTCOME']._serialized_end=1616
+  _globals['_FINDINGACTION']._serialized_start=1619
+  _globals['_FINDINGACTION']._serialized_end=1752
   _globals['_DECISION']._serialized_start=134
-  _globals['_DECISION']._serialized_end=237
-  _globals['_PLANNEDTARGET']._serialized_start=240
-  _globals['_PLANNEDTARGET']._serialized_end=383
-  _globals['_DROPPEDCANDIDATE']._serialized_start=385
-  _globals['_DROPPEDCANDIDATE']._serialized_end=475
-  _globals['_RESERVATION']._serialized_start=477
-  _globals['_RESERVATION']._serialized_end=575
-  _globals['_ATTEMPT']._serialized_start=578
-  _globals['_ATTEMPT']._serialized_end=812
+  _globals['_DECISION']._serialized_end=259
+  _globals['_PLANNEDTARGET']._serialized_start=262
+  _globals['_PLANNEDTARGET']._serialized_end=405
+  _globals['_DROPPEDCANDIDATE']._serialized_start=407
+  _globals['_DROPPEDCANDIDATE']._serialized_end=497
+  _globals['_RESERVATION']._serialized_start=499
+  _globals['_RESERVATION']._serialized_end=597
+  _globals['_OUTPUTFINDING']._serialized_start=599
+  _globals['_OUTPUTFINDING']._serialized_end=705
+  _globals['_ATTEMPT']._serialized_start=708
+  _globals['_ATTEMPT']._serialized_end=1012
 # @@protoc_insertion_point(module_scope)

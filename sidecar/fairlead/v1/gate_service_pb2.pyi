@@ -2,15 +2,29 @@ import datetime
 
 from fairlead.v1 import amount_pb2 as _amount_pb2
 from fairlead.v1 import decision_pb2 as _decision_pb2
+from fairlead.v1 import tool_pb2 as _tool_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ToolOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TOOL_OUTCOME_UNSPECIFIED: _ClassVar[ToolOutcome]
+    TOOL_OUTCOME_SUCCEEDED: _ClassVar[ToolOutcome]
+    TOOL_OUTCOME_FAILED: _ClassVar[ToolOutcome]
+    TOOL_OUTCOME_UNKNOWN: _ClassVar[ToolOutcome]
+TOOL_OUTCOME_UNSPECIFIED: ToolOutcome
+TOOL_OUTCOME_SUCCEEDED: ToolOutcome
+TOOL_OUTCOME_FAILED: ToolOutcome
+TOOL_OUTCOME_UNKNOWN: ToolOutcome
 
 class AdmitRequest(_message.Message):
     __slots__ = ("request_id", "model", "workload", "session", "run", "step", "labels", "input_tokens", "input_bytes", "max_output_tokens", "attributes", "min_output_tokens", "min_quality", "capabilities", "stream")
@@ -110,3 +124,104 @@ class ReleaseResponse(_message.Message):
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     released: _amount_pb2.Amount
     def __init__(self, released: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ...) -> None: ...
+
+class AuthorizeToolRequest(_message.Message):
+    __slots__ = ("request_id", "tool", "arguments", "effect", "idempotency_key", "run", "step", "labels", "ticket", "session")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    tool: str
+    arguments: bytes
+    effect: _tool_pb2.ToolEffect
+    idempotency_key: str
+    run: str
+    step: str
+    labels: _containers.ScalarMap[str, str]
+    ticket: str
+    session: str
+    def __init__(self, request_id: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., idempotency_key: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., ticket: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
+
+class AuthorizeToolResponse(_message.Message):
+    __slots__ = ("granted", "pending", "replayed", "decision")
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    granted: ToolGranted
+    pending: ToolPending
+    replayed: ToolReplayed
+    decision: _decision_pb2.Decision
+    def __init__(self, granted: _Optional[_Union[ToolGranted, _Mapping]] = ..., pending: _Optional[_Union[ToolPending, _Mapping]] = ..., replayed: _Optional[_Union[ToolReplayed, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ...) -> None: ...
+
+class ToolGranted(_message.Message):
+    __slots__ = ("grant", "idempotency_key", "constraints", "expires_at")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    idempotency_key: str
+    constraints: ToolConstraints
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, grant: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., constraints: _Optional[_Union[ToolConstraints, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ToolConstraints(_message.Message):
+    __slots__ = ("arguments", "changed")
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    arguments: bytes
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, arguments: _Optional[bytes] = ..., changed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ToolPending(_message.Message):
+    __slots__ = ("ticket", "approval", "expires_at", "poll_after")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    POLL_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    approval: str
+    expires_at: _timestamp_pb2.Timestamp
+    poll_after: _duration_pb2.Duration
+    def __init__(self, ticket: _Optional[str] = ..., approval: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., poll_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ToolReplayed(_message.Message):
+    __slots__ = ("result", "grant")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    result: bytes
+    grant: str
+    def __init__(self, result: _Optional[bytes] = ..., grant: _Optional[str] = ...) -> None: ...
+
+class CompleteToolRequest(_message.Message):
+    __slots__ = ("request_id", "grant", "outcome", "result")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    grant: str
+    outcome: ToolOutcome
+    result: bytes
+    def __init__(self, request_id: _Optional[str] = ..., grant: _Optional[str] = ..., outcome: _Optional[_Union[ToolOutcome, str]] = ..., result: _Optional[bytes] = ...) -> None: ...
+
+class CompleteToolResponse(_message.Message):
+    __slots__ = ("session_labels",)
+    SESSION_LABELS_FIELD_NUMBER: _ClassVar[int]
+    session_labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, session_labels: _Optional[_Iterable[str]] = ...) -> None: ...

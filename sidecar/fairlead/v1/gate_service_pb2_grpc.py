@@ -50,6 +50,16 @@ class GateServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_gate__service__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_gate__service__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.AuthorizeTool = channel.unary_unary(
+                '/fairlead.v1.GateService/AuthorizeTool',
+                request_serializer=fairlead_dot_v1_dot_gate__service__pb2.AuthorizeToolRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_gate__service__pb2.AuthorizeToolResponse.FromString,
+                _registered_method=True)
+        self.CompleteTool = channel.unary_unary(
+                '/fairlead.v1.GateService/CompleteTool',
+                request_serializer=fairlead_dot_v1_dot_gate__service__pb2.CompleteToolRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_gate__service__pb2.CompleteToolResponse.FromString,
+                _registered_method=True)
 
 
 class GateServiceServicer(object):
@@ -77,6 +87,20 @@ class GateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AuthorizeTool(self, request, context):
+        """Decides a tool call: granted, waiting for people, or answered by the recorded result of an earlier call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteTool(self, request, context):
+        """Reports how a granted tool call ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +118,16 @@ def add_GateServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=fairlead_dot_v1_dot_gate__service__pb2.ReleaseRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_gate__service__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'AuthorizeTool': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuthorizeTool,
+                    request_deserializer=fairlead_dot_v1_dot_gate__service__pb2.AuthorizeToolRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_gate__service__pb2.AuthorizeToolResponse.SerializeToString,
+            ),
+            'CompleteTool': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteTool,
+                    request_deserializer=fairlead_dot_v1_dot_gate__service__pb2.CompleteToolRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_gate__service__pb2.CompleteToolResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,60 @@ class GateService(object):
             '/fairlead.v1.GateService/Release',
             fairlead_dot_v1_dot_gate__service__pb2.ReleaseRequest.SerializeToString,
             fairlead_dot_v1_dot_gate__service__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuthorizeTool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.GateService/AuthorizeTool',
+            fairlead_dot_v1_dot_gate__service__pb2.AuthorizeToolRequest.SerializeToString,
+            fairlead_dot_v1_dot_gate__service__pb2.AuthorizeToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteTool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.GateService/CompleteTool',
+            fairlead_dot_v1_dot_gate__service__pb2.CompleteToolRequest.SerializeToString,
+            fairlead_dot_v1_dot_gate__service__pb2.CompleteToolResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,8 +14,12 @@ class Dialect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DIALECT_UNSPECIFIED: _ClassVar[Dialect]
     DIALECT_OPENAI_CHAT: _ClassVar[Dialect]
+    DIALECT_OPENAI_RESPONSES: _ClassVar[Dialect]
+    DIALECT_ANTHROPIC_MESSAGES: _ClassVar[Dialect]
 DIALECT_UNSPECIFIED: Dialect
 DIALECT_OPENAI_CHAT: Dialect
+DIALECT_OPENAI_RESPONSES: Dialect
+DIALECT_ANTHROPIC_MESSAGES: Dialect
 
 class CallContext(_message.Message):
     __slots__ = ("workload", "session", "run", "step", "labels", "attributes", "min_output_tokens", "min_quality")
@@ -57,20 +61,22 @@ class GenerateRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., context: _Optional[_Union[CallContext, _Mapping]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("invocation", "decision", "body", "model", "attempts", "charged")
+    __slots__ = ("invocation", "decision", "body", "model", "attempts", "charged", "cached")
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     CHARGED_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     invocation: str
     decision: _decision_pb2.Decision
     body: bytes
     model: str
     attempts: _containers.RepeatedCompositeFieldContainer[_decision_pb2.Attempt]
     charged: _amount_pb2.Amount
-    def __init__(self, invocation: _Optional[str] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., body: _Optional[bytes] = ..., model: _Optional[str] = ..., attempts: _Optional[_Iterable[_Union[_decision_pb2.Attempt, _Mapping]]] = ..., charged: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ...) -> None: ...
+    cached: bool
+    def __init__(self, invocation: _Optional[str] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., body: _Optional[bytes] = ..., model: _Optional[str] = ..., attempts: _Optional[_Iterable[_Union[_decision_pb2.Attempt, _Mapping]]] = ..., charged: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., cached: bool = ...) -> None: ...
 
 class StreamGenerateRequest(_message.Message):
     __slots__ = ("request_id", "dialect", "body", "context")
@@ -95,14 +101,16 @@ class StreamGenerateResponse(_message.Message):
     def __init__(self, start: _Optional[_Union[StreamStart, _Mapping]] = ..., event: _Optional[bytes] = ..., end: _Optional[_Union[StreamEnd, _Mapping]] = ...) -> None: ...
 
 class StreamStart(_message.Message):
-    __slots__ = ("invocation", "decision", "model")
+    __slots__ = ("invocation", "decision", "model", "cached")
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FIELD_NUMBER: _ClassVar[int]
     invocation: str
     decision: _decision_pb2.Decision
     model: str
-    def __init__(self, invocation: _Optional[str] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
+    cached: bool
+    def __init__(self, invocation: _Optional[str] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., model: _Optional[str] = ..., cached: bool = ...) -> None: ...
 
 class StreamEnd(_message.Message):
     __slots__ = ("attempts", "charged")

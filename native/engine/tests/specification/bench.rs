@@ -393,10 +393,12 @@ pub fn config() -> EngineConfig {
             waiting_calls: 1024,
             kept_answer_bytes: 1 << 18,
             clock_skew_millis: 5_000,
+            ..Default::default()
         }),
         reservations: Some(internal::Reservations {
             ttl_millis: 600_000,
             charge_on_expiry: true,
+            ..Default::default()
         }),
         audit_content: "digest".to_owned(),
         durability: BTreeMap::from([("model.call".to_owned(), "process".to_owned())]),
@@ -414,6 +416,7 @@ pub fn model(name: &str, factor: i64) -> internal::Model {
             cached_input_pico: 500 * factor,
             cache_write_pico: 1_000 * factor,
             output_pico: 2_000 * factor,
+            ..Default::default()
         }),
         context_tokens: 0,
         max_output_tokens: 1_000,

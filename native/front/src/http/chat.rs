@@ -3,9 +3,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fairlead_dialect::openai_chat::ChatRequest;
+use fairlead_dialect::sse::SseEvent;
 use fairlead_engine::Reason;
-use fairlead_upstream::dialect::openai_chat::ChatRequest;
-use fairlead_upstream::sse::SseEvent;
 use futures_util::stream;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;

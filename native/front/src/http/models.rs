@@ -82,7 +82,7 @@ fn takes_away(rule: &PolicyRule, model: &str, caller: Caller<'_>) -> bool {
         Effect::Constrain => {
             !rule.allowed_models.is_empty() && !rule.allowed_models.iter().any(|allowed| allowed == model)
         }
-        Effect::Allow | Effect::Unspecified => false,
+        _ => false,
     }
 }
 

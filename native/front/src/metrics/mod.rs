@@ -209,6 +209,7 @@ fn attempt_label(outcome: AttemptOutcome) -> &'static str {
         AttemptOutcome::Cut => "cut",
         AttemptOutcome::Cancelled => "cancelled",
         AttemptOutcome::Garbled => "garbled",
+        AttemptOutcome::Rejected => "rejected",
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) fn attempts(attempts: &[Attempt]) -> Vec<v1::Attempt> {
             latency: Some(duration(one.latency)),
             usage: one.usage.map(usage),
             detail: one.detail.clone(),
+            dropped_fields: Vec::new(),
+            findings: Vec::new(),
         })
         .collect()
 }
@@ -76,6 +78,10 @@ fn usage(usage: Usage) -> v1::Usage {
         output: usage.output,
         reasoning: usage.reasoning,
         estimated: usage.estimated,
+        cache_write_1h: usage.cache_write_1h,
+        audio_input: usage.audio_input,
+        audio_output: usage.audio_output,
+        image_input: usage.image_input,
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn encode(head: &Head, body: &Bytes, attempts: Vec<Attempt>, most: u6
         model: head.model.clone(),
         attempts,
         charged: None,
+        cached: false,
     };
     u64::try_from(kept.encoded_len())
         .is_ok_and(|size| size <= most)

@@ -1,7 +1,7 @@
 //! A stream that is being passed on to the caller.
 use bytes::Bytes;
+use fairlead_dialect::sse::SseEvent;
 use fairlead_engine::{Reason, Rejection};
-use fairlead_upstream::sse::SseEvent;
 use fairlead_upstream::{AnswerStream, AttemptLog, StreamEnd, StreamItem};
 use fairlead_wire::v1::{Amount, Attempt};
 use http::HeaderMap;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use fairlead_plan::Compiled;
-use fairlead_upstream::{FallbackOn, ProviderKind, ProviderSettings, RetryPolicy, Secret, Timeouts, Upstream};
+use fairlead_upstream::{FallbackOn, ProviderSettings, RetryPolicy, Secret, Timeouts, Upstream, Vendor};
 use fairlead_wire::internal::{self, Secrets};
 use parking_lot::Mutex;
 
@@ -141,11 +141,11 @@ fn settings(provider: &internal::Provider, secrets: &Secrets) -> ProviderSetting
     ProviderSettings {
         name: provider.name.clone(),
         kind: match provider.kind() {
-            internal::ProviderKind::Openai => ProviderKind::OpenAi,
-            internal::ProviderKind::Ollama => ProviderKind::Ollama,
-            internal::ProviderKind::OpenaiCompatible | internal::ProviderKind::Unspecified => {
-                ProviderKind::OpenAiCompatible
-            }
+            internal::ProviderKind::Openai => Vendor::OpenAi,
+            internal::ProviderKind::Ollama => Vendor::Ollama,
+            internal::ProviderKind::Anthropic => Vendor::Anthropic,
+            internal::ProviderKind::AzureOpenai => Vendor::AzureOpenAi,
+            internal::ProviderKind::OpenaiCompatible | internal::ProviderKind::Unspecified => Vendor::OpenAiCompatible,
         },
         base_url: provider.base_url.clone(),
         api_key: key.map(|key| Secret::new(key.as_str())),

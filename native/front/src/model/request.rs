@@ -1,9 +1,9 @@
 //! What is asked for: the dialect's facts and the context, as an admission.
 use std::collections::BTreeMap;
 
+use fairlead_dialect::InvalidRequest;
+use fairlead_dialect::openai_chat::ChatRequest;
 use fairlead_engine::{AdmitExtra, FieldViolation, Method, Rejection};
-use fairlead_upstream::dialect::InvalidRequest;
-use fairlead_upstream::dialect::openai_chat::ChatRequest;
 use fairlead_wire::v1::{AdmitRequest, CallContext, admit_request};
 use prost::Message;
 use sha2::{Digest, Sha256};

@@ -3,8 +3,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fairlead_dialect::openai_chat::ChatRequest;
 use fairlead_engine::{FieldViolation, Reason, Rejection};
-use fairlead_upstream::dialect::openai_chat::ChatRequest;
 use fairlead_wire::v1::stream_generate_response::Part as WirePart;
 use fairlead_wire::v1::{
     CallContext, Dialect, GenerateRequest, GenerateResponse, StreamEnd, StreamGenerateRequest, StreamGenerateResponse,
@@ -47,6 +47,7 @@ impl ModelService for Model {
                 model: whole.head.model,
                 attempts: whole.attempts,
                 charged: whole.charged,
+                cached: false,
             })),
             // INVARIANT: an exchange that does not stream answers whole.
             Answer::Stream(_) => Err(refuse(refusal::of(
@@ -158,6 +159,7 @@ fn parts(live: Live) -> impl Stream<Item = Result<StreamGenerateResponse, Status
                     invocation: head.invocation.clone(),
                     decision: Some(head.decision.clone()),
                     model: head.model.clone(),
+                    cached: false,
                 });
                 Some((part(start), State::Flowing(live)))
             }

@@ -72,6 +72,7 @@ pub fn config() -> EngineConfig {
                 cached_input_pico: 500_000,
                 cache_write_pico: 1_000_000,
                 output_pico: 2_000_000,
+                ..Default::default()
             }),
             context_tokens: 100_000,
             max_output_tokens: 4_096,
@@ -89,10 +90,12 @@ pub fn config() -> EngineConfig {
             waiting_calls: 64,
             kept_answer_bytes: 64 << 10,
             clock_skew_millis: 1_000,
+            ..Default::default()
         }),
         reservations: Some(Reservations {
             ttl_millis: 60_000,
             charge_on_expiry: true,
+            ..Default::default()
         }),
         audit_content: "digest".into(),
         ..EngineConfig::default()

@@ -24,6 +24,10 @@ fn default_limits() -> Limits {
         waiting_calls: 1024,
         kept_answer_bytes: 256 << 10,
         clock_skew_millis: 5_000,
+        cache_bytes: 256 << 20,
+        sessions: MILLION,
+        tool_result_bytes: 256 << 10,
+        open_tool_calls: 100_000,
     }
 }
 
@@ -38,6 +42,10 @@ pub(super) fn limits(config: &EngineConfig, report: &mut Report) -> Limits {
     report.range("limits.waitingCalls", limits.waiting_calls, 0, MILLION);
     report.range("limits.keptAnswerBytes", limits.kept_answer_bytes, 0, 16 << 20);
     report.range("limits.clockSkew", limits.clock_skew_millis, 0, 3_600_000);
+    report.range("limits.cacheBytes", limits.cache_bytes, 0, 64 << 30);
+    report.range("limits.sessions", limits.sessions, 0, 10 * MILLION);
+    report.range("limits.toolResultBytes", limits.tool_result_bytes, 0, 16 << 20);
+    report.range("limits.openToolCalls", limits.open_tool_calls, 0, MILLION);
     limits
 }
 
@@ -45,6 +53,8 @@ pub(super) fn reservations(config: &EngineConfig, report: &mut Report) -> Reserv
     let defaults = Reservations {
         ttl_millis: 600_000,
         charge_on_expiry: true,
+        tool_ttl_millis: 3_600_000,
+        session_ttl_millis: 30 * DAY_MILLIS,
     };
     let reservations = config.reservations.unwrap_or(defaults);
     report.range("reservations.ttl", reservations.ttl_millis, 1, DAY_MILLIS);

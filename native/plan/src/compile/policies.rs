@@ -72,7 +72,8 @@ fn effect(path: &str, source: &internal::PolicyRule, models: &ModelNames, report
                 allowed_models: (!source.allowed_models.is_empty()).then_some(allowed),
             }
         }
-        Effect::Unspecified => {
+        // Checked with `on`: these are for other events.
+        Effect::Unspecified | Effect::RequireApproval | Effect::Redact | Effect::Reject | Effect::Flag => {
             report.add(
                 format_args!("{path}.effect"),
                 "is not known: write allow, deny or {constrain: …}",

@@ -69,6 +69,8 @@ impl AttemptReport<'_> {
                 0 | 408 | 429 | 500..=599 => Sign::Ill,
                 _ => Sign::Well,
             },
+            // The provider answered; a rule did not like what.
+            AttemptOutcome::Rejected => Sign::Well,
             AttemptOutcome::Cancelled | AttemptOutcome::Unspecified => Sign::Nothing,
         }
     }

@@ -32,6 +32,7 @@ pub fn model(name: &str, input: i64, output: i64, quality: i32) -> Model {
             cached_input_pico: input * 1_000_000,
             cache_write_pico: input * 1_000_000,
             output_pico: output * 1_000_000,
+            ..Default::default()
         }),
         context_tokens: 128_000,
         max_output_tokens: 16_000,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::Whole;
-use super::record::{Outcome, Usage};
-use crate::dialect::{FaultKind, ProviderFault};
+use super::record::Outcome;
+use fairlead_dialect::Usage;
+use fairlead_dialect::{FaultKind, ProviderFault};
 
 /// What kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

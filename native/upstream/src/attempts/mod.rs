@@ -29,10 +29,10 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 pub use policy::{FallbackOn, Jitter, RetryPolicy, SystemJitter};
-pub use record::{Attempt, AttemptLog, HealthSink, Outcome, Usage};
+pub use record::{Attempt, AttemptLog, HealthSink, Outcome};
 pub use stream::{AnswerStream, StreamEnd, StreamItem};
 
-use crate::dialect::Exchange;
+use fairlead_dialect::Exchange;
 
 /// Most attempts of one call over all its targets: what a settlement takes.
 const MOST_ATTEMPTS: usize = 64;

@@ -10,12 +10,13 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::collect::{BodyError, collect};
 use super::failure::{Failure, FailureKind, passed_headers};
-use super::record::{OpenAttempt, Outcome, Usage};
+use super::record::{OpenAttempt, Outcome};
 use super::retry_after;
 use super::stream::{AnswerStream, Opening};
 use super::{ANSWER_BYTES, Call, ERROR_BYTES, Target, Whole};
 use crate::client::{Provider, SendError};
-use crate::dialect::{Rewrite, WholeFacts};
+use fairlead_dialect::Usage;
+use fairlead_dialect::{Rewrite, WholeFacts};
 
 /// A successful attempt.
 pub(super) enum Success {

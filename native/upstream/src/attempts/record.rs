@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairlead_dialect::Usage;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -24,23 +25,6 @@ pub enum Outcome {
     Cancelled,
     /// The answer could not be understood.
     Garbled,
-}
-
-/// Tokens of one attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Input tokens that were not read from or written to a prompt cache.
-    pub input: i64,
-    /// Input tokens read from a prompt cache.
-    pub cached_input: i64,
-    /// Input tokens written to a prompt cache.
-    pub cache_write: i64,
-    /// Output tokens without reasoning.
-    pub output: i64,
-    /// Reasoning tokens.
-    pub reasoning: i64,
-    /// True when the provider reported nothing and the numbers are an upper estimate.
-    pub estimated: bool,
 }
 
 /// One attempt.

@@ -23,9 +23,10 @@ use super::PRELUDE_BYTES;
 use super::collect::{BodyError, next_part};
 use super::failure::{Failure, FailureKind, described};
 use super::once::{Deadlines, Estimate, broken_body};
-use super::record::{OpenAttempt, Outcome, Usage};
-use crate::dialect::{EventFacts, EventReader, Exchange};
-use crate::sse::{SseEvent, SseParser};
+use super::record::{OpenAttempt, Outcome};
+use fairlead_dialect::Usage;
+use fairlead_dialect::sse::{SseEvent, SseParser};
+use fairlead_dialect::{EventFacts, EventReader, Exchange};
 
 /// How long a finished connection is read on, so that it can be used again.
 const DRAIN: Duration = Duration::from_secs(1);

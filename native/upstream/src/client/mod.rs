@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub use connect::warm_up;
 pub(crate) use provider::{Provider, SendError};
-pub use settings::{ProviderKind, ProviderSettings, Secret, SettingsError, Timeouts};
+pub use settings::{ProviderSettings, Secret, SettingsError, Timeouts};
 
 /// The clients of all configured providers. Cheap to clone; one value per configuration.
 #[derive(Clone, Debug, Default)]

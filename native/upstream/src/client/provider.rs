@@ -12,7 +12,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::LimitedConnector;
-use super::settings::{ProviderKind, ProviderSettings, SettingsError};
+use fairlead_dialect::Vendor;
+
+use super::settings::{ProviderSettings, SettingsError};
 
 /// How long an unused connection stays in the pool. Below the 60 s after which common load balancers close one.
 const POOL_IDLE: Duration = Duration::from_secs(50);
@@ -135,7 +137,7 @@ fn base_url(settings: &ProviderSettings) -> Result<String, String> {
     if uri.query().is_some() {
         return Err("baseUrl must not have a query".to_owned());
     }
-    if settings.kind == ProviderKind::Ollama && matches!(uri.path(), "" | "/") {
+    if settings.kind == Vendor::Ollama && matches!(uri.path(), "" | "/") {
         return Ok(format!("{base}/v1"));
     }
     Ok(base.to_owned())
@@ -181,7 +183,7 @@ mod tests {
     fn settings(base_url: &str) -> ProviderSettings {
         ProviderSettings {
             name: "p".to_owned(),
-            kind: ProviderKind::OpenAiCompatible,
+            kind: Vendor::OpenAiCompatible,
             base_url: base_url.to_owned(),
             api_key: Some(Secret::new("sk-123")),
             headers: Vec::new(),
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn ollama_without_a_path_gets_the_version() {
         let mut ollama = settings("http://localhost:11434/");
-        ollama.kind = ProviderKind::Ollama;
+        ollama.kind = Vendor::Ollama;
         assert_eq!(base_url(&ollama).unwrap(), "http://localhost:11434/v1");
         assert_eq!(
             base_url(&settings("http://localhost:1/")).unwrap(),

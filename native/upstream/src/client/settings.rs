@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairlead_dialect::Vendor;
+
 /// A value that is never shown: `Debug` is redacted and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -24,17 +26,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("[redacted]")
     }
-}
-
-/// Kind of a provider; decides small differences inside a dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// api.openai.com.
-    OpenAi,
-    /// A local Ollama.
-    Ollama,
-    /// Anything else that speaks Chat Completions.
-    OpenAiCompatible,
 }
 
 /// Timeouts of one provider.
@@ -67,7 +58,7 @@ pub struct ProviderSettings {
     /// Name in the configuration.
     pub name: String,
     /// Kind.
-    pub kind: ProviderKind,
+    pub kind: Vendor,
     /// Base URL up to and including the version, such as `https://api.openai.com/v1`. An Ollama without a path gets
     /// `/v1`, where it serves Chat Completions.
     pub base_url: String,

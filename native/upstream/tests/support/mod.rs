@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fairlead_upstream::dialect::openai_chat::ChatRequest;
+use fairlead_dialect::openai_chat::ChatRequest;
 use fairlead_upstream::{
-    Answer, Attempt, AttemptLog, Call, FallbackOn, HealthSink, Jitter, Outcome, ProviderKind, ProviderSettings,
-    RetryPolicy, Secret, StreamEnd, StreamItem, Target, Timeouts, Upstream,
+    Answer, Attempt, AttemptLog, Call, FallbackOn, HealthSink, Jitter, Outcome, ProviderSettings, RetryPolicy, Secret,
+    StreamEnd, StreamItem, Target, Timeouts, Upstream, Vendor,
 };
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -290,7 +290,7 @@ impl Rig {
             .enumerate()
             .map(|(index, base_url)| ProviderSettings {
                 name: format!("p{index}"),
-                kind: ProviderKind::OpenAiCompatible,
+                kind: Vendor::OpenAiCompatible,
                 base_url: (*base_url).to_owned(),
                 api_key: Some(Secret::new(KEY)),
                 headers: vec![("x-extra".to_owned(), Secret::new("1"))],

@@ -1,3 +1,5 @@
+from fairlead.v1 import model_service_pb2 as _model_service_pb2
+from fairlead.v1 import tool_pb2 as _tool_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -13,6 +15,8 @@ class ProviderKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROVIDER_KIND_OPENAI: _ClassVar[ProviderKind]
     PROVIDER_KIND_OLLAMA: _ClassVar[ProviderKind]
     PROVIDER_KIND_OPENAI_COMPATIBLE: _ClassVar[ProviderKind]
+    PROVIDER_KIND_ANTHROPIC: _ClassVar[ProviderKind]
+    PROVIDER_KIND_AZURE_OPENAI: _ClassVar[ProviderKind]
 
 class Selection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,10 +48,16 @@ class Effect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EFFECT_ALLOW: _ClassVar[Effect]
     EFFECT_DENY: _ClassVar[Effect]
     EFFECT_CONSTRAIN: _ClassVar[Effect]
+    EFFECT_REQUIRE_APPROVAL: _ClassVar[Effect]
+    EFFECT_REDACT: _ClassVar[Effect]
+    EFFECT_REJECT: _ClassVar[Effect]
+    EFFECT_FLAG: _ClassVar[Effect]
 PROVIDER_KIND_UNSPECIFIED: ProviderKind
 PROVIDER_KIND_OPENAI: ProviderKind
 PROVIDER_KIND_OLLAMA: ProviderKind
 PROVIDER_KIND_OPENAI_COMPATIBLE: ProviderKind
+PROVIDER_KIND_ANTHROPIC: ProviderKind
+PROVIDER_KIND_AZURE_OPENAI: ProviderKind
 SELECTION_UNSPECIFIED: Selection
 SELECTION_CHEAPEST: Selection
 SELECTION_FASTEST: Selection
@@ -67,9 +77,13 @@ EFFECT_UNSPECIFIED: Effect
 EFFECT_ALLOW: Effect
 EFFECT_DENY: Effect
 EFFECT_CONSTRAIN: Effect
+EFFECT_REQUIRE_APPROVAL: Effect
+EFFECT_REDACT: Effect
+EFFECT_REJECT: Effect
+EFFECT_FLAG: Effect
 
 class EngineConfig(_message.Message):
-    __slots__ = ("version", "tenants", "providers", "models", "routes", "budgets", "rate_limits", "policies", "defaults", "limits", "reservations", "audit_content", "durability")
+    __slots__ = ("version", "tenants", "providers", "models", "routes", "budgets", "rate_limits", "policies", "defaults", "limits", "reservations", "audit_content", "durability", "tools", "approval_tiers", "operators")
     class DefaultsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +111,9 @@ class EngineConfig(_message.Message):
     RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     AUDIT_CONTENT_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_TIERS_FIELD_NUMBER: _ClassVar[int]
+    OPERATORS_FIELD_NUMBER: _ClassVar[int]
     version: str
     tenants: _containers.RepeatedCompositeFieldContainer[Tenant]
     providers: _containers.RepeatedCompositeFieldContainer[Provider]
@@ -110,7 +127,10 @@ class EngineConfig(_message.Message):
     reservations: Reservations
     audit_content: str
     durability: _containers.ScalarMap[str, str]
-    def __init__(self, version: _Optional[str] = ..., tenants: _Optional[_Iterable[_Union[Tenant, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[PolicyRule, _Mapping]]] = ..., defaults: _Optional[_Mapping[str, str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., reservations: _Optional[_Union[Reservations, _Mapping]] = ..., audit_content: _Optional[str] = ..., durability: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    tools: _containers.RepeatedCompositeFieldContainer[Tool]
+    approval_tiers: _containers.RepeatedCompositeFieldContainer[ApprovalTier]
+    operators: _containers.RepeatedCompositeFieldContainer[Operator]
+    def __init__(self, version: _Optional[str] = ..., tenants: _Optional[_Iterable[_Union[Tenant, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[PolicyRule, _Mapping]]] = ..., defaults: _Optional[_Mapping[str, str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., reservations: _Optional[_Union[Reservations, _Mapping]] = ..., audit_content: _Optional[str] = ..., durability: _Optional[_Mapping[str, str]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., approval_tiers: _Optional[_Iterable[_Union[ApprovalTier, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[Operator, _Mapping]]] = ...) -> None: ...
 
 class Tenant(_message.Message):
     __slots__ = ("name", "agents")
@@ -136,7 +156,7 @@ class Agent(_message.Message):
     def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Provider(_message.Message):
-    __slots__ = ("name", "kind", "base_url", "failed_attempts_cost_input", "timeouts", "headers", "breaker", "max_idle_connections")
+    __slots__ = ("name", "kind", "base_url", "failed_attempts_cost_input", "timeouts", "headers", "breaker", "max_idle_connections", "dialects", "api_version", "proxy", "ca_pem")
     class HeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +172,10 @@ class Provider(_message.Message):
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     BREAKER_FIELD_NUMBER: _ClassVar[int]
     MAX_IDLE_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    DIALECTS_FIELD_NUMBER: _ClassVar[int]
+    API_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROXY_FIELD_NUMBER: _ClassVar[int]
+    CA_PEM_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: ProviderKind
     base_url: str
@@ -160,7 +184,19 @@ class Provider(_message.Message):
     headers: _containers.ScalarMap[str, str]
     breaker: Breaker
     max_idle_connections: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[ProviderKind, str]] = ..., base_url: _Optional[str] = ..., failed_attempts_cost_input: bool = ..., timeouts: _Optional[_Union[ProviderTimeouts, _Mapping]] = ..., headers: _Optional[_Mapping[str, str]] = ..., breaker: _Optional[_Union[Breaker, _Mapping]] = ..., max_idle_connections: _Optional[int] = ...) -> None: ...
+    dialects: _containers.RepeatedScalarFieldContainer[_model_service_pb2.Dialect]
+    api_version: str
+    proxy: Proxy
+    ca_pem: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[ProviderKind, str]] = ..., base_url: _Optional[str] = ..., failed_attempts_cost_input: bool = ..., timeouts: _Optional[_Union[ProviderTimeouts, _Mapping]] = ..., headers: _Optional[_Mapping[str, str]] = ..., breaker: _Optional[_Union[Breaker, _Mapping]] = ..., max_idle_connections: _Optional[int] = ..., dialects: _Optional[_Iterable[_Union[_model_service_pb2.Dialect, str]]] = ..., api_version: _Optional[str] = ..., proxy: _Optional[_Union[Proxy, _Mapping]] = ..., ca_pem: _Optional[str] = ...) -> None: ...
+
+class Proxy(_message.Message):
+    __slots__ = ("url", "no_proxy")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    NO_PROXY_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    no_proxy: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, url: _Optional[str] = ..., no_proxy: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ProviderTimeouts(_message.Message):
     __slots__ = ("connect_millis", "first_byte_millis", "idle_millis", "attempt_millis")
@@ -224,16 +260,26 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., upstream: _Optional[str] = ..., price: _Optional[_Union[Price, _Mapping]] = ..., context_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., quality_per_mille: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., learned_input_bound: bool = ...) -> None: ...
 
 class Price(_message.Message):
-    __slots__ = ("input_pico", "cached_input_pico", "cache_write_pico", "output_pico")
+    __slots__ = ("input_pico", "cached_input_pico", "cache_write_pico", "output_pico", "cache_write_1h_pico", "audio_input_pico", "audio_output_pico", "image_input_pico", "reasoning_pico")
     INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
     CACHED_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITE_PICO_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_PICO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_OUTPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    REASONING_PICO_FIELD_NUMBER: _ClassVar[int]
     input_pico: int
     cached_input_pico: int
     cache_write_pico: int
     output_pico: int
-    def __init__(self, input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ...) -> None: ...
+    cache_write_1h_pico: int
+    audio_input_pico: int
+    audio_output_pico: int
+    image_input_pico: int
+    reasoning_pico: int
+    def __init__(self, input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ..., cache_write_1h_pico: _Optional[int] = ..., audio_input_pico: _Optional[int] = ..., audio_output_pico: _Optional[int] = ..., image_input_pico: _Optional[int] = ..., reasoning_pico: _Optional[int] = ...) -> None: ...
 
 class Match(_message.Message):
     __slots__ = ("tenants", "agents", "models", "workloads", "labels", "tools")
@@ -259,7 +305,7 @@ class Match(_message.Message):
     def __init__(self, tenants: _Optional[_Iterable[str]] = ..., agents: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ..., workloads: _Optional[_Iterable[str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., tools: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Route(_message.Message):
-    __slots__ = ("name", "match", "when", "targets", "select", "candidates", "sticky_by", "fallback", "retry", "max_p99_millis", "min_output_tokens", "require_labels", "timeout_millis")
+    __slots__ = ("name", "match", "when", "targets", "select", "candidates", "sticky_by", "fallback", "retry", "max_p99_millis", "min_output_tokens", "require_labels", "timeout_millis", "drop_untranslatable", "cache_ttl_millis")
     class RequireLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +326,8 @@ class Route(_message.Message):
     MIN_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_LABELS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    DROP_UNTRANSLATABLE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_TTL_MILLIS_FIELD_NUMBER: _ClassVar[int]
     name: str
     match: Match
     when: str
@@ -293,7 +341,9 @@ class Route(_message.Message):
     min_output_tokens: int
     require_labels: _containers.ScalarMap[str, str]
     timeout_millis: int
-    def __init__(self, name: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., when: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., select: _Optional[_Union[Selection, str]] = ..., candidates: _Optional[_Iterable[str]] = ..., sticky_by: _Optional[str] = ..., fallback: _Optional[_Union[Fallback, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., max_p99_millis: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., require_labels: _Optional[_Mapping[str, str]] = ..., timeout_millis: _Optional[int] = ...) -> None: ...
+    drop_untranslatable: bool
+    cache_ttl_millis: int
+    def __init__(self, name: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., when: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., select: _Optional[_Union[Selection, str]] = ..., candidates: _Optional[_Iterable[str]] = ..., sticky_by: _Optional[str] = ..., fallback: _Optional[_Union[Fallback, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., max_p99_millis: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., require_labels: _Optional[_Mapping[str, str]] = ..., timeout_millis: _Optional[int] = ..., drop_untranslatable: bool = ..., cache_ttl_millis: _Optional[int] = ...) -> None: ...
 
 class Target(_message.Message):
     __slots__ = ("model", "weight")
@@ -372,7 +422,7 @@ class RateLimit(_message.Message):
     def __init__(self, name: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., requests_per_minute: _Optional[int] = ..., tokens_per_minute: _Optional[int] = ..., concurrent: _Optional[int] = ..., max_wait_millis: _Optional[int] = ..., burst_requests: _Optional[int] = ...) -> None: ...
 
 class PolicyRule(_message.Message):
-    __slots__ = ("name", "on", "match", "when", "effect", "invariant", "max_output_tokens", "allowed_models")
+    __slots__ = ("name", "on", "match", "when", "effect", "invariant", "max_output_tokens", "allowed_models", "tier", "arguments", "output")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ON_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
@@ -381,6 +431,9 @@ class PolicyRule(_message.Message):
     INVARIANT_FIELD_NUMBER: _ClassVar[int]
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     on: str
     match: Match
@@ -389,10 +442,81 @@ class PolicyRule(_message.Message):
     invariant: bool
     max_output_tokens: int
     allowed_models: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., on: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., when: _Optional[str] = ..., effect: _Optional[_Union[Effect, str]] = ..., invariant: bool = ..., max_output_tokens: _Optional[int] = ..., allowed_models: _Optional[_Iterable[str]] = ...) -> None: ...
+    tier: str
+    arguments: _containers.RepeatedCompositeFieldContainer[ArgumentConstraint]
+    output: OutputCheck
+    def __init__(self, name: _Optional[str] = ..., on: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., when: _Optional[str] = ..., effect: _Optional[_Union[Effect, str]] = ..., invariant: bool = ..., max_output_tokens: _Optional[int] = ..., allowed_models: _Optional[_Iterable[str]] = ..., tier: _Optional[str] = ..., arguments: _Optional[_Iterable[_Union[ArgumentConstraint, _Mapping]]] = ..., output: _Optional[_Union[OutputCheck, _Mapping]] = ...) -> None: ...
+
+class ArgumentConstraint(_message.Message):
+    __slots__ = ("pointer", "maximum", "minimum", "redact", "remove")
+    POINTER_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    REDACT_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    pointer: str
+    maximum: float
+    minimum: float
+    redact: bool
+    remove: bool
+    def __init__(self, pointer: _Optional[str] = ..., maximum: _Optional[float] = ..., minimum: _Optional[float] = ..., redact: bool = ..., remove: bool = ...) -> None: ...
+
+class OutputCheck(_message.Message):
+    __slots__ = ("json_schema", "patterns", "detectors", "max_bytes", "window_bytes")
+    JSON_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    PATTERNS_FIELD_NUMBER: _ClassVar[int]
+    DETECTORS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_BYTES_FIELD_NUMBER: _ClassVar[int]
+    json_schema: str
+    patterns: _containers.RepeatedScalarFieldContainer[str]
+    detectors: _containers.RepeatedScalarFieldContainer[str]
+    max_bytes: int
+    window_bytes: int
+    def __init__(self, json_schema: _Optional[str] = ..., patterns: _Optional[_Iterable[str]] = ..., detectors: _Optional[_Iterable[str]] = ..., max_bytes: _Optional[int] = ..., window_bytes: _Optional[int] = ...) -> None: ...
+
+class Tool(_message.Message):
+    __slots__ = ("name", "effect", "risk", "argument_schema", "session_labels")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    RISK_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    SESSION_LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    effect: _tool_pb2.ToolEffect
+    risk: _tool_pb2.ToolRisk
+    argument_schema: str
+    session_labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., argument_schema: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ApprovalTier(_message.Message):
+    __slots__ = ("name", "require", "expires_after_millis")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AFTER_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    require: _containers.RepeatedCompositeFieldContainer[Quorum]
+    expires_after_millis: int
+    def __init__(self, name: _Optional[str] = ..., require: _Optional[_Iterable[_Union[Quorum, _Mapping]]] = ..., expires_after_millis: _Optional[int] = ...) -> None: ...
+
+class Quorum(_message.Message):
+    __slots__ = ("role", "count")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    count: int
+    def __init__(self, role: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class Operator(_message.Message):
+    __slots__ = ("name", "roles")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis")
+    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls")
     REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
     BUDGET_INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -402,6 +526,10 @@ class Limits(_message.Message):
     WAITING_CALLS_FIELD_NUMBER: _ClassVar[int]
     KEPT_ANSWER_BYTES_FIELD_NUMBER: _ClassVar[int]
     CLOCK_SKEW_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
     request_bytes: int
     queue_depth: int
     budget_instances: int
@@ -411,15 +539,23 @@ class Limits(_message.Message):
     waiting_calls: int
     kept_answer_bytes: int
     clock_skew_millis: int
-    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ...) -> None: ...
+    cache_bytes: int
+    sessions: int
+    tool_result_bytes: int
+    open_tool_calls: int
+    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ...) -> None: ...
 
 class Reservations(_message.Message):
-    __slots__ = ("ttl_millis", "charge_on_expiry")
+    __slots__ = ("ttl_millis", "charge_on_expiry", "tool_ttl_millis", "session_ttl_millis")
     TTL_MILLIS_FIELD_NUMBER: _ClassVar[int]
     CHARGE_ON_EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    TOOL_TTL_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_TTL_MILLIS_FIELD_NUMBER: _ClassVar[int]
     ttl_millis: int
     charge_on_expiry: bool
-    def __init__(self, ttl_millis: _Optional[int] = ..., charge_on_expiry: bool = ...) -> None: ...
+    tool_ttl_millis: int
+    session_ttl_millis: int
+    def __init__(self, ttl_millis: _Optional[int] = ..., charge_on_expiry: bool = ..., tool_ttl_millis: _Optional[int] = ..., session_ttl_millis: _Optional[int] = ...) -> None: ...
 
 class Secrets(_message.Message):
     __slots__ = ("values",)

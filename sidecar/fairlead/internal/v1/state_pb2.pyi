@@ -62,7 +62,7 @@ class RateHold(_message.Message):
     def __init__(self, limit: _Optional[str] = ..., instance: _Optional[str] = ..., tokens: _Optional[int] = ...) -> None: ...
 
 class PlannedPrice(_message.Message):
-    __slots__ = ("model", "input_pico", "cached_input_pico", "cache_write_pico", "output_pico", "failed_attempts_cost_input", "input_tokens_bound", "output_tokens_bound")
+    __slots__ = ("model", "input_pico", "cached_input_pico", "cache_write_pico", "output_pico", "failed_attempts_cost_input", "input_tokens_bound", "output_tokens_bound", "cache_write_1h_pico", "audio_input_pico", "audio_output_pico", "image_input_pico", "reasoning_pico")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
     CACHED_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +71,11 @@ class PlannedPrice(_message.Message):
     FAILED_ATTEMPTS_COST_INPUT_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_BOUND_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_PICO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_OUTPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_INPUT_PICO_FIELD_NUMBER: _ClassVar[int]
+    REASONING_PICO_FIELD_NUMBER: _ClassVar[int]
     model: str
     input_pico: int
     cached_input_pico: int
@@ -79,7 +84,12 @@ class PlannedPrice(_message.Message):
     failed_attempts_cost_input: bool
     input_tokens_bound: int
     output_tokens_bound: int
-    def __init__(self, model: _Optional[str] = ..., input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ..., failed_attempts_cost_input: bool = ..., input_tokens_bound: _Optional[int] = ..., output_tokens_bound: _Optional[int] = ...) -> None: ...
+    cache_write_1h_pico: int
+    audio_input_pico: int
+    audio_output_pico: int
+    image_input_pico: int
+    reasoning_pico: int
+    def __init__(self, model: _Optional[str] = ..., input_pico: _Optional[int] = ..., cached_input_pico: _Optional[int] = ..., cache_write_pico: _Optional[int] = ..., output_pico: _Optional[int] = ..., failed_attempts_cost_input: bool = ..., input_tokens_bound: _Optional[int] = ..., output_tokens_bound: _Optional[int] = ..., cache_write_1h_pico: _Optional[int] = ..., audio_input_pico: _Optional[int] = ..., audio_output_pico: _Optional[int] = ..., image_input_pico: _Optional[int] = ..., reasoning_pico: _Optional[int] = ...) -> None: ...
 
 class RequestRecord(_message.Message):
     __slots__ = ("tenant", "digest", "invocation", "answer", "time_unix_nanos")

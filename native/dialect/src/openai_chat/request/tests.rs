@@ -8,7 +8,7 @@ fn parse(body: &str) -> Result<ChatRequest, InvalidRequest> {
     ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()))
 }
 
-fn rewritten(body: &str, limit: i64, kind: ProviderKind) -> String {
+fn rewritten(body: &str, limit: i64, kind: Vendor) -> String {
     let rewrite = Rewrite {
         upstream_model: "up",
         max_output_tokens: limit,
@@ -84,12 +84,12 @@ fn deep_nesting_is_refused_without_a_stack() {
 fn the_limit_goes_where_the_client_put_it() {
     let body = r#"{"model":"m","max_tokens":100,"messages":[]}"#;
     assert_eq!(
-        rewritten(body, 50, ProviderKind::OpenAi),
+        rewritten(body, 50, Vendor::OpenAi),
         r#"{"model":"up","max_tokens":50,"messages":[]}"#
     );
     let body = r#"{"model":"m","max_completion_tokens":100,"messages":[]}"#;
     assert_eq!(
-        rewritten(body, 50, ProviderKind::Ollama),
+        rewritten(body, 50, Vendor::Ollama),
         r#"{"model":"up","max_completion_tokens":50,"messages":[]}"#
     );
 }
@@ -98,16 +98,16 @@ fn the_limit_goes_where_the_client_put_it() {
 fn a_missing_limit_is_added_by_kind() {
     let body = r#"{"model":"m","messages":[]}"#;
     assert_eq!(
-        rewritten(body, 9, ProviderKind::OpenAi),
+        rewritten(body, 9, Vendor::OpenAi),
         r#"{"model":"up","messages":[],"max_completion_tokens":9}"#
     );
     assert_eq!(
-        rewritten(body, 9, ProviderKind::OpenAiCompatible),
+        rewritten(body, 9, Vendor::OpenAiCompatible),
         r#"{"model":"up","messages":[],"max_tokens":9}"#
     );
     let null = r#"{"model":"m","messages":[],"max_tokens":null}"#;
     assert_eq!(
-        rewritten(null, 9, ProviderKind::Ollama),
+        rewritten(null, 9, Vendor::Ollama),
         r#"{"model":"up","messages":[],"max_tokens":9}"#
     );
 }
@@ -116,17 +116,17 @@ fn a_missing_limit_is_added_by_kind() {
 fn usage_is_asked_for_in_streams() {
     let body = r#"{"model":"up","stream":true,"max_tokens":9,"messages":[] }"#;
     assert_eq!(
-        rewritten(body, 9, ProviderKind::Ollama),
+        rewritten(body, 9, Vendor::Ollama),
         r#"{"model":"up","stream":true,"max_tokens":9,"messages":[] ,"stream_options":{"include_usage":true}}"#
     );
     let body = r#"{"model":"up","stream":true,"max_tokens":9,"messages":[],"stream_options":{"x": 1.0}}"#;
     assert_eq!(
-        rewritten(body, 9, ProviderKind::Ollama),
+        rewritten(body, 9, Vendor::Ollama),
         r#"{"model":"up","stream":true,"max_tokens":9,"messages":[],"stream_options":{"x": 1.0,"include_usage":true}}"#
     );
     let body = r#"{"model":"up","stream":true,"max_tokens":9,"messages":[],"stream_options":{"include_usage":false}}"#;
     assert_eq!(
-        rewritten(body, 9, ProviderKind::Ollama),
+        rewritten(body, 9, Vendor::Ollama),
         r#"{"model":"up","stream":true,"max_tokens":9,"messages":[],"stream_options":{"include_usage":true}}"#
     );
 }
@@ -135,7 +135,7 @@ fn usage_is_asked_for_in_streams() {
 fn a_body_that_needs_no_change_stays_the_same_bytes() {
     let body =
         "{ \"model\" : \"up\",\n\"seed\":1.0e2, \"max_tokens\":9 , \"messages\" : [{\"content\":\"\\u00e9\"}] }\n";
-    assert_eq!(rewritten(body, 9, ProviderKind::OpenAi), body);
+    assert_eq!(rewritten(body, 9, Vendor::OpenAi), body);
 }
 
 #[test]
@@ -159,7 +159,7 @@ proptest! {
         let known = r#""model":"m","messages":[],"max_tokens":5"#;
         let unknown = format!("{before}\"x\"{spaced}:{spaced}{raw}");
         let body = if first { format!("{{{unknown},{known}}}") } else { format!("{{{known},{unknown}}}") };
-        let sent = rewritten(&body, 4, ProviderKind::OpenAi);
+        let sent = rewritten(&body, 4, Vendor::OpenAi);
         let expected = body.replace(r#""model":"m""#, r#""model":"up""#).replace(":5", ":4");
         prop_assert_eq!(sent, expected);
     }

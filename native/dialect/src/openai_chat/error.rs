@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::dialect::{FaultKind, ProviderFault};
+use crate::{FaultKind, ProviderFault};
 
 #[derive(Deserialize)]
 struct Body {

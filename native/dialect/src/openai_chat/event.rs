@@ -7,9 +7,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{error, usage};
-use crate::attempts::Usage;
-use crate::dialect::json::Members;
-use crate::dialect::{EventFacts, EventReader};
+use crate::Usage;
+use crate::json::Members;
+use crate::{EventFacts, EventReader};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {

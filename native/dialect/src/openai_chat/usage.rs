@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::attempts::Usage;
+use crate::Usage;
 
 /// More tokens than any model reads or writes in one call.
 const ABSURD: i64 = 100_000_000;
@@ -107,7 +107,7 @@ pub(super) fn read(text: &str) -> Option<Usage> {
         cache_write: written,
         output,
         reasoning,
-        estimated: false,
+        ..Usage::default()
     })
 }
 
@@ -121,10 +121,9 @@ mod tests {
         Some(Usage {
             input,
             cached_input,
-            cache_write: 0,
             output,
             reasoning,
-            estimated: false,
+            ..Usage::default()
         })
     }
 

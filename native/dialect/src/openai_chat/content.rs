@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::InvalidRequest;
-use crate::dialect::json::Members;
+use crate::InvalidRequest;
+use crate::json::Members;
 
 /// Counted for one picture. OpenAI's tile and patch schemes bill 765 to 2,500 tokens for a large picture, Anthropic
 /// about 1,600, and `gpt-4o-mini` 2,833 for one in low detail.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{error, usage};
-use crate::dialect::WholeFacts;
+use crate::WholeFacts;
 
 #[derive(Deserialize)]
 struct Completion<'a> {

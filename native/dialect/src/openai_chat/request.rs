@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::content;
-use crate::client::ProviderKind;
-use crate::dialect::json::{Edits, Members, ObjectError, deeper_than, quoted, range_in};
-use crate::dialect::{InvalidRequest, Rewrite};
+use crate::Vendor;
+use crate::json::{Edits, Members, ObjectError, deeper_than, quoted, range_in};
+use crate::{InvalidRequest, Rewrite};
 
 /// Deepest nesting of a body.
 const DEPTH: usize = 128;
@@ -160,8 +160,8 @@ fn write_limit(writer: &mut Writer<'_>, rewrite: &Rewrite<'_>) {
     }
     if !written {
         let field = match rewrite.kind {
-            ProviderKind::OpenAi => "max_completion_tokens",
-            ProviderKind::Ollama | ProviderKind::OpenAiCompatible => "max_tokens",
+            Vendor::OpenAi | Vendor::AzureOpenAi => "max_completion_tokens",
+            Vendor::Anthropic | Vendor::Ollama | Vendor::OpenAiCompatible => "max_tokens",
         };
         writer.set(field, value);
     }

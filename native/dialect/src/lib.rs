@@ -1,18 +1,28 @@
-//! What a body means.
+//! Fairlead `dialect`: what the bodies of model calls mean.
 //!
 //! The seam between attempts and wire formats: an [`Exchange`] is one call in one dialect. It knows how to write the
 //! body for a target and how to read what comes back; everything about connections, retries and fallback is outside.
-//! A new dialect is a new module with these two traits.
+//! Pure: no I/O, no clock.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`neutral`] | what all dialects have in common: the words that translation goes through |
+//! | [`openai_chat`] | OpenAI Chat Completions |
+//! | [`sse`] | server-sent events, incrementally, byte for byte |
 
 mod json;
+pub mod neutral;
 pub mod openai_chat;
+pub mod sse;
+mod usage;
+mod vendor;
 
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::attempts::Usage;
-use crate::client::ProviderKind;
+pub use usage::Usage;
+pub use vendor::Vendor;
 
 /// What the attempt puts into the body of a request.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +32,7 @@ pub struct Rewrite<'a> {
     /// Most output tokens of one choice; 0 leaves the limit as it is.
     pub max_output_tokens: i64,
     /// Kind of the provider.
-    pub kind: ProviderKind,
+    pub kind: Vendor,
 }
 
 /// One call in one dialect.

@@ -158,7 +158,7 @@ class Daemon:
         self._on_applied(loaded.config, resolved)
 
         store = self._store = open_data_directory(options.data)
-        engine_config = to_engine_bytes(loaded.config, loaded.version)
+        engine_config = to_engine_bytes(loaded.config, loaded.version, resolved.trusted)
         core = self._core = Core(engine_config, resolved.to_proto().SerializeToString())
         feed = CommitFeed(loop)
 
@@ -172,7 +172,9 @@ class Daemon:
         self._writer = CommitWriter(core, store, committed=feed.publish, available=available, fault=fault)
         self._writer.start()
 
-        configuration = ConfigurationService(core, store, loader, loaded, time.time_ns, self._on_applied)
+        configuration = ConfigurationService(
+            core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted
+        )
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         servicers = Servicers(
             audit=AuditServicer(self._audit),

@@ -18,11 +18,19 @@ from fairlead.config.sections.rate_limits import RateLimit
 from fairlead.config.sections.routes import Route
 from fairlead.config.sections.tenants import Tenant
 from fairlead.internal.v1 import engine_config_pb2 as pb
+from fairlead.v1 import model_service_pb2
 
 _KINDS: Mapping[str, pb.ProviderKind] = {
     "openai": pb.PROVIDER_KIND_OPENAI,
     "ollama": pb.PROVIDER_KIND_OLLAMA,
     "openai-compatible": pb.PROVIDER_KIND_OPENAI_COMPATIBLE,
+    "anthropic": pb.PROVIDER_KIND_ANTHROPIC,
+    "azure-openai": pb.PROVIDER_KIND_AZURE_OPENAI,
+}
+_DIALECTS: Mapping[str, model_service_pb2.Dialect] = {
+    "openai-chat": model_service_pb2.DIALECT_OPENAI_CHAT,
+    "openai-responses": model_service_pb2.DIALECT_OPENAI_RESPONSES,
+    "anthropic-messages": model_service_pb2.DIALECT_ANTHROPIC_MESSAGES,
 }
 _SELECTIONS: Mapping[str | None, pb.Selection] = {
     None: pb.SELECTION_UNSPECIFIED,
@@ -41,12 +49,19 @@ _ON_EXCEED: Mapping[str, pb.OnExceed] = {"deny": pb.ON_EXCEED_DENY, "alert": pb.
 _EFFECTS: Mapping[str, pb.Effect] = {"allow": pb.EFFECT_ALLOW, "deny": pb.EFFECT_DENY}
 
 
-def to_engine(config: Config, version: str | None = None) -> pb.EngineConfig:
-    """The native core's form. `version` is given for a stored text, whose version is the hash of that text."""
+_NOBODY: Mapping[str, str] = {}
+
+
+def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, str] = _NOBODY) -> pb.EngineConfig:
+    """The native core's form.
+
+    `version` is given for a stored text, whose version is the hash of that text; `trusted` has the certificates of the
+    providers that have a `tls.caFile`, PEM, by the providers' names.
+    """
     return pb.EngineConfig(
         version=config_version(config) if version is None else version,
         tenants=[_tenant(tenant) for tenant in config.tenants],
-        providers=[_provider(provider) for provider in config.providers],
+        providers=[_provider(provider, trusted) for provider in config.providers],
         models=[_model(model) for model in config.models],
         routes=[_route(route) for route in config.routes],
         budgets=[_budget(budget) for budget in config.budgets],
@@ -72,9 +87,9 @@ def to_engine(config: Config, version: str | None = None) -> pb.EngineConfig:
     )
 
 
-def to_engine_bytes(config: Config, version: str | None = None) -> bytes:
+def to_engine_bytes(config: Config, version: str | None = None, trusted: Mapping[str, str] = _NOBODY) -> bytes:
     """The native core's form, serialised; equal configurations give equal bytes."""
-    return to_engine(config, version).SerializeToString(deterministic=True)
+    return to_engine(config, version, trusted).SerializeToString(deterministic=True)
 
 
 def _tenant(tenant: Tenant) -> pb.Tenant:
@@ -83,8 +98,8 @@ def _tenant(tenant: Tenant) -> pb.Tenant:
     )
 
 
-def _provider(provider: Provider) -> pb.Provider:
-    breaker, timeouts = provider.breaker, provider.timeouts
+def _provider(provider: Provider, trusted: Mapping[str, str]) -> pb.Provider:
+    breaker, timeouts, proxy = provider.breaker, provider.timeouts, provider.proxy
     return pb.Provider(
         name=provider.name,
         kind=_KINDS[provider.kind],
@@ -108,6 +123,10 @@ def _provider(provider: Provider) -> pb.Provider:
             ramp_millis=breaker.ramp,
         ),
         max_idle_connections=provider.max_idle_connections,
+        dialects=[_DIALECTS[dialect] for dialect in provider.dialects],
+        api_version=provider.api_version or "",
+        proxy=pb.Proxy(url=proxy.url, no_proxy=proxy.no_proxy) if proxy is not None else None,
+        ca_pem=trusted.get(provider.name, ""),
     )
 
 

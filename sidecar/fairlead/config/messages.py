@@ -31,6 +31,9 @@ _FIXED: Mapping[str, str] = {
 _PATTERNS: Mapping[str, str] = {
     "fromEnv": "must be the name of an environment variable: letters, digits and _",
     "fromFile": "must be an absolute path",
+    "apiVersion": "must be a date such as 2024-10-21, with -preview where the product has it",
+    "username": "must be visible ASCII without a colon, at most 256 characters",
+    "caFile": "must be an absolute path",
     "headers": "must be visible ASCII, at most 1024 characters",
 }
 _FREE_OF_CHARGE = (

@@ -3,18 +3,21 @@
 In `internal.Secrets` they are called
 - `tenants/{tenant}/agents/{agent}`: the token of an agent,
 - `providers/{provider}`: the API key of a provider,
-- `providers/{provider}/headers/{header}`: the value of a request header, its name in lower case.
+- `providers/{provider}/headers/{header}`: the value of a request header, its name in lower case,
+- `providers/{provider}/proxy/authorization`: the value of the header `Proxy-Authorization`.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from fairlead.config.paths import select
+from fairlead.config import trust
+from fairlead.config.paths import fits, select
 from fairlead.config.schema import Config
 from fairlead.config.sections.secret import SecretRef
 from fairlead.config.violation import Path, render
@@ -22,9 +25,18 @@ from fairlead.internal.v1 import engine_config_pb2
 
 SECRET_MAX_BYTES = 64 << 10
 # Where a document may have references, whatever else is wrong with it.
-PATTERNS = ("tenants[*].agents[*].token", "providers[*].apiKey", "providers[*].headers.*", "operators[*].token")
+PATTERNS = (
+    "tenants[*].agents[*].token",
+    "providers[*].apiKey",
+    "providers[*].headers.*",
+    "providers[*].proxy.password",
+    "providers[*].proxy.authorization",
+    "operators[*].token",
+)
 _CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
 
+# The value of a header with a scheme in front, such as `Basic …`.
+_WITH_SCHEME = "providers[*].proxy.authorization"
 _SAME = "is the same credential as {}: the caller would be ambiguous"
 
 
@@ -34,10 +46,14 @@ class SecretUnavailable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSecrets:
-    """Secret values by name, and the operators' tokens, which the core does not get. Printing it shows names only."""
+    """Secret values by name, and the operators' tokens, which the core does not get. Printing it shows names only.
+
+    `trusted` are the certificates of providers, by name: they come from files that change like those of secrets.
+    """
 
     values: Mapping[str, str] = field(repr=False)
     operators: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trusted: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         names = (*self.values, *(f"operators/{name}" for name in self.operators))
@@ -59,12 +75,15 @@ def references(config: Config) -> Iterator[tuple[str, SecretRef]]:
         for header, value in provider.headers.items():
             if isinstance(value, SecretRef):
                 yield f"providers/{provider.name}/headers/{header}", value
+        if provider.proxy is not None and provider.proxy.credential is not None:
+            yield _proxy_name(provider.name), provider.proxy.credential
 
 
 def secret_files(config: Config) -> frozenset[FilePath]:
-    """The files that a configuration's secrets come from."""
+    """The files that a configuration's secrets and trusted certificates come from."""
     found = (*(reference for _, reference in references(config)), *(operator.token for operator in config.operators))
-    return frozenset(FilePath(reference.from_file) for reference in found if reference.from_file is not None)
+    named = frozenset(FilePath(reference.from_file) for reference in found if reference.from_file is not None)
+    return named | frozenset(map(FilePath, trust.ca_files(config).values()))
 
 
 def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) -> ResolvedSecrets:
@@ -76,7 +95,7 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
         values: dict[str, str] = {}
         for name, reference in named:
             try:
-                values[name] = read(reference, source)
+                values[name] = read(reference, source, spaces=name.endswith("/proxy/authorization"))
             except SecretUnavailable as error:
                 wrong.append(f"{prefix}{name}: {error}")
         return values
@@ -84,9 +103,28 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
     values = read_all(references(config))
     operators = read_all(((operator.name, operator.token) for operator in config.operators), "operators/")
     wrong.extend(_repeated(values, operators))
+    for provider in config.providers:
+        name = _proxy_name(provider.name)
+        if provider.proxy is not None and provider.proxy.username is not None and name in values:
+            values[name] = _basic(provider.proxy.username, values[name])
+    trusted: dict[str, str] = {}
+    for name, file in trust.ca_files(config).items():
+        try:
+            trusted[name] = trust.read(file)
+        except trust.CertificatesUnavailable as error:
+            wrong.append(f"providers/{name}/tls/caFile: {error}")
     if wrong:
         raise SecretUnavailable("; ".join(wrong))
-    return ResolvedSecrets(values, operators)
+    return ResolvedSecrets(values, operators, trusted)
+
+
+def _proxy_name(provider: str) -> str:
+    return f"providers/{provider}/proxy/authorization"
+
+
+def _basic(username: str, password: str) -> str:
+    """RFC 7617."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _repeated(values: Mapping[str, str], operators: Mapping[str, str]) -> Iterator[str]:
@@ -98,8 +136,9 @@ def _repeated(values: Mapping[str, str], operators: Mapping[str, str]) -> Iterat
             yield f"{name}: {_SAME.format(owners[value])}"
 
 
-def read(reference: SecretRef, environ: Mapping[str, str]) -> str:
-    """One secret, without the line end a file may have; raises `SecretUnavailable`."""
+def read(reference: SecretRef, environ: Mapping[str, str], *, spaces: bool = False) -> str:
+    """One secret, without the line end a file may have; raises `SecretUnavailable`. With `spaces` it may have some
+    inside, as a header's value with a scheme has."""
     if reference.from_env is not None:
         value, place = environ.get(reference.from_env), f"environment variable {reference.from_env}"
         if value is None:
@@ -109,18 +148,20 @@ def read(reference: SecretRef, environ: Mapping[str, str]) -> str:
     value = value.strip()
     if not value:
         raise SecretUnavailable(f"{place} is empty")
-    if not all(" " < character <= "~" for character in value):
+    if not all(" " < character <= "~" or (spaces and character == " ") for character in value):
         raise SecretUnavailable(f"{place} holds something that cannot be sent in a header: only visible ASCII can")
     return value
 
 
 def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-    """Every reference of a document that cannot be resolved, and credentials that are not unique."""
+    """Every reference of a document that cannot be resolved, credentials that are not unique, and certificates that
+    cannot be used."""
+    yield from trust.check(document)
     owners: dict[str, Path] = {}
     for pattern in PATTERNS:
         for path, reference in _written(document, pattern):
             try:
-                value = read(reference, environ)
+                value = read(reference, environ, spaces=fits(path, _WITH_SCHEME))
             except SecretUnavailable as error:
                 yield path, str(error)
                 continue
@@ -132,7 +173,7 @@ def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tupl
 
 def files(document: dict[str, Any]) -> frozenset[FilePath]:
     """The files that a document's references name, readable or not."""
-    return frozenset(
+    return trust.files(document) | frozenset(
         FilePath(reference.from_file)
         for pattern in PATTERNS
         for _, reference in _written(document, pattern)

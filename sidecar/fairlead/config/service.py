@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -35,6 +36,7 @@ from fairlead.v1 import config_service_pb2 as pb
 SOURCE_API = "api"
 SOURCE_ROLLBACK = "rollback"
 SOURCE_RECOVERY = "recovery"
+SOURCE_CERTIFICATES = "certificates"
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 _FIRST_VIOLATION_MAX_CHARACTERS = 512
@@ -64,9 +66,10 @@ class ConfigurationService:
         running: Loaded,
         clock: Callable[[], int],
         on_applied: Callable[[Config, ResolvedSecrets], None] = lambda config, secrets: None,
+        trusted: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`running` is what the core was built with; `clock` gives Unix nanoseconds; `on_applied` is called after every
-        change of configuration or secrets."""
+        """`running` and `trusted` (certificates by provider) are what the core was built with; `clock` gives Unix
+        nanoseconds; `on_applied` is called after every change of configuration or secrets."""
         self._core = core
         self._reader = reader
         self._versions = ConfigVersions(reader)
@@ -74,6 +77,7 @@ class ConfigurationService:
         self._running = Running(running.config, running.canonical, running.version)
         self._clock = clock
         self._on_applied = on_applied
+        self._trusted = trusted
         self._changing = asyncio.Lock()
 
     @property
@@ -319,7 +323,9 @@ class ConfigurationService:
         entry = pb.ConfigVersion(version=wanted.version, source=source, operator=operator, active=True)
         entry.applied_at.FromNanoseconds(now)
         load = command_pb2.LoadConfig(
-            config=to_engine(wanted.config, wanted.version), secrets=secrets.to_proto(), source=source
+            config=to_engine(wanted.config, wanted.version, secrets.trusted),
+            secrets=secrets.to_proto(),
+            source=source,
         )
         load.writes.extend(await asyncio.to_thread(self._versions.writes, entry, wanted.canonical))
         if remembered is not None:
@@ -328,15 +334,19 @@ class ConfigurationService:
         await apply(self._core, _command(operator, load_config=load))
         for notice in notices(wanted.config, self._running.config):
             _log.warning("%s", notice, extra={"config_version": wanted.version})
-        self._running = wanted
+        self._running, self._trusted = wanted, secrets.trusted
         self._on_applied(wanted.config, secrets)
         _log.info("configuration applied", extra={"config_version": wanted.version, "source": source})
         return entry
 
     async def _load_secrets(self) -> None:
         secrets = await self._secrets(self._running.config)
+        if secrets.trusted != self._trusted:
+            # Whom a provider may be is more than a rotated key: it is applied, and so recorded, like a change.
+            await self._load(self._running, SOURCE_CERTIFICATES, "", None)
+            return
         load = command_pb2.LoadConfig(
-            config=to_engine(self._running.config, self._running.version),
+            config=to_engine(self._running.config, self._running.version, secrets.trusted),
             secrets=secrets.to_proto(),
             secrets_only=True,
         )

@@ -47,13 +47,13 @@ CASES: list[tuple[str, str, str, int, str, str]] = [
     (
         "provider of another dialect",
         "kind: ollama",
-        "kind: anthropic",
+        "kind: gemini",
         7,
         "providers[0].kind",
-        "is not available in this version, which speaks the OpenAI dialect only",
+        "is not available: use openai-compatible",
     ),
-    ("azure", "kind: ollama", "kind: azure-openai", 7, "providers[0].kind", "OpenAI dialect only"),
-    ("kind unknown", "kind: ollama", "kind: oracle", 7, "providers[0].kind", "must be 'openai', 'ollama' or"),
+    ("azure without URL", "kind: ollama", "kind: azure-openai", 7, "providers[0].baseUrl", "is missing in 'local'"),
+    ("kind unknown", "kind: ollama", "kind: oracle", 7, "providers[0].kind", "must be 'openai', 'anthropic', 'azure"),
     ("URL missing", "kind: ollama", "kind: openai-compatible", 7, "providers[0].baseUrl", "is missing in 'local'"),
     ("URL not one", "kind: ollama", "kind: ollama, baseUrl: localhost", 7, "providers[0].baseUrl", "is not a URL"),
     (

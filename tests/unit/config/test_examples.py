@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import pytest
 
 from fairlead.config import Loader
 
-QUICKSTART = Path(__file__).parents[3] / "examples/quickstart/fairlead.yaml"
+ROOT = Path(__file__).parents[3]
+QUICKSTART = ROOT / "examples/quickstart/fairlead.yaml"
 
 
 def test_the_quickstart_is_valid_and_says_what_it_promises() -> None:
@@ -22,3 +26,12 @@ def test_the_quickstart_is_valid_and_says_what_it_promises() -> None:
     assert routes["chat"].fallback is not None and routes["chat"].fallback.chain == ("dev-small",)
     assert [budget.name for budget in config.budgets] == ["tenant-month", "run"]
     assert any(policy.effect == "deny" and policy.match.labels == {"data": "secret"} for policy in config.policies)
+
+
+@pytest.mark.parametrize("document", ["docs/models.md"])
+def test_the_configurations_that_documents_show_are_valid(document: str) -> None:
+    shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+    whole = [text for text in shown if text.startswith("apiVersion: fairlead/v1\n")]
+    assert whole
+    for text in whole:
+        Loader(None, None).load_text(text)

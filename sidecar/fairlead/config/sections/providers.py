@@ -3,89 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from fairlead.config.quantities import Duration, PositivePerMille
-from fairlead.config.sections.base import Name, Section, word_or_mapping
+from fairlead.config.sections.base import Listed, Name, Section, no_repeats
+from fairlead.config.sections.network import BaseUrl, HeaderName, HeaderValue, Proxy, Tls
 from fairlead.config.sections.secret import SecretRef
 from fairlead.config.violation import Path
 
-Kind = Literal["openai", "ollama", "openai-compatible"]
+Kind = Literal["openai", "anthropic", "azure-openai", "ollama", "openai-compatible"]
+Dialect = Literal["openai-chat", "openai-responses", "anthropic-messages"]
 
-_OTHER_DIALECTS = frozenset(("anthropic", "azure-openai", "bedrock", "vertex"))
-_DEFAULT_BASE_URLS = {"openai": "https://api.openai.com/v1", "ollama": "http://localhost:11434/v1"}
-_HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
-# Set by the sidecar or by the connection itself.
-_RESERVED_HEADERS = frozenset(
-    [
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
+# Products whose own dialect is not spoken; all of them have an endpoint that is.
+_OTHER_DIALECTS = frozenset(("bedrock", "cohere", "gemini", "vertex", "vertex-ai"))
+_DEFAULT_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+    "ollama": "http://localhost:11434/v1",
+}
+_DEFAULT_DIALECTS: Mapping[str, tuple[Dialect, ...]] = {
+    "openai": ("openai-chat", "openai-responses"),
+    "anthropic": ("anthropic-messages",),
+    "azure-openai": ("openai-chat", "openai-responses"),
+    "ollama": ("openai-chat",),
+    "openai-compatible": ("openai-chat",),
+}
+# What a kind can be told to speak; the others take whatever the server behind them does.
+_SPOKEN = {kind: _DEFAULT_DIALECTS[kind] for kind in ("openai", "anthropic", "azure-openai")}
+# The header that carries the key of a kind, where it is not `Authorization`.
+_KEY_HEADERS = {"anthropic": "x-api-key", "azure-openai": "api-key"}
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential")
+_KEYED_HOST = re.compile(r"api\.openai\.com|api\.anthropic\.com|.+\.openai\.azure\.com")
 
 
 def _known_kind(value: Any) -> Any:
     if isinstance(value, str) and value in _OTHER_DIALECTS:
         raise PydanticCustomError(
-            "unavailable",
-            "is not available in this version, which speaks the OpenAI dialect only: "
-            "use openai, ollama or openai-compatible",
+            "unavailable", "is not available: use openai-compatible with the base URL of its OpenAI-compatible endpoint"
         )
     return value
-
-
-def _base_url(value: str) -> str:
-    """Checks a base URL; the messages never quote it, because it may carry a password."""
-    try:
-        parts = urlsplit(value)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        parts, port_is_fine = urlsplit(""), False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        raise PydanticCustomError("base_url", "is not a URL: write http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH")
-    if parts.username is not None or parts.password is not None:
-        raise PydanticCustomError("base_url", "must not contain credentials: use apiKey or headers")
-    if parts.query or parts.fragment or re.search(r"\s", value):
-        raise PydanticCustomError("base_url", "must not have a query, a fragment or spaces")
-    return value.rstrip("/")
-
-
-def _header_name(value: str) -> str:
-    name = value.lower()
-    if _HEADER.fullmatch(name) is None:
-        raise PydanticCustomError("header", "is not the name of a header")
-    if name in _RESERVED_HEADERS or name.startswith("x-fairlead-"):
-        raise PydanticCustomError("header", "is set by the sidecar and cannot be configured")
-    return name
-
-
-BaseUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_base_url)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-# Visible ASCII and inner spaces.
-HeaderText = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,1022}[!-~])?$")]
-HeaderValue = Annotated[
-    Annotated[HeaderText, Tag("<word>")] | Annotated[SecretRef, Tag("<mapping>")], Discriminator(word_or_mapping)
-]
 
 
 class Timeouts(Section):
@@ -133,15 +94,23 @@ class Provider(Section):
 
     name: Name = Field(description="unique name")
     kind: Annotated[Kind, BeforeValidator(_known_kind)] = Field(
-        description="what it is: openai, ollama, openai-compatible"
+        description="what it is: openai, anthropic, azure-openai, ollama, openai-compatible"
     )
     base_url: BaseUrl = Field(description="URL up to and including the version, such as https://api.openai.com/v1")
+    api_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$")] | None = Field(
+        default=None, description="azure-openai: api-version of its older, dated API; absent means its v1 API"
+    )
+    dialects: Annotated[Listed[Dialect], AfterValidator(no_repeats)] = Field(
+        min_length=1, description="dialects it speaks, the preferred one first; default: those of its kind"
+    )
     api_key: SecretRef | None = Field(
-        default=None, description="sent as bearer token; without it no Authorization header is sent"
+        default=None, description="sent as the kind asks for it; without it no credential is sent"
     )
     headers: dict[HeaderName, HeaderValue] = Field(
         default={}, description="further request headers: text, or a secret reference"
     )
+    proxy: Proxy | None = Field(default=None, description="HTTP proxy that connections go through; default: none")
+    tls: Tls | None = Field(default=None, description="whose certificates are trusted; default: the system's")
     billing: Billing = Field(default=Billing(), description="billing of failed attempts")
     timeouts: Timeouts = Field(default=Timeouts(), description="timeouts of an attempt")
     breaker: Breaker = Field(default=Breaker(), description="health of its models")
@@ -152,21 +121,63 @@ class Provider(Section):
     def _defaults_of_the_kind(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        kind, url = value.get("kind"), value.get("baseUrl")
-        if kind not in get_args(Kind):
-            # The kind is what is wrong; that its URL has no default would only distract.
-            return {"baseUrl": _DEFAULT_BASE_URLS["openai"], **value}
-        if "baseUrl" not in value and kind in _DEFAULT_BASE_URLS:
-            return {**value, "baseUrl": _DEFAULT_BASE_URLS[kind]}
-        if kind == "ollama" and isinstance(url, str) and not url.rstrip("/").endswith("/v1"):
-            # What Ollama documents is its own API's root; its OpenAI dialect is below /v1.
-            return {**value, "baseUrl": f"{url.rstrip('/')}/v1"}
-        return value
+        kind = value.get("kind")
+        if not isinstance(kind, str) or kind not in _DEFAULT_DIALECTS:
+            # The kind is what is wrong; that nothing follows from it would only distract.
+            return {"baseUrl": _DEFAULT_BASE_URLS["openai"], "dialects": ["openai-chat"], **value}
+        dialects = ("openai-chat",) if "apiVersion" in value else _DEFAULT_DIALECTS[kind]
+        given = {"dialects": list(dialects), **value}
+        if "baseUrl" in value:
+            given["baseUrl"] = _full_url(kind, value["baseUrl"], dated="apiVersion" in value)
+        elif kind in _DEFAULT_BASE_URLS:
+            given["baseUrl"] = _DEFAULT_BASE_URLS[kind]
+        return given
 
     def rules(self) -> Iterator[tuple[Path, str]]:
-        """Credentials are never literal, and OpenAI itself takes no call without one."""
+        """What does not go together."""
+        yield from self._azure_rules()
+        spoken = _SPOKEN.get(self.kind, self.dialects)
+        for index, dialect in enumerate(self.dialects):
+            if dialect not in spoken:
+                yield ("dialects", index), f"kind {self.kind} does not speak it: known are {', '.join(spoken)}"
+        yield from self._credential_rules()
+        if self.tls is not None and not self.base_url.startswith("https:"):
+            yield ("tls",), "has no effect: baseUrl is not an https URL"
+
+    def _azure_rules(self) -> Iterator[tuple[Path, str]]:
+        if self.api_version is None:
+            return
+        if self.kind != "azure-openai":
+            yield ("apiVersion",), "is for kind azure-openai only"
+        elif self.dialects != ("openai-chat",):
+            yield ("dialects",), "with apiVersion only openai-chat is served: leave apiVersion out for Azure's v1 API"
+        if self.base_url.endswith(("/openai/v1", "/openai")):
+            yield (
+                ("baseUrl",),
+                "must end before /openai when apiVersion is given: the rest of the path names the deployment",
+            )
+
+    def _credential_rules(self) -> Iterator[tuple[Path, str]]:
+        """Credentials are never literal, and well-known providers take no call without one."""
         for name, value in self.headers.items():
-            if isinstance(value, str) and _SECRET_HEADER.search(name):
+            if name == _KEY_HEADERS.get(self.kind):
+                yield ("headers", name), "is set by the sidecar: write apiKey"
+            elif isinstance(value, str) and _SECRET_HEADER.search(name):
                 yield ("headers", name), "looks like a credential: write {fromEnv: NAME} or {fromFile: /PATH}"
-        if self.api_key is None and urlsplit(self.base_url).hostname == "api.openai.com":
-            yield (), "has no apiKey, and api.openai.com answers no call without one"
+        host = urlsplit(self.base_url).hostname or ""
+        if self.api_key is None and _KEYED_HOST.fullmatch(host):
+            yield (), f"has no apiKey, and {host} answers no call without one"
+
+
+def _full_url(kind: str, url: Any, *, dated: bool) -> Any:
+    """A base URL with the part of the path that a product's own documentation leaves out."""
+    if not isinstance(url, str):
+        return url
+    root = url.rstrip("/")
+    if kind == "ollama" and not root.endswith("/v1"):
+        # What Ollama documents is its own API's root; the dialects are below /v1.
+        return f"{root}/v1"
+    if kind == "azure-openai" and not dated and root.endswith(".openai.azure.com"):
+        # What Azure's portal shows as the endpoint; the API without dates is below /openai/v1.
+        return f"{root}/openai/v1"
+    return url

@@ -9,11 +9,14 @@
 //! | [`neutral`] | what all dialects have in common: the words that translation goes through |
 //! | [`openai_chat`] | OpenAI Chat Completions |
 //! | [`sse`] | server-sent events, incrementally, byte for byte |
+//! | [`text`] | the texts of an answer, for rules about them |
 
+mod dialect;
 mod json;
 pub mod neutral;
 pub mod openai_chat;
 pub mod sse;
+pub mod text;
 mod usage;
 mod vendor;
 
@@ -21,6 +24,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub use dialect::Dialect;
 pub use usage::Usage;
 pub use vendor::Vendor;
 

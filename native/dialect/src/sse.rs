@@ -6,6 +6,7 @@
 //! for, in a CR stream the event is complete at once.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -14,22 +15,74 @@ use bytes::{Buf, Bytes, BytesMut};
 pub struct SseEvent {
     /// The bytes as they came, framing included.
     pub raw: Bytes,
+    /// The value of the last `event` line; `None` for a block without any, which is an event called `message`.
+    pub name: Option<Bytes>,
     /// The `data` lines, joined by LF; `None` for a block without any (comments, blank lines).
     pub data: Option<Bytes>,
 }
 
 impl SseEvent {
-    /// An event with one line of data, framed with LF.
+    /// An event without a name and with one line of data, framed with LF. The data contains no line end, as JSON does not.
     #[must_use]
     pub fn from_data(data: &[u8]) -> Self {
-        let mut raw = BytesMut::with_capacity(data.len().saturating_add(8));
-        raw.extend_from_slice(b"data: ");
+        Self::framed(None, data)
+    }
+
+    /// An event with a name and one line of data, framed with LF. Neither contains a line end.
+    #[must_use]
+    pub fn named(name: &str, data: &[u8]) -> Self {
+        Self::framed(Some(name.as_bytes()), data)
+    }
+
+    /// The same event with other data: all bytes but the data stay when it is one line, else it is framed anew.
+    #[must_use]
+    pub fn with_data(&self, data: &[u8]) -> Self {
+        let Some(range) = self.data.as_ref().and_then(|data| place(&self.raw, data)) else {
+            return Self::framed(self.name.as_deref(), data);
+        };
+        let mut raw = BytesMut::with_capacity(self.raw.len().saturating_add(data.len()));
+        raw.extend_from_slice(self.raw.get(..range.start).unwrap_or_default());
         raw.extend_from_slice(data);
+        raw.extend_from_slice(self.raw.get(range.end..).unwrap_or_default());
+        let raw = raw.freeze();
+        let data = raw.slice(range.start..range.start.saturating_add(data.len()));
+        Self {
+            raw,
+            name: self.name.clone(),
+            data: Some(data),
+        }
+    }
+
+    fn framed(name: Option<&[u8]>, data: &[u8]) -> Self {
+        let name_bytes = name.map_or(0, <[u8]>::len);
+        let mut raw = BytesMut::with_capacity(data.len().saturating_add(name_bytes).saturating_add(16));
+        let name = name.map(|name| {
+            raw.extend_from_slice(b"event: ");
+            let start = raw.len();
+            raw.extend_from_slice(name);
+            let end = raw.len();
+            raw.extend_from_slice(b"\n");
+            start..end
+        });
+        raw.extend_from_slice(b"data: ");
+        let start = raw.len();
+        raw.extend_from_slice(data);
+        let end = raw.len();
         raw.extend_from_slice(b"\n\n");
         let raw = raw.freeze();
-        let data = raw.slice(6..raw.len().saturating_sub(2));
-        Self { raw, data: Some(data) }
+        Self {
+            name: name.map(|range| raw.slice(range)),
+            data: Some(raw.slice(start..end)),
+            raw,
+        }
     }
+}
+
+/// Where `part` lies in `whole`, when it is a slice of it.
+fn place(whole: &Bytes, part: &Bytes) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= whole.len()).then_some(start..end)
 }
 
 /// An event is larger than the parser's bound.
@@ -150,15 +203,14 @@ impl SseParser {
         let raw = self.buffer.split_to(end).freeze();
         self.line_start = 0;
         self.scanned = 0;
-        SseEvent {
-            data: data_of(&raw),
-            raw,
-        }
+        let (name, data) = fields_of(&raw);
+        SseEvent { raw, name, data }
     }
 }
 
-/// The joined `data` lines of a block; a slice of it when there is only one.
-fn data_of(raw: &Bytes) -> Option<Bytes> {
+/// The name and the joined `data` lines of a block; slices of it, unless there are several lines of data.
+fn fields_of(raw: &Bytes) -> (Option<Bytes>, Option<Bytes>) {
+    let mut name: Option<Bytes> = None;
     let mut first: Option<Bytes> = None;
     let mut joined: Option<BytesMut> = None;
     let mut rest = raw.clone();
@@ -174,7 +226,10 @@ fn data_of(raw: &Bytes) -> Option<Bytes> {
         if !rest.is_empty() {
             rest.advance(1);
         }
-        let Some(value) = data_line(&line) else { continue };
+        let Some(value) = value_of(&line, b"data") else {
+            name = value_of(&line, b"event").or(name);
+            continue;
+        };
         match (&first, &mut joined) {
             (None, _) => first = Some(value),
             (Some(_), Some(joined)) => {
@@ -189,12 +244,12 @@ fn data_of(raw: &Bytes) -> Option<Bytes> {
             }
         }
     }
-    joined.map(BytesMut::freeze).or(first)
+    (name, joined.map(BytesMut::freeze).or(first))
 }
 
-/// The value of a `data` line; one space after the colon is framing.
-fn data_line(line: &Bytes) -> Option<Bytes> {
-    let value = line.strip_prefix(b"data")?;
+/// The value of a line of this field; one space after the colon is framing.
+fn value_of(line: &Bytes, field: &[u8]) -> Option<Bytes> {
+    let value = line.strip_prefix(field)?;
     let value = match value {
         [] => value,
         [b':', b' ', value @ ..] | [b':', value @ ..] => value,
@@ -270,6 +325,30 @@ mod tests {
     fn a_made_event_reads_back() {
         let (events, _) = parse(&[&SseEvent::from_data(b"{}").raw]);
         assert_eq!(events, [SseEvent::from_data(b"{}")]);
+        let named = SseEvent::named("ping", b"{}");
+        assert_eq!(named.raw.as_ref(), b"event: ping\ndata: {}\n\n");
+        let (events, _) = parse(&[&named.raw]);
+        assert_eq!(events, [named]);
+    }
+
+    #[test]
+    fn an_event_has_the_last_name_it_was_given() {
+        let (events, _) = parse(&[b"event: a\nevent:b\ndata: 1\n\ndata: 2\n\neventful: x\ndata: 3\n\n: c\n\n"]);
+        let names: Vec<_> = events.iter().map(|event| event.name.as_deref()).collect();
+        assert_eq!(names, [Some(&b"b"[..]), None, None, None]);
+    }
+
+    #[test]
+    fn other_data_leaves_the_framing_alone() {
+        let (events, _) = parse(&[b"id: 7\r\nevent: e\r\ndata:old\r\n: c\r\n\r\n"]);
+        let changed = events[0].with_data(b"newer");
+        assert_eq!(changed.raw.as_ref(), b"id: 7\r\nevent: e\r\ndata:newer\r\n: c\r\n\r\n");
+        assert_eq!(
+            (changed.data.as_deref(), changed.name.as_deref()),
+            (Some(&b"newer"[..]), Some(&b"e"[..]))
+        );
+        let (events, _) = parse(&[b"event: e\ndata: a\ndata: b\n\n"]);
+        assert_eq!(events[0].with_data(b"c").raw.as_ref(), b"event: e\ndata: c\n\n");
     }
 
     proptest! {

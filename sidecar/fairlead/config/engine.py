@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairlead.config.canonical import config_version
+from fairlead.config.engine_rules import match, policy, tier, tool
 from fairlead.config.schema import Config
 from fairlead.config.sections.budgets import Budget, Rolling
-from fairlead.config.sections.matching import Match
 from fairlead.config.sections.models import Model
-from fairlead.config.sections.policies import EffectMapping, Policy
 from fairlead.config.sections.providers import Provider
 from fairlead.config.sections.rate_limits import RateLimit
 from fairlead.config.sections.routes import Route
@@ -46,7 +45,6 @@ _WINDOWS: Mapping[str, pb.WindowKind] = {
     "month": pb.WINDOW_KIND_MONTH,
 }
 _ON_EXCEED: Mapping[str, pb.OnExceed] = {"deny": pb.ON_EXCEED_DENY, "alert": pb.ON_EXCEED_ALERT}
-_EFFECTS: Mapping[str, pb.Effect] = {"allow": pb.EFFECT_ALLOW, "deny": pb.EFFECT_DENY}
 
 
 _NOBODY: Mapping[str, str] = {}
@@ -66,7 +64,7 @@ def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, 
         routes=[_route(route) for route in config.routes],
         budgets=[_budget(budget) for budget in config.budgets],
         rate_limits=[_rate_limit(limit) for limit in config.rate_limits],
-        policies=[_policy(policy) for policy in config.policies],
+        policies=[policy(rule) for rule in config.policies],
         defaults={"model.call": config.defaults.model_call, "tool.call": config.defaults.tool_call},
         limits=pb.Limits(
             request_bytes=config.limits.request_bytes,
@@ -78,12 +76,21 @@ def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, 
             waiting_calls=config.limits.waiting_calls,
             kept_answer_bytes=config.limits.kept_answer_bytes,
             clock_skew_millis=config.limits.clock_skew,
+            sessions=config.limits.sessions,
+            tool_result_bytes=config.limits.tool_result_bytes,
+            open_tool_calls=config.limits.open_tool_calls,
         ),
         reservations=pb.Reservations(
-            ttl_millis=config.reservations.ttl, charge_on_expiry=config.reservations.on_expiry == "charge"
+            ttl_millis=config.reservations.ttl,
+            charge_on_expiry=config.reservations.on_expiry == "charge",
+            tool_ttl_millis=config.reservations.tool_ttl,
+            session_ttl_millis=config.reservations.session_ttl,
         ),
         audit_content=config.audit.content,
         durability={"model.call": config.durability.model_call, "tool.call": config.durability.tool_call},
+        tools=[tool(entry) for entry in config.tools],
+        approval_tiers=[tier(entry) for entry in config.approvals.tiers],
+        operators=[pb.Operator(name=operator.name, roles=operator.roles) for operator in config.operators],
     )
 
 
@@ -151,17 +158,11 @@ def _model(model: Model) -> pb.Model:
     )
 
 
-def _match(match: Match) -> pb.Match:
-    return pb.Match(
-        tenants=match.tenant, agents=match.agent, models=match.model, workloads=match.workload, labels=match.labels
-    )
-
-
 def _route(route: Route) -> pb.Route:
     retry = route.retry
     return pb.Route(
         name=route.name,
-        match=_match(route.match),
+        match=match(route.match),
         when=route.when or "",
         targets=[pb.Target(model=target.model, weight=target.weight) for target in route.targets or ()],
         select=_SELECTIONS[route.select],
@@ -185,7 +186,7 @@ def _budget(budget: Budget) -> pb.Budget:
     word = budget.on_exceed if isinstance(budget.on_exceed, str) else None
     return pb.Budget(
         name=budget.name,
-        match=_match(budget.match),
+        match=match(budget.match),
         scope=budget.scope,
         limit_nano_usd=budget.limit.usd,
         limit_tokens=budget.limit.tokens,
@@ -202,7 +203,7 @@ def _budget(budget: Budget) -> pb.Budget:
 def _rate_limit(limit: RateLimit) -> pb.RateLimit:
     return pb.RateLimit(
         name=limit.name,
-        match=_match(limit.match),
+        match=match(limit.match),
         scope=limit.scope,
         requests_per_minute=limit.requests_per_minute or 0,
         tokens_per_minute=limit.tokens_per_minute or 0,
@@ -210,21 +211,3 @@ def _rate_limit(limit: RateLimit) -> pb.RateLimit:
         max_wait_millis=limit.max_wait,
         burst_requests=limit.burst_requests or 0,
     )
-
-
-def _policy(policy: Policy) -> pb.PolicyRule:
-    rule = pb.PolicyRule(
-        name=policy.name,
-        on=policy.on,
-        match=_match(policy.match),
-        when=policy.when or "",
-        invariant=policy.invariant,
-    )
-    if isinstance(policy.effect, EffectMapping):
-        rule.effect = pb.EFFECT_CONSTRAIN
-        if policy.effect.constrain is not None:
-            rule.max_output_tokens = policy.effect.constrain.max_output_tokens or 0
-            rule.allowed_models.extend(policy.effect.constrain.allowed_models or ())
-    else:
-        rule.effect = _EFFECTS[policy.effect]
-    return rule

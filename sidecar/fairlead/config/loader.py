@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from fairlead.config import messages, references, secrets
+from fairlead.config import messages, quorums, references, secrets
 from fairlead.config.canonical import canonical_json, version_of
 from fairlead.config.dev import DEV_ENVIRONMENT, DEV_FILE, DEV_TENANT, DEV_UPSTREAM
 from fairlead.config.document import Document, read
@@ -79,8 +79,9 @@ class Loader:
         if whole is not None:
             for path, message in broken_rules(whole.config):
                 found.add(whole.original(path), message)
-        for path, message in references.check(document.value):
-            found.add(path, message)
+        for check in (references.check, quorums.check):
+            for path, message in check(document.value):
+                found.add(path, message)
         if self._environ is not None:
             for path, message in secrets.check(document.value, self._environ):
                 found.add(path, message)

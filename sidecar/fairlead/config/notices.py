@@ -9,8 +9,6 @@ from fairlead.config.schema import Config
 
 def notices(config: Config, running: Config | None = None) -> Iterator[str]:
     """About a configuration, at the start or in place of a running one."""
-    if any(operator.roles for operator in config.operators):
-        yield "operators[].roles has no effect in this version: every operator may do everything"
     if running is None:
         return
     if config.listen != running.listen:

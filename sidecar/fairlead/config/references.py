@@ -19,6 +19,8 @@ UNIQUE = {
     "budget": "budgets[*].name",
     "rate limit": "rateLimits[*].name",
     "policy": "policies[*].name",
+    "tool": "tools[*].name",
+    "approval tier": "approvals.tiers[*].name",
 }
 # Where a name is used → what it names.
 REFERENCES = {
@@ -28,6 +30,7 @@ REFERENCES = {
     "routes[*].fallback.chain[*]": "model",
     "budgets[*].onExceed.downgradeTo": "model",
     "policies[*].effect.constrain.allowedModels[*]": "model",
+    "policies[*].effect.requireApproval": "approval tier",
 }
 # Sections with a `match`: its literal tenants and agents have to exist, or the rule would silently never fit.
 _MATCHING = ("routes", "budgets", "rateLimits", "policies")

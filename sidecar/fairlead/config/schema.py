@@ -23,6 +23,7 @@ from fairlead.config.sections.rate_limits import RateLimit
 from fairlead.config.sections.reservations import Reservations
 from fairlead.config.sections.routes import Route
 from fairlead.config.sections.tenants import Tenant
+from fairlead.config.sections.tools import Tool
 from fairlead.config.violation import Path
 
 
@@ -38,6 +39,9 @@ class Config(Section):
     routes: Listed[Route] = Field(default=(), max_length=20_000, description="routes; the first that fits wins")
     budgets: Listed[Budget] = Field(default=(), max_length=1_000, description="budgets")
     rate_limits: Listed[RateLimit] = Field(default=(), max_length=1_000, description="rate limits")
+    tools: Listed[Tool] = Field(
+        default=(), max_length=10_000, description="tool catalogue; the first entry that fits counts"
+    )
     policies: Listed[Policy] = Field(default=(), max_length=20_000, description="policy rules")
     defaults: Defaults = Field(default=Defaults(), description="effects when no rule decides")
     approvals: Approvals = Field(default=Approvals(), description="approvals")

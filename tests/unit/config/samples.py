@@ -28,7 +28,7 @@ COMPLETE = """\
 apiVersion: fairlead/v1
 listen: {agent: "127.0.0.1:0", health: "[::1]:0", operator: {unix: sock}}
 operators:
-  - {name: asha, token: {fromEnv: OPERATOR}, roles: [finance]}
+  - {name: asha, token: {fromEnv: OPERATOR}, roles: [finance, legal]}
 tenants:
   - name: acme
     agents:
@@ -84,15 +84,38 @@ rateLimits:
     concurrent: 3
     burstRequests: 5
     maxWait: 2s
+tools:
+  - name: payments.refund
+    effect: side_effect
+    risk: high
+    arguments: {schema: {type: object, properties: {amount: {type: number, maximum: 0.5}}, required: [amount]}}
+    labels: [can_egress]
+  - {name: "db.*", effect: read, risk: low}
 policies:
+  - name: ask
+    on: tool.call
+    match: {tool: "payments.*"}
+    when: args.amount > 100.0
+    effect: {requireApproval: high}
+  - name: cap
+    on: tool.call
+    effect:
+      constrain:
+        arguments:
+          - {pointer: /amount, maximum: 100}
+          - {pointer: /items/*/price, minimum: 0.5}
+          - {pointer: /card, redact: true}
+          - {pointer: /note, remove: true}
   - {name: no, on: model.call, match: {labels: {data: secret}}, effect: deny, invariant: true}
   - {name: less, on: model.call, when: "true", effect: {constrain: {maxOutputTokens: 10, allowedModels: [small]}}}
   - {name: yes, on: model.call, effect: allow}
-defaults: {model.call: deny, tool.call: deny}
-approvals: {}
+defaults: {model.call: deny, tool.call: allow}
+approvals:
+  tiers:
+    - {name: high, require: [{role: finance, count: 1}, {role: legal}], expiresAfter: 72h, onExpire: deny}
 workflows: []
 audit: {content: digest}
-durability: {model.call: power, tool.call: power}
+durability: {model.call: power, tool.call: process}
 limits:
   requestBytes: 1MiB
   queueDepth: 1
@@ -103,7 +126,10 @@ limits:
   waitingCalls: 6
   keptAnswerBytes: 7KiB
   clockSkew: 8s
-reservations: {ttl: 1m, onExpiry: release}
+  sessions: 9
+  toolResultBytes: 10KiB
+  openToolCalls: 11
+reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
 """
 COMPLETE_ENVIRONMENT = {**ENVIRONMENT, "OPERATOR": "operator-token", "HEADER": "header-value"}
 

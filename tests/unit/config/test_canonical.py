@@ -73,7 +73,7 @@ def test_the_order_of_routes_is_part_of_the_meaning() -> None:
 
 def test_the_version_is_the_hash_of_the_canonical_text_and_stays_what_it_is() -> None:
     # A change of this value makes every running configuration a new version: it must be deliberate.
-    assert version(VALID) == "ba7383e5d9a0a22069dafc68b3f8d4167eddce75137fc637e196ffacd161a1b2"
+    assert version(VALID) == "8f68377f4fd9aa8bde39cd05c201844fab33230032dcab281033b200ddbf55f3"
     assert version(VALID) == hashlib.sha256(canonical_json(load(VALID)).encode()).hexdigest()
 
 
@@ -210,12 +210,12 @@ def test_the_engine_gets_integers_and_resolved_defaults() -> None:
     )  # fmt: skip
     (fast,) = engine.rate_limits
     assert (fast.requests_per_minute, fast.burst_requests, fast.max_wait_millis) == (60, 5, 2_000)
-    no, less, yes = engine.policies
+    _, _, no, less, yes = engine.policies
     assert (no.effect, no.invariant, dict(no.match.labels)) == (pb.EFFECT_DENY, True, {"data": "secret"})
     assert (less.effect, less.max_output_tokens, list(less.allowed_models)) == (pb.EFFECT_CONSTRAIN, 10, ["small"])
     assert yes.effect == pb.EFFECT_ALLOW
-    assert dict(engine.defaults) == {"model.call": "deny", "tool.call": "deny"}
-    assert dict(engine.durability) == {"model.call": "power", "tool.call": "power"}
+    assert dict(engine.defaults) == {"model.call": "deny", "tool.call": "allow"}
+    assert dict(engine.durability) == {"model.call": "power", "tool.call": "process"}
     limits = engine.limits
     assert (limits.request_bytes, limits.kept_answer_bytes, limits.clock_skew_millis) == (1 << 20, 7 << 10, 8_000)
     assert (engine.reservations.ttl_millis, engine.reservations.charge_on_expiry) == (60_000, False)

@@ -303,14 +303,10 @@ def test_a_rotation_or_a_rollback_that_makes_two_callers_the_same_is_refused() -
 
 def test_what_has_no_effect_now_is_said(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
-    world.environment["OPERATOR"] = "operator-token"
-    text = VALID + "operators: [{name: asha, token: {fromEnv: OPERATOR}, roles: [finance]}]\nlimits: {streams: 7}\n"
+    text = VALID + "limits: {streams: 7}\n"
     world.apply(text + 'listen: {agent: "127.0.0.1:1"}\n')
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [line.partition(" ")[0] for line in said] == ["operators[].roles", "changes", "limits.streams"]
-    caplog.clear()
-    world.apply(SECOND)
-    assert "operators[].roles" not in caplog.text
+    assert [line.partition(" ")[0] for line in said] == ["changes", "limits.streams"]
 
 
 def test_differences_are_named_by_value() -> None:

@@ -1,13 +1,53 @@
-"""`approvals`: tiers of people who must agree. Not served by this version: an empty section is accepted."""
+"""`approvals`: tiers of people who must agree to what a policy rule does not let through by itself."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from fairlead.config.sections.base import Section, UnavailableList
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from fairlead.config.quantities import Duration
+from fairlead.config.sections.base import Listed, Name, Section
+from fairlead.config.violation import Path
+
+
+def _never_approve(value: Any) -> Any:
+    if value == "approve":
+        raise PydanticCustomError("approve", "must not be approve: what nobody agreed to does not happen; write deny")
+    if value == "escalateTo" or (isinstance(value, dict) and "escalateTo" in value):
+        raise PydanticCustomError("unavailable", "escalateTo is not available in this version: write deny")
+    return value
+
+
+class Quorum(Section):
+    """A number of different people with a role."""
+
+    role: Name = Field(description="role, as operators have it")
+    count: int = Field(default=1, ge=1, le=100, description="different people with this role")
+
+
+class Tier(Section):
+    """A tier."""
+
+    name: Name = Field(description="unique name, for effect: {requireApproval: NAME}")
+    require: Listed[Quorum] = Field(min_length=1, max_length=16, description="who must agree: all of these")
+    expires_after: Annotated[int, Duration("1s", "366d")] = Field(
+        default=259_200_000, description="how long there is to decide"
+    )
+    on_expire: Annotated[Literal["deny"], BeforeValidator(_never_approve)] = Field(
+        default="deny", description="what happens when nobody decided in time: deny"
+    )
+
+    def rules(self) -> Iterator[tuple[Path, str]]:
+        """A role is asked for once."""
+        for index, quorum in enumerate(self.require):
+            if any(quorum.role == other.role for other in self.require[:index]):
+                yield ("require", index, "role"), f"the role {quorum.role!r} is asked for twice: add up the counts"
 
 
 class Approvals(Section):
     """Approvals."""
 
-    tiers: UnavailableList = Field(default=(), description="approval tiers", exclude=True)
+    tiers: Listed[Tier] = Field(default=(), max_length=1_000, description="approval tiers")

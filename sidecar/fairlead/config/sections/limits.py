@@ -35,3 +35,15 @@ class Limits(Section):
     clock_skew: Annotated[int, Duration("0s", "1h")] = Field(
         default=5_000, description="largest step of the clock backwards that is bridged"
     )
+    sessions: int = Field(
+        default=_MILLION,
+        ge=0,
+        le=10 * _MILLION,
+        description="sessions remembered with labels or a pinned model",
+    )
+    tool_result_bytes: Annotated[int, Size("0B", "16MiB")] = Field(
+        default=256 << 10, description="largest result of a tool call that is kept and given again"
+    )
+    open_tool_calls: int = Field(
+        default=100_000, ge=0, le=_MILLION, description="tool calls that are open or wait for people"
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from fairlead.config.sections.base import Labels, OneOrMany, Section, Unavailable
+from fairlead.config.sections.base import Labels, OneOrMany, Section
 
 
 def _pattern(value: str) -> str:
@@ -28,4 +28,9 @@ class Match(Section):
     model: Patterns = Field(default=(), description="models as requested")
     workload: Patterns = Field(default=(), description="workloads")
     labels: Labels = Field(default={}, description="labels that must be equal")
-    tool: Unavailable = Field(default=None, description="tools", exclude=True)
+
+
+class PolicyMatch(Match):
+    """Conditions of a policy rule, which may be about tools."""
+
+    tool: Patterns = Field(default=(), description="tools, for on: tool.call")

@@ -13,4 +13,4 @@ class Operator(Section):
 
     name: Name = Field(description="unique name, recorded with everything the operator does")
     token: SecretRef = Field(description="credential")
-    roles: Listed[Name] = Field(default=(), description="roles, such as finance; no effect in this version")
+    roles: Listed[Name] = Field(default=(), description="roles, such as finance: what the operator may approve")

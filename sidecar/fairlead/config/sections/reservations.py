@@ -1,4 +1,4 @@
-"""`reservations`: how long a hold lives in decision mode, and what happens when nobody settles it."""
+"""`reservations`: how long holds, granted tool calls and sessions live, and what happens to what nobody ends."""
 
 from __future__ import annotations
 
@@ -19,4 +19,10 @@ class Reservations(Section):
     on_expiry: Literal["charge", "release"] = Field(
         default="charge",
         description="charge: an expired hold is charged its worst case; a later settlement corrects it",
+    )
+    tool_ttl: Annotated[int, Duration("1s", "7d")] = Field(
+        default=3_600_000, description="how long a granted tool call may stay open; then its outcome is UNKNOWN"
+    )
+    session_ttl: Annotated[int, Duration("1s", "366d")] = Field(
+        default=2_592_000_000, description="how long a session keeps its labels and model after its last use"
     )

@@ -88,6 +88,7 @@ impl Engine {
         }
         let compiled = Arc::clone(&self.compiled);
         let labels = merged_labels(&compiled, caller, &request.labels);
+        let untranslatable = validate::bounded(extra.untranslatable);
         let id = keys::new_invocation(now, self.chain.head());
         let name = if request.request_id.is_empty() {
             keys::invocation_name(&id)
@@ -121,6 +122,8 @@ impl Engine {
             } else {
                 &request.request_id
             },
+            dialect: extra.dialect,
+            untranslatable: &untranslatable,
         };
         let content = Content {
             request_digest: &request_digest,

@@ -1,6 +1,7 @@
 //! What commands take and give.
 use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{Known, NeedsRecord};
+use fairlead_wire::v1::Untranslatable;
 
 use crate::rejection::Rejection;
 use crate::unit::Unit;
@@ -89,6 +90,10 @@ pub struct AdmitExtra<'a> {
     pub wait_allowed: bool,
     /// True when the sidecar makes the call: its hold lasts as long as the call may, and no agent can end it.
     pub settled_by_sidecar: bool,
+    /// Dialect of the body, such as `openai-chat`; empty in decision mode.
+    pub dialect: &'a str,
+    /// What the other dialects that providers speak cannot say of the body.
+    pub untranslatable: &'a [Untranslatable],
     /// What the store has, after a [`Refusal::NeedsRecord`].
     pub known: Option<&'a Known>,
 }

@@ -10,14 +10,14 @@ use fairlead_plan::{
     BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InstanceKey, ModelId, NoRouteCause, OnExceed,
     Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
 };
-use fairlead_wire::v1::{Amount, DropReason};
+use fairlead_wire::v1::{Amount, DropReason, Untranslatable};
 
 use crate::amount::{self, Measure};
 use crate::budget::{Limit, Slot, View, is_hard};
 use crate::command::RateWait;
 use crate::fit::{self, Costed, Tries};
 use crate::rates;
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::{FieldViolation, Reason, Rejection};
 
 /// How long a call that meets a full concurrency limit is told to wait: 100 ms. Nobody knows when a call ends.
 const CONCURRENCY_RETRY_NANOS: i64 = 100_000_000;
@@ -154,6 +154,9 @@ impl<H: HealthSource> Question<'_, H> {
                 rejection.retry_after = retry_at.map(|at| at.since(self.now));
                 Some(rejection)
             }
+            Verdict::NoRoute {
+                cause: NoRouteCause::Untranslatable { fields },
+            } => Some(self.untranslatable(decision, fields)),
             Verdict::NoRoute { cause } => {
                 let mut rejection = Rejection::new(Reason::NoRoute, reason.clone())
                     .with("cause", cause.as_str())
@@ -168,6 +171,25 @@ impl<H: HealthSource> Question<'_, H> {
                 Some(rejection)
             }
         }
+    }
+
+    /// The caller's own fields are in the way: it can leave them out, or name a model that takes them.
+    fn untranslatable(&self, decision: &PlanDecision, fields: &[Untranslatable]) -> Rejection {
+        let violations = fields.iter().map(|one| {
+            let remedy = if one.essential {
+                "leave it out or ask a model whose provider speaks the dialect of the request"
+            } else {
+                "leave it out, or let the route say `onUntranslatable: drop`"
+            };
+            FieldViolation {
+                field: one.field.clone(),
+                description: format!("has no place in {}, the dialect of a model: {remedy}", one.dialect),
+            }
+        });
+        Rejection::invalid(violations.collect())
+            .with("cause", "untranslatable")
+            .with("route", self.route_name(decision))
+            .with("config_version", self.compiled.version())
     }
 
     /// Finds a plan and an output limit whose worst case fits every hard budget, or says which budget is in the way.

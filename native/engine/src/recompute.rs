@@ -138,6 +138,8 @@ fn facts<'a>(record: &'a AuditRecord, inputs: &'a DecisionInputs) -> CallFacts<'
         stream: inputs.stream,
         choices: inputs.choices,
         split_key: &inputs.split_key,
+        dialect: &inputs.dialect,
+        untranslatable: &inputs.untranslatable,
     }
 }
 

@@ -176,6 +176,10 @@ impl DecisionFacts<'_> {
         }
         out.int(23, facts.choices);
         out.flag(24, self.settled_by_sidecar);
+        out.text(25, facts.dialect);
+        for one in facts.untranslatable {
+            out.message(26, one);
+        }
     }
 }
 

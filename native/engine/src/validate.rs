@@ -1,8 +1,9 @@
 //! Bounds of what a request may say. Every violation is reported, not only the first.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use fairlead_wire::v1::admit_request::Input;
-use fairlead_wire::v1::{AdmitRequest, Attempt, AttemptOutcome, ReleaseRequest, SettleRequest, Usage};
+use fairlead_wire::v1::{AdmitRequest, Attempt, AttemptOutcome, ReleaseRequest, SettleRequest, Untranslatable, Usage};
 use prost_types::value::Kind;
 
 use crate::keys;
@@ -28,6 +29,9 @@ pub const MOST_ATTEMPTS: usize = 64;
 pub const MOST_DETAIL_CHARS: usize = 512;
 /// Largest attributes, in bytes of their encoding. They are part of the record.
 pub const MOST_ATTRIBUTE_BYTES: usize = 8192;
+/// Most fields per dialect that are recorded as not translatable, and their longest path in characters.
+const MOST_UNTRANSLATABLE: usize = 32;
+const MOST_FIELD_CHARS: usize = 128;
 /// Deepest nesting of attributes.
 pub const MOST_ATTRIBUTE_DEPTH: usize = 16;
 
@@ -220,6 +224,26 @@ pub(crate) fn admit(request: &AdmitRequest, remember: bool, choices: i64, conten
     }
     check.count("content_bytes", content_bytes);
     check.done()
+}
+
+/// The fields that decide whether a dialect can say a request, as many as a record has room for. One that must not be
+/// left out says as much as a hundred, so what is kept decides the same as the whole.
+pub(crate) fn bounded(fields: &[Untranslatable]) -> Cow<'_, [Untranslatable]> {
+    let is_long = |one: &Untranslatable| one.field.len() > MOST_FIELD_CHARS;
+    if fields.len() <= MOST_UNTRANSLATABLE && !fields.iter().any(is_long) {
+        return Cow::Borrowed(fields);
+    }
+    let mut kept: Vec<Untranslatable> = Vec::new();
+    let (essential, tuning): (Vec<_>, Vec<_>) = fields.iter().partition(|one| one.essential);
+    for one in essential.into_iter().chain(tuning) {
+        if kept.iter().filter(|other| other.dialect == one.dialect).count() < MOST_UNTRANSLATABLE {
+            kept.push(Untranslatable {
+                field: one.field.chars().take(MOST_FIELD_CHARS).collect(),
+                ..one.clone()
+            });
+        }
+    }
+    Cow::Owned(kept)
 }
 
 /// A settlement, before its invocation is known.

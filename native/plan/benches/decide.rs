@@ -140,6 +140,8 @@ fn main() {
         stream: false,
         choices: 1,
         split_key: "request-0123456789",
+        dialect: "openai-chat",
+        untranslatable: &[],
     };
     println!("{:>8} {:>12} {:>24}", "rules", "decide ns", "budgets and rates ns");
     for count in [10, 100, 1_000, 10_000] {

@@ -77,6 +77,8 @@ pub struct Model {
     pub provider_name: Arc<str>,
     /// Name at the provider.
     pub upstream: Arc<str>,
+    /// Names of the dialects that its provider speaks, the preferred one first.
+    pub dialects: Vec<&'static str>,
     /// Prices.
     pub price: Price,
     /// Context window; `None` is not checked.
@@ -129,6 +131,10 @@ pub struct Route {
     pub require_labels: BTreeMap<String, String>,
     /// Longest the whole invocation may take.
     pub timeout: Option<Duration>,
+    /// True: what a target's dialect has no place for is left out, unless the request means something else without it.
+    pub drop_untranslatable: bool,
+    /// How long an answer may be given again from the response cache; `None` is not at all.
+    pub cache_ttl: Option<Duration>,
 }
 
 /// How a route finds the first model of the plan.

@@ -1,7 +1,7 @@
 //! Constraints: whether one model can take one call, and how much it may answer.
 //!
-//! The order is fixed, so that a candidate is dropped for the first reason of: policy, capability, quality, context and
-//! output maximum, residency labels, health, latency.
+//! The order is fixed, so that a candidate is dropped for the first reason of: policy, capability, translation, quality,
+//! context and output maximum, residency labels, health, latency.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -23,6 +23,9 @@ pub(crate) const DEFAULT_MIN_OUTPUT: Tokens = Tokens(64);
 /// bytes exceed the context would refuse most long prompts that fit. A prompt that does not fit after all is refused by
 /// the provider; the hold is safe either way, because it never counts less than the bound and never more than the context.
 const TYPICAL_BYTES_PER_TOKEN: i64 = 4;
+
+/// Most fields that the detail of a dropped model names.
+const MOST_NAMED_FIELDS: usize = 3;
 
 /// What the constraints of one call are.
 pub(crate) struct Demands<'a, 'c> {
@@ -90,6 +93,7 @@ impl Demands<'_, '_> {
         {
             return Err((DropReason::Capability, format!("lacks `{missing}`")));
         }
+        self.check_translation(model)?;
         self.check_quality(model)?;
         let (max_output, policy_clamped) = self.output(model, bound)?;
         if let Some(route) = self.route {
@@ -119,6 +123,19 @@ impl Demands<'_, '_> {
             quality_per_mille: model.quality_per_mille,
             p50_millis: health.p50_millis,
         })
+    }
+
+    fn check_translation(&self, model: &Model) -> Result<(), Refusal> {
+        let blocking = match model.dialect_for(self.facts, self.route.is_some_and(|route| route.drop_untranslatable)) {
+            Ok(_) => return Ok(()),
+            Err(blocking) => blocking,
+        };
+        let named = blocking.iter().take(MOST_NAMED_FIELDS).map(|one| one.field.as_str());
+        let mut detail = named.collect::<Vec<_>>().join(", ");
+        if let Some(more) = blocking.len().checked_sub(MOST_NAMED_FIELDS).filter(|more| *more > 0) {
+            detail = format!("{detail} and {more} more");
+        }
+        Err((DropReason::Untranslatable, detail))
     }
 
     fn check_quality(&self, model: &Model) -> Result<(), Refusal> {

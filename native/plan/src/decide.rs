@@ -1,6 +1,6 @@
 //! The decision: policy → route → constraints → selection → ordered plan.
 
-use fairlead_wire::v1::{BreakerState, DropReason, HealthSnapshot};
+use fairlead_wire::v1::{BreakerState, DropReason, HealthSnapshot, Untranslatable};
 use smallvec::SmallVec;
 
 use crate::compiled::{Choice, Compiled, Route};
@@ -242,9 +242,13 @@ impl Planner<'_, '_> {
             .iter()
             .any(|candidate| candidate.reason == DropReason::Unhealthy)
         {
-            return Verdict::NoRoute {
-                cause: NoRouteCause::NoCandidate,
+            let fields = self.untranslatable();
+            let cause = if fields.is_empty() {
+                NoRouteCause::NoCandidate
+            } else {
+                NoRouteCause::Untranslatable { fields }
             };
+            return Verdict::NoRoute { cause };
         }
         let times = self.decision.health.iter().filter(|health| {
             let id = self.compiled.model_id(&health.model);
@@ -256,6 +260,25 @@ impl Planner<'_, '_> {
         Verdict::NoRoute {
             cause: NoRouteCause::Unavailable { retry_at },
         }
+    }
+}
+
+impl Planner<'_, '_> {
+    /// The fields that keep candidates out because their dialect cannot say them, each once.
+    fn untranslatable(&self) -> Vec<Untranslatable> {
+        let may_drop = self.demands.route.is_some_and(|route| route.drop_untranslatable);
+        let mut fields: Vec<Untranslatable> = Vec::new();
+        for dropped in &self.decision.dropped {
+            let model = self.compiled.model(dropped.model);
+            let model = model.filter(|_| dropped.reason == DropReason::Untranslatable);
+            let blocking = model.and_then(|model| model.dialect_for(self.demands.facts, may_drop).err());
+            for one in blocking.into_iter().flatten() {
+                if !fields.contains(one) {
+                    fields.push(one.clone());
+                }
+            }
+        }
+        fields
     }
 }
 

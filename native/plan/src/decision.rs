@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairlead_wire::v1::{DropReason, HealthSnapshot};
+use fairlead_wire::v1::{DropReason, HealthSnapshot, Untranslatable};
 
 use crate::ids::{ModelId, PolicyId, RouteId};
 use crate::units::{Tokens, UnixNanos};
@@ -74,6 +74,11 @@ pub enum NoRouteCause {
     },
     /// No candidate meets the constraints; `dropped` says why each did not.
     NoCandidate,
+    /// Candidates are out because none of their dialects can say what the request says, and none is out for its health.
+    Untranslatable {
+        /// What stands in the way, without repetitions.
+        fields: Vec<Untranslatable>,
+    },
     /// Candidates meet the constraints but none is healthy: report `TARGETS_EXHAUSTED` and let the caller retry.
     Unavailable {
         /// When the first of them may be tried again, if that is known.
@@ -90,6 +95,7 @@ impl NoRouteCause {
             Self::UnknownModel => "unknown_model",
             Self::ExpressionFailed { .. } => "expression_failed",
             Self::NoCandidate => "no_candidate",
+            Self::Untranslatable { .. } => "untranslatable",
             Self::Unavailable { .. } => "unavailable",
         }
     }

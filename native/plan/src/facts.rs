@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fairlead_wire::v1::Untranslatable;
+
 use crate::units::Tokens;
 
 /// Size of the input.
@@ -62,4 +64,8 @@ pub struct CallFacts<'a> {
     /// Key of the weighted draw when the route is not sticky or the call has no value for its sticky dimension: the
     /// request's id. [`Compiled::split_key`](crate::Compiled::split_key) tells which key was used, for the record.
     pub split_key: &'a str,
+    /// Dialect of the body, such as `openai-chat`; empty when there is no body.
+    pub dialect: &'a str,
+    /// What other dialects cannot say of the body; dialects that are not named can say all of it.
+    pub untranslatable: &'a [Untranslatable],
 }

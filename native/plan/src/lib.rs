@@ -19,6 +19,7 @@
 //! | `matching`, `index` | literal conditions, and how ten thousand of them cost as much as ten |
 //! | `policy`, `route`, `constraint`, `selection`, `decide` | the decision |
 //! | `split` | the weighted draw |
+//! | `translation` | which dialect a provider is spoken to in |
 //! | `health` | breaker, latency and learned input ratio per model |
 //! | `rate` | GCRA |
 //! | `scope` | instances of budgets and rate limits |
@@ -42,6 +43,7 @@ mod route;
 mod scope;
 mod selection;
 pub mod split;
+mod translation;
 pub mod units;
 mod variables;
 

@@ -47,6 +47,10 @@ impl Compiled {
                     format!("route `{}` could not be evaluated: {error}", self.route_name(*route))
                 }
                 NoRouteCause::NoCandidate => format!("{} has no model that can take the call", self.way_name(decision)),
+                NoRouteCause::Untranslatable { .. } => format!(
+                    "{} has no model whose provider can be asked this in a dialect that it speaks",
+                    self.way_name(decision)
+                ),
                 NoRouteCause::Unavailable { .. } => {
                     format!(
                         "{} has no healthy model that can take the call",

@@ -233,6 +233,8 @@ mod tests {
             stream: false,
             choices: 1,
             split_key: "",
+            dialect: "",
+            untranslatable: &[],
         }
     }
 

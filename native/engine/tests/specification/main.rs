@@ -20,5 +20,6 @@ mod rates;
 mod recovery;
 mod requests;
 mod sidecar;
+mod translation;
 mod views;
 mod windows;

@@ -316,6 +316,8 @@ fn line_of(
         stream: request.stream,
         choices: 1,
         split_key: &request.request_id,
+        dialect: "",
+        untranslatable: &[],
     };
     compiled.rate_limits_for(&facts).find_map(|(id, instance)| {
         let limit = compiled.rate_limit(id)?;

@@ -12,6 +12,7 @@ use crate::compiled::{Model, Route};
 use crate::health::BreakerSettings;
 use crate::ids::{ModelId, ProviderId};
 use crate::money::Price;
+use crate::translation;
 use crate::units::{Tokens, millis_to_nanos};
 
 const DAY_MILLIS: u64 = 24 * 3_600_000;
@@ -91,6 +92,13 @@ fn check_provider(path: &str, provider: &internal::Provider, report: &mut Report
         format_args!("{path}.baseUrl"),
         "is not a URL: write http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH",
     );
+    for (at, name) in translation::names(&provider.dialects).enumerate() {
+        report.require(
+            name.is_some(),
+            format_args!("{path}.dialects[{at}]"),
+            "is not known: write openai-chat, openai-responses or anthropic-messages",
+        );
+    }
     if let Some(timeouts) = &provider.timeouts {
         for (name, millis) in [
             ("connect", timeouts.connect_millis),
@@ -214,6 +222,9 @@ fn model(source: &internal::Model, price: Price, id: ProviderId, provider: Optio
         provider: id,
         provider_name: Arc::from(source.provider.as_str()),
         upstream: Arc::from(source.upstream.as_str()),
+        dialects: translation::names(provider.map_or(&[], |provider| provider.dialects.as_slice()))
+            .flatten()
+            .collect(),
         price,
         context: (source.context_tokens > 0).then_some(Tokens(source.context_tokens)),
         max_output: Tokens(source.max_output_tokens),

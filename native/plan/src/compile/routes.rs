@@ -13,6 +13,7 @@ use crate::compiled::{Choice, Route, Sticky, Target};
 use crate::units::Tokens;
 
 const DAY_MILLIS: u64 = 24 * 3_600_000;
+const MAX_CACHE_TTL_MILLIS: u64 = 30 * DAY_MILLIS;
 const MAX_WEIGHT: u32 = 1_000_000;
 const MAX_TARGETS: usize = 64;
 const MAX_CHAIN: usize = 16;
@@ -49,6 +50,8 @@ pub(super) fn compile(config: &EngineConfig, models: &ModelNames, report: &mut R
             min_output: (source.min_output_tokens > 0).then_some(Tokens(source.min_output_tokens)),
             require_labels: source.require_labels.clone(),
             timeout: (source.timeout_millis > 0).then(|| Duration::from_millis(source.timeout_millis)),
+            drop_untranslatable: source.drop_untranslatable,
+            cache_ttl: (source.cache_ttl_millis > 0).then(|| Duration::from_millis(source.cache_ttl_millis)),
         }
     };
     config.routes.iter().enumerate().map(compile_one).collect()
@@ -195,6 +198,11 @@ fn check_ranges(path: &str, source: &internal::Route, report: &mut Report) {
         source.timeout_millis <= DAY_MILLIS,
         format_args!("{path}.timeout"),
         "must be at most 24h",
+    );
+    report.require(
+        source.cache_ttl_millis <= MAX_CACHE_TTL_MILLIS,
+        format_args!("{path}.cache.ttl"),
+        "must be at most 30 days",
     );
     report.require(
         source.max_p99_millis <= DAY_MILLIS,

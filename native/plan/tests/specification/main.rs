@@ -16,4 +16,5 @@ mod properties;
 mod recorded;
 mod routing;
 mod selection;
+mod translation;
 mod world;

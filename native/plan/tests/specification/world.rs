@@ -120,6 +120,8 @@ pub fn call() -> CallFacts<'static> {
         stream: false,
         choices: 1,
         split_key: "request-1",
+        dialect: "",
+        untranslatable: &[],
     }
 }
 

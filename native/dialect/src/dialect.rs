@@ -32,6 +32,16 @@ impl Dialect {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
+
+    /// Path below the provider's base URL, with a leading slash.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "/chat/completions",
+            Self::OpenAiResponses => "/responses",
+            Self::AnthropicMessages => "/messages",
+        }
+    }
 }
 
 impl fmt::Display for Dialect {

@@ -1,8 +1,9 @@
 //! Fairlead `dialect`: what the bodies of model calls mean.
 //!
-//! The seam between attempts and wire formats: an [`Exchange`] is one call in one dialect. It knows how to write the
-//! body for a target and how to read what comes back; everything about connections, retries and fallback is outside.
-//! Pure: no I/O, no clock.
+//! A [`Request`] is one call as the client wrote it. [`Request::turn`] makes a [`Turn`] of it for one target: the body to
+//! send, and how to read what comes back; everything about connections, retries and fallback is outside. A target that
+//! speaks the client's dialect gets the client's bytes but for what must change; for any other the request is read into
+//! [`neutral`] words and written from them. Pure: no I/O, no clock.
 //!
 //! | module | idea |
 //! |---|---|
@@ -12,63 +13,45 @@
 //! | [`text`] | the texts of an answer, for rules about them |
 
 mod dialect;
+mod exchange;
+mod fields;
+mod invalid;
 mod json;
 pub mod neutral;
 pub mod openai_chat;
+mod reading;
+mod request;
 pub mod sse;
 pub mod text;
+mod turn;
 mod usage;
 mod vendor;
-
-use std::fmt;
 
 use bytes::Bytes;
 
 pub use dialect::Dialect;
+pub use exchange::{DataReader, Exchange, Rewrite};
+pub use invalid::InvalidRequest;
+pub use request::{Facts, Request};
+use sse::SseEvent;
+pub use turn::{Turn, Wire};
 pub use usage::Usage;
 pub use vendor::Vendor;
 
-/// What the attempt puts into the body of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Rewrite<'a> {
-    /// The model's name at the provider.
-    pub upstream_model: &'a str,
-    /// Most output tokens of one choice; 0 leaves the limit as it is.
-    pub max_output_tokens: i64,
-    /// Kind of the provider.
-    pub kind: Vendor,
-}
-
-/// One call in one dialect.
-pub trait Exchange: Send + Sync + fmt::Debug {
-    /// Path below the provider's base URL, with a leading slash.
-    fn path(&self) -> &'static str;
-    /// True when the answer is a stream.
-    fn streams(&self) -> bool;
-    /// The body for a target: the client's bytes but for what must change.
-    fn body_for(&self, rewrite: &Rewrite<'_>) -> Bytes;
-    /// Reads a whole answer with a success status.
-    fn read_whole(&self, body: &[u8]) -> WholeFacts;
-    /// Reads the body of an error status.
-    fn read_error(&self, body: &[u8]) -> ProviderFault;
-    /// A reader for the events of one stream.
-    fn event_reader(&self) -> Box<dyn EventReader>;
-    /// The data of the event that ends a broken stream.
-    fn error_event(&self, code: &str, message: &str) -> Bytes;
-    /// Number of answers asked for, at least 1.
-    fn choices(&self) -> i64;
-}
-
 /// Reads the events of one stream.
 pub trait EventReader: Send {
-    /// Reads the data of one event.
-    fn read(&mut self, data: &[u8]) -> EventFacts;
+    /// One event from the target: what it means, and what the client gets for it (in the same dialect the event itself,
+    /// byte for byte).
+    fn read(&mut self, event: SseEvent) -> (EventFacts, Vec<SseEvent>);
     /// True when every answer has come to its end, so that a clean end of the connection is a clean end of the stream.
     fn complete(&self) -> bool;
     /// Upper estimate in tokens of the content so far.
     fn produced(&self) -> i64;
     /// Usage that the provider reported, once it did.
     fn usage(&self) -> Option<Usage>;
+    /// Events that a clean end of the connection still owes the client: those of a translated stream whose source has no
+    /// end marker.
+    fn finish(&mut self) -> Vec<SseEvent>;
 }
 
 /// What an event is.
@@ -95,6 +78,8 @@ pub enum WholeFacts {
     Answer {
         /// Usage, when it was reported and makes sense.
         usage: Option<Usage>,
+        /// The answer in the client's dialect; `None`: pass the bytes on as they came.
+        body: Option<Bytes>,
     },
     /// An error in spite of the status.
     Fault(ProviderFault),
@@ -135,33 +120,3 @@ impl ProviderFault {
         }
     }
 }
-
-/// A request that is refused before anything is decided about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidRequest {
-    /// Path of the field, such as `messages` or `stream_options.include_usage`; empty for the body itself.
-    pub field: String,
-    /// What is wrong and what to do; contains no content.
-    pub message: String,
-}
-
-impl InvalidRequest {
-    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for InvalidRequest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() {
-            write!(formatter, "the body {}", self.message)
-        } else {
-            write!(formatter, "{} {}", self.field, self.message)
-        }
-    }
-}
-
-impl std::error::Error for InvalidRequest {}

@@ -12,7 +12,7 @@ struct Body {
 }
 
 /// Reads the body of an error status: `{"error": {"message", "type", "code"}}`, or `{"error": "text"}`.
-pub(super) fn read(body: &[u8]) -> ProviderFault {
+pub(crate) fn read(body: &[u8]) -> ProviderFault {
     match serde_json::from_slice::<Body>(body) {
         Ok(body) => read_object(&body.error),
         Err(_other) => ProviderFault::unknown(),
@@ -20,7 +20,7 @@ pub(super) fn read(body: &[u8]) -> ProviderFault {
 }
 
 /// Reads the value of `error`.
-pub(super) fn read_object(error: &Value) -> ProviderFault {
+pub(crate) fn read_object(error: &Value) -> ProviderFault {
     let text = |field: &str| match error.get(field) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
@@ -56,7 +56,7 @@ fn is_identifier(name: &str) -> bool {
 }
 
 /// The data of an error event.
-pub(super) fn event(code: &str, message: &str) -> Bytes {
+pub(crate) fn event(code: &str, message: &str) -> Bytes {
     let error = json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}});
     Bytes::from(error.to_string())
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{error, usage};
 use crate::Usage;
 use crate::json::Members;
-use crate::{EventFacts, EventReader};
+use crate::{DataReader, EventFacts};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
@@ -38,7 +38,7 @@ struct ToolCall<'a> {
 }
 
 /// Reads the events of one stream of `choices` answers.
-pub(super) struct ChatEvents {
+pub(crate) struct ChatEvents {
     choices: i64,
     usage_asked: bool,
     finished: BTreeSet<i64>,
@@ -47,7 +47,7 @@ pub(super) struct ChatEvents {
 }
 
 impl ChatEvents {
-    pub(super) fn new(choices: i64, usage_asked: bool) -> Self {
+    pub(crate) fn new(choices: i64, usage_asked: bool) -> Self {
         Self {
             choices,
             usage_asked,
@@ -58,7 +58,7 @@ impl ChatEvents {
     }
 }
 
-impl EventReader for ChatEvents {
+impl DataReader for ChatEvents {
     fn read(&mut self, data: &[u8]) -> EventFacts {
         if data.trim_ascii() == b"[DONE]" {
             return EventFacts::Done;

@@ -19,7 +19,7 @@ struct Completion<'a> {
 
 /// Reads an answer. What is not a JSON object is garbled, so that it is tried again instead of passed on; a field
 /// that is strange in itself is left to the client to judge.
-pub(super) fn read(body: &[u8]) -> WholeFacts {
+pub(crate) fn read(body: &[u8]) -> WholeFacts {
     let Ok(answer) = serde_json::from_slice::<Completion<'_>>(body) else {
         return WholeFacts::Garbled;
     };
@@ -31,6 +31,7 @@ pub(super) fn read(body: &[u8]) -> WholeFacts {
     }
     WholeFacts::Answer {
         usage: answer.usage.and_then(|report| usage::read(report.get())),
+        body: None,
     }
 }
 
@@ -44,10 +45,15 @@ mod tests {
     fn answers_faults_and_garbage() {
         assert_eq!(
             read(br#"{"choices":[],"usage":null}"#),
-            WholeFacts::Answer { usage: None }
+            WholeFacts::Answer {
+                usage: None,
+                body: None
+            }
         );
-        let WholeFacts::Answer { usage: Some(usage) } =
-            read(br#"{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#)
+        let WholeFacts::Answer {
+            usage: Some(usage),
+            body: None,
+        } = read(br#"{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#)
         else {
             panic!("usage expected");
         };

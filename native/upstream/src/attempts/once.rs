@@ -170,12 +170,12 @@ async fn run(
             ));
         }
         // The client waits for events and would not understand a whole answer.
-        WholeFacts::Answer { usage } if exchange.streams() => {
+        WholeFacts::Answer { usage, .. } if exchange.streams() => {
             let failure = Failure::new(FailureKind::Garbled, "a whole answer instead of a stream");
             return Err(Failure { usage, ..failure });
         }
-        WholeFacts::Answer { usage: Some(usage) } => usage,
-        WholeFacts::Answer { usage: None } => estimate.usage(i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
+        WholeFacts::Answer { usage: Some(usage), .. } => usage,
+        WholeFacts::Answer { usage: None, .. } => estimate.usage(i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
     };
     Ok(Run::Whole(
         Whole {

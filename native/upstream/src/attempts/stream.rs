@@ -26,7 +26,7 @@ use super::once::{Deadlines, Estimate, broken_body};
 use super::record::{OpenAttempt, Outcome};
 use fairlead_dialect::Usage;
 use fairlead_dialect::sse::{SseEvent, SseParser};
-use fairlead_dialect::{EventFacts, EventReader, Exchange};
+use fairlead_dialect::{DataReader, EventFacts, Exchange};
 
 /// How long a finished connection is read on, so that it can be used again.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -249,7 +249,7 @@ enum Next {
 struct Source {
     body: Option<Incoming>,
     parser: SseParser,
-    reader: Box<dyn EventReader>,
+    reader: Box<dyn DataReader>,
     exchange: Arc<dyn Exchange>,
     deadlines: Deadlines,
     estimate: Estimate,

@@ -3,18 +3,27 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Dialect, Request};
 
-fn parse(body: &str) -> Result<ChatRequest, InvalidRequest> {
-    ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()))
+fn request(body: &str) -> Result<Request, InvalidRequest> {
+    Request::parse(Dialect::OpenAiChat, Bytes::copy_from_slice(body.as_bytes()))
 }
 
-fn rewritten(body: &str, limit: i64, kind: Vendor) -> String {
-    let rewrite = Rewrite {
+fn parse(body: &str) -> Result<Facts, InvalidRequest> {
+    request(body).map(|request| request.facts().clone())
+}
+
+fn rewritten(body: &str, limit: i64, vendor: Vendor) -> String {
+    let wire = Wire {
+        dialect: Dialect::OpenAiChat,
+        vendor,
         upstream_model: "up",
         max_output_tokens: limit,
-        kind,
+        drop_untranslatable: false,
     };
-    String::from_utf8(parse(body).unwrap().rewritten(&rewrite).to_vec()).unwrap()
+    let turn = request(body).unwrap().turn(&wire).unwrap();
+    assert!(turn.dropped_fields.is_empty());
+    String::from_utf8(turn.body.to_vec()).unwrap()
 }
 
 #[test]
@@ -140,9 +149,9 @@ fn a_body_that_needs_no_change_stays_the_same_bytes() {
 
 #[test]
 fn the_stream_can_be_switched() {
-    let request = parse(r#"{"model":"m","messages":[]}"#).unwrap().with_stream(true);
+    let request = request(r#"{"model":"m","messages":[]}"#).unwrap().with_stream(true);
     assert_eq!(&request.body()[..], br#"{"model":"m","messages":[],"stream":true}"#);
-    let request = parse(r#"{"model":"m","stream":true,"messages":[]}"#)
+    let request = super::tests::request(r#"{"model":"m","stream":true,"messages":[]}"#)
         .unwrap()
         .with_stream(false);
     assert_eq!(&request.body()[..], br#"{"model":"m","stream":false,"messages":[]}"#);
@@ -167,6 +176,6 @@ proptest! {
     /// No input makes the parser panic.
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = ChatRequest::parse(Bytes::from(bytes));
+        let _ = Request::parse(Dialect::OpenAiChat, Bytes::from(bytes));
     }
 }

@@ -8,13 +8,16 @@
 //! |---|---|
 //! | [`client`] | connections to providers: settings, secrets, TLS, pools, timeouts |
 //! | [`attempts`] | one call over several targets, until one answers |
+//! | [`screening`] | what may become of an answer before the client gets it |
 
 pub mod attempts;
 pub mod client;
+pub mod screening;
 
 pub use attempts::{
     Answer, AnswerStream, Attempt, AttemptLog, Call, Exhausted, FallbackOn, HealthSink, Jitter, Outcome, RetryPolicy,
     StreamEnd, StreamItem, SystemJitter, Target, Whole,
 };
 pub use client::{ProviderSettings, Secret, SettingsError, Timeouts, Upstream, warm_up};
-pub use fairlead_dialect::{Usage, Vendor};
+pub use fairlead_dialect::{Dialect, Usage, Vendor};
+pub use screening::{Finding, FindingAction, Screened, Screening, StreamScreened, StreamScreening};

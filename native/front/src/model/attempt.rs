@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use fairlead_engine::{Reason, Rejection};
 use fairlead_plan::AttemptReport;
-use fairlead_upstream::{Attempt, Exhausted, HealthSink, Outcome, Usage};
+use fairlead_upstream::{Attempt, Exhausted, Finding, FindingAction, HealthSink, Outcome, Usage};
 use fairlead_wire::v1;
 
 use crate::core::Core;
@@ -53,7 +53,7 @@ pub(super) fn attempts(attempts: &[Attempt]) -> Vec<v1::Attempt> {
             usage: one.usage.map(usage),
             detail: one.detail.clone(),
             dropped_fields: Vec::new(),
-            findings: Vec::new(),
+            findings: one.findings.iter().map(finding).collect(),
         })
         .collect()
 }
@@ -67,6 +67,21 @@ fn outcome(outcome: Outcome) -> v1::AttemptOutcome {
         Outcome::Cut => v1::AttemptOutcome::Cut,
         Outcome::Cancelled => v1::AttemptOutcome::Cancelled,
         Outcome::Garbled => v1::AttemptOutcome::Garbled,
+        Outcome::Rejected => v1::AttemptOutcome::Rejected,
+    }
+}
+
+fn finding(finding: &Finding) -> v1::OutputFinding {
+    let action = match finding.action {
+        FindingAction::Flagged => v1::FindingAction::Flagged,
+        FindingAction::Redacted => v1::FindingAction::Redacted,
+        FindingAction::Rejected => v1::FindingAction::Rejected,
+    };
+    v1::OutputFinding {
+        rule: finding.rule.clone(),
+        detector: finding.detector.clone(),
+        count: finding.count,
+        action: action.into(),
     }
 }
 
@@ -157,6 +172,7 @@ mod tests {
             latency: Duration::from_millis(5),
             usage: None,
             detail: "status 429".to_owned(),
+            findings: Vec::new(),
         };
         let ended = Exhausted {
             skipped: vec!["local".to_owned()],

@@ -240,5 +240,6 @@ fn planned(call: ModelCall, rules: &Rules, admitted: &AdmitResponse) -> Call {
         retry: rules.retry,
         fallback: rules.fallback.clone(),
         timeout,
+        screen: None,
     }
 }

@@ -166,9 +166,12 @@ fn check_triggers(path: &str, triggers: &[String], report: &mut Report) {
                 .parse::<u16>()
                 .is_ok_and(|status| matches!(status, 408 | 429 | 500..=599))
         };
-        let is_known = matches!(trigger.as_str(), "5xx" | "timeout" | "connect" | "cut" | "garbled") || is_status();
-        let message =
-            "is not a reason to fall back: write 408, 429, 5xx, a status from 500, timeout, connect, cut or garbled";
+        let is_known = matches!(
+            trigger.as_str(),
+            "5xx" | "timeout" | "connect" | "cut" | "garbled" | "rejected"
+        ) || is_status();
+        let message = "is not a reason to fall back: write 408, 429, 5xx, a status from 500, timeout, connect, cut, garbled or \
+                       rejected";
         report.require(is_known, format_args!("{path}.fallback.on[{at}]"), message);
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum FailureKind {
     Cut,
     /// The answer could not be understood.
     Garbled,
+    /// The screening refused the answer.
+    Rejected,
 }
 
 impl FailureKind {
@@ -36,7 +38,8 @@ impl FailureKind {
         match self {
             Self::Connect | Self::Reset | Self::Timeout | Self::Overloaded(_) | Self::Cut | Self::Garbled => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Self::Quota => false,
+            // The same model would most likely say the same again, and every try is billed.
+            Self::Quota | Self::Rejected => false,
         }
     }
 
@@ -47,6 +50,7 @@ impl FailureKind {
             Self::Timeout => Outcome::TimedOut,
             Self::Status(_) | Self::Overloaded(_) | Self::Quota => Outcome::Failed,
             Self::Garbled => Outcome::Garbled,
+            Self::Rejected => Outcome::Rejected,
         }
     }
 }

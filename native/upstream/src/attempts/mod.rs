@@ -32,6 +32,7 @@ pub use policy::{FallbackOn, Jitter, RetryPolicy, SystemJitter};
 pub use record::{Attempt, AttemptLog, HealthSink, Outcome};
 pub use stream::{AnswerStream, StreamEnd, StreamItem};
 
+use crate::screening::Screening;
 use fairlead_dialect::Exchange;
 
 /// Most attempts of one call over all its targets: what a settlement takes.
@@ -58,6 +59,8 @@ pub struct Call {
     pub fallback: FallbackOn,
     /// Longest the whole call may take; `None` means the sum of its attempts.
     pub timeout: Option<Duration>,
+    /// What the answer has to pass; `None`: nothing.
+    pub screen: Option<Arc<dyn Screening>>,
 }
 
 /// One model of the plan.

@@ -15,8 +15,8 @@ use super::retry_after;
 use super::stream::{AnswerStream, Opening};
 use super::{ANSWER_BYTES, Call, ERROR_BYTES, Target, Whole};
 use crate::client::{Provider, SendError};
-use fairlead_dialect::Usage;
-use fairlead_dialect::{Rewrite, WholeFacts};
+use crate::screening::Screened;
+use fairlead_dialect::{Dialect, Rewrite, Usage, WholeFacts};
 
 /// A successful attempt.
 pub(super) enum Success {
@@ -73,7 +73,7 @@ pub(super) async fn attempt(
     match outcome {
         Ok(Run::Whole(whole, usage)) => {
             open.end(Outcome::Succeeded, String::new(), None, Some(usage));
-            Ok(Success::Whole(whole))
+            Ok(Success::Whole(*whole))
         }
         Ok(Run::Stream(opening)) => match AnswerStream::open(*opening, open).await {
             Ok(stream) => Ok(Success::Stream(Box::new(stream))),
@@ -94,7 +94,7 @@ fn ended(failure: Failure, open: OpenAttempt) -> Failure {
 }
 
 enum Run {
-    Whole(Whole, Usage),
+    Whole(Box<Whole>, Usage),
     Stream(Box<Opening>),
 }
 
@@ -177,15 +177,34 @@ async fn run(
         WholeFacts::Answer { usage: Some(usage), .. } => usage,
         WholeFacts::Answer { usage: None, .. } => estimate.usage(i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
     };
+    let bytes = screened(call, bytes, open).map_err(|rule| Failure {
+        usage: Some(usage),
+        ..Failure::new(FailureKind::Rejected, format!("the rule {rule} refused the answer"))
+    })?;
     Ok(Run::Whole(
-        Whole {
+        Box::new(Whole {
             model: target.model.clone(),
             status: head.status,
             headers: passed_headers(&head.headers),
             body: bytes,
-        },
+        }),
         usage,
     ))
+}
+
+/// What the client may get of an answer; or the rule that refuses it.
+fn screened(call: &Call, body: Bytes, open: &mut OpenAttempt) -> Result<Bytes, String> {
+    let Some(screen) = &call.screen else { return Ok(body) };
+    match screen.whole(Dialect::OpenAiChat, body) {
+        Screened::Pass { body, findings } => {
+            open.add_findings(findings);
+            Ok(body)
+        }
+        Screened::Rejected { rule, findings } => {
+            open.add_findings(findings);
+            Err(rule)
+        }
+    }
 }
 
 /// Reads an answer with an error status.

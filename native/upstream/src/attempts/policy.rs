@@ -70,7 +70,8 @@ impl Jitter for SystemJitter {
     }
 }
 
-/// What goes on to the next target: `429`, `5xx`, `timeout`, `connect`, `cut`, `garbled`, or a status such as `408`.
+/// What goes on to the next target: `429`, `5xx`, `timeout`, `connect`, `cut`, `garbled`, `rejected` (by the
+/// screening), or a status such as `408`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FallbackOn(Vec<Condition>);
 
@@ -83,6 +84,7 @@ enum Condition {
     Connect,
     Cut,
     Garbled,
+    Rejected,
 }
 
 /// A condition that is not known.
@@ -108,6 +110,7 @@ impl FallbackOn {
             "connect" => Some(Condition::Connect),
             "cut" => Some(Condition::Cut),
             "garbled" => Some(Condition::Garbled),
+            "rejected" => Some(Condition::Rejected),
             "4xx" => Some(Condition::Class(4)),
             "5xx" => Some(Condition::Class(5)),
             status => status
@@ -131,6 +134,7 @@ impl FallbackOn {
             | (Condition::Cut, FailureKind::Cut | FailureKind::Reset)
             | (Condition::Timeout, FailureKind::Timeout)
             | (Condition::Garbled, FailureKind::Garbled)
+            | (Condition::Rejected, FailureKind::Rejected)
             // Out of capacity is a 503 whatever status it came with.
             | (Condition::Class(5) | Condition::Status(503), FailureKind::Overloaded(_)) => true,
             (Condition::Status(wanted), FailureKind::Status(status) | FailureKind::Overloaded(status)) => {
@@ -197,10 +201,16 @@ mod tests {
             (FailureKind::Status(401), false),
             (FailureKind::Cut, false),
             (FailureKind::Garbled, false),
+            (FailureKind::Rejected, false),
         ] {
             assert_eq!(on.contains(kind), expected, "{kind:?}");
         }
         assert!(FallbackOn::parse(&["401"]).unwrap().contains(FailureKind::Status(401)));
+        assert!(
+            FallbackOn::parse(&["rejected"])
+                .unwrap()
+                .contains(FailureKind::Rejected)
+        );
         assert!(FallbackOn::parse(&["sometimes"]).is_err());
         assert!(FallbackOn::parse(&["200"]).is_err());
     }

@@ -8,6 +8,8 @@ use fairlead_dialect::Usage;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::screening::Finding;
+
 /// What happened to one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -25,6 +27,8 @@ pub enum Outcome {
     Cancelled,
     /// The answer could not be understood.
     Garbled,
+    /// The screening refused the answer.
+    Rejected,
 }
 
 /// One attempt.
@@ -46,6 +50,8 @@ pub struct Attempt {
     pub usage: Option<Usage>,
     /// Why it ended, for people; no secret, no content.
     pub detail: String,
+    /// What the screening found.
+    pub findings: Vec<Finding>,
 }
 
 /// Keeps the health of models.
@@ -117,6 +123,7 @@ impl OpenAttempt {
             latency: Duration::ZERO,
             usage: None,
             detail: "the caller went away".to_owned(),
+            findings: Vec::new(),
         };
         Self {
             log: log.clone(),
@@ -141,6 +148,13 @@ impl OpenAttempt {
     pub(crate) fn set_usage(&mut self, usage: Usage) {
         if let Some(open) = &mut self.open {
             open.usage = Some(usage);
+        }
+    }
+
+    /// The screening found something. What it found before is kept: a stream is screened piece by piece.
+    pub(crate) fn add_findings(&mut self, findings: Vec<Finding>) {
+        if let Some(open) = &mut self.open {
+            crate::screening::add(&mut open.findings, findings);
         }
     }
 

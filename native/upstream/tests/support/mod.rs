@@ -275,6 +275,7 @@ impl Rig {
             },
             fallback: FallbackOn::parse(&["429", "5xx", "timeout", "connect", "cut", "garbled"]).unwrap(),
             timeout: None,
+            screen: None,
         };
         Self {
             upstream: Upstream::new(settings).unwrap(),

@@ -13,7 +13,8 @@ from fairlead.config.sections.base import Expression, Labels, Listed, ModelName,
 from fairlead.config.sections.matching import Match
 from fairlead.config.violation import Path
 
-_TRIGGERS = frozenset(("5xx", "timeout", "connect", "cut", "garbled", "408", "429", *map(str, range(500, 600))))
+_WORDS = ("5xx", "timeout", "connect", "cut", "garbled", "rejected")
+_TRIGGERS = frozenset((*_WORDS, "408", "429", *map(str, range(500, 600))))
 
 
 def _trigger(value: Any) -> str:
@@ -22,7 +23,8 @@ def _trigger(value: Any) -> str:
     if not isinstance(text, str) or text not in _TRIGGERS:
         raise PydanticCustomError(
             "trigger",
-            "is not a reason to fall back: write 408, 429, 5xx, a status from 500, timeout, connect, cut or garbled",
+            "is not a reason to fall back: write 408, 429, 5xx, a status from 500, timeout, connect, cut, garbled "
+            "or rejected",
         )
     return text
 
@@ -43,7 +45,9 @@ class Fallback(Section):
 
     chain: Models = Field(min_length=1, max_length=16, description="models in the order to try them")
     on: Annotated[Listed[Trigger], AfterValidator(no_repeats)] = Field(
-        default=("429", "5xx", "timeout", "connect", "cut", "garbled"), min_length=1, description="what falls back"
+        default=("429", "5xx", "timeout", "connect", "cut", "garbled", "rejected"),
+        min_length=1,
+        description="what falls back",
     )
 
 

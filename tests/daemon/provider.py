@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fairlead.devprovider.faults import Fault
+from fairlead.devprovider.http import Received
 from fairlead.devprovider.server import DevProvider, Latency, Stats
 
 TIMEOUT_SECONDS = 30.0
@@ -29,16 +30,11 @@ class _WatchedStats(Stats):
 
 
 class _Watched(DevProvider):
-    """Keeps the last body as it came."""
+    """Its numbers can be waited for."""
 
     def __init__(self, latency: Latency | None) -> None:
         super().__init__(latency)
         self.stats = self.watched = _WatchedStats()
-        self.body = b""
-
-    async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> bool:
-        self.body = body
-        return await super()._chat(reader, writer, body)
 
 
 class Provider:
@@ -77,7 +73,13 @@ class Provider:
     @property
     def body(self) -> bytes:
         """The body of the last call, as it came."""
-        return self._provider.body
+        return self._provider.received.body if self._provider.received else b""
+
+    @property
+    def received(self) -> Received:
+        """The last call as it came."""
+        assert self._provider.received is not None, "it was not called"
+        return self._provider.received
 
     def wait_for(self, reached: Callable[[Stats], bool]) -> None:
         """Returns when what it has seen is so."""

@@ -7,8 +7,10 @@ import asyncio
 import re
 import signal
 
-from fairlead.devprovider.faults import Fault
+from fairlead.devprovider.faults import Fault, FaultKind
 from fairlead.devprovider.server import DevProvider, Latency
+
+_KINDS = ", ".join(kind.value.replace("_", "-") for kind in FaultKind if kind is not FaultKind.STATUS)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,9 +18,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "dev-provider",
         help="run a local model provider with faults on demand",
-        description="Speaks the OpenAI chat dialect on 127.0.0.1. Faults: a status such as 429 or 429:retry-after=2, "
-        "cut, hang, refuse, garbage, error_event, absurd_usage, no_usage. They can also be armed while it runs: "
-        'POST /_dev/faults {"fault": "429", "times": 3}.',
+        description="Speaks OpenAI Chat Completions, OpenAI Responses and Anthropic Messages on 127.0.0.1. Faults: a "
+        f"status such as 429 or 429:retry-after=2, {_KINDS}. A request asks for one with the header x-dev-fault, and "
+        'they can be armed while it runs: POST /_dev/faults {"fault": "429", "times": 3}.',
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 picks a free one and prints it")
     parser.add_argument("--seed", type=int, default=0, help="seed of latency and of faults drawn by share")

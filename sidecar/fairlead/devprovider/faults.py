@@ -1,7 +1,7 @@
 """Faults that a development provider shows on demand.
 
-A fault is armed for a number of requests, or drawn for a share of them from a seeded generator, so that a run can be
-repeated exactly.
+A fault is asked for by a request's own header `x-dev-fault`, armed for a number of requests, or drawn for a share of
+them from a seeded generator, so that a run can be repeated exactly.
 """
 
 from __future__ import annotations
@@ -11,18 +11,40 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+HEADER = "x-dev-fault"
+
 
 class FaultKind(StrEnum):
     """What goes wrong."""
 
     STATUS = "status"  # an error status, with Retry-After when given
     HANG = "hang"  # the head of the answer never comes
+    HANG_MID = "hang_mid_stream"  # the answer stops in the middle, the connection stays
     REFUSE = "refuse"  # the connection is closed without an answer
-    CUT = "cut"  # the answer breaks off in the middle
-    GARBAGE = "garbage"  # 200 with a body that is not JSON
+    CUT = "cut"  # the answer breaks off in the middle, with the connection
+    GARBAGE = "garbage"  # 200 with a web page that claims to be JSON
+    MALFORMED_JSON = "malformed_json"  # JSON that ends too early, in a whole answer or in one event of a stream
+    MALFORMED_SSE = "malformed_sse"  # bytes that are no event inside a stream; events where JSON was asked for
+    WRONG_CONTENT_TYPE = "wrong_content_type"  # 200 with a web page, as a captive portal answers
+    EMPTY_BODY = "empty_body"  # 200 and nothing
+    SLOW_DRIP = "slow_drip"  # the right answer, a few bytes at a time
     ERROR_EVENT = "error_event"  # a stream whose first event is an error
     ABSURD_USAGE = "absurd_usage"  # usage far beyond what was asked for
     NO_USAGE = "no_usage"  # usage is left out
+
+
+_ALIASES = {"hang_before_headers": "hang", "cut_mid_stream": "cut"}
+# Faults after which nobody would bill anything.
+_UNBILLED = frozenset(
+    (
+        FaultKind.STATUS,
+        FaultKind.HANG,
+        FaultKind.REFUSE,
+        FaultKind.GARBAGE,
+        FaultKind.WRONG_CONTENT_TYPE,
+        FaultKind.EMPTY_BODY,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -32,18 +54,31 @@ class Fault:
     kind: FaultKind
     status: int = 500
     retry_after: str = ""
-    after_events: int = 3  # CUT: events of a stream that still go out
+    after_events: int = 3  # CUT, HANG_MID, MALFORMED_…: events of a stream that still go out
+    gap_seconds: float = 0.05  # SLOW_DRIP: time between two pieces
+    piece_bytes: int = 16  # SLOW_DRIP: size of a piece
+
+    @property
+    def answers(self) -> bool:
+        """True when the model did its work, whatever becomes of the answer."""
+        return self.kind not in _UNBILLED
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Reads `429`, `503`, `429:retry-after=2`, `cut`, `hang`, … Raises ValueError naming what is accepted."""
+        """Reads `429`, `503`, `429:retry-after=2`, `cut:after=1`, `hang`, `slow-drip:gap=0.2,bytes=8`, …; raises
+        ValueError naming what is accepted. Dashes and underscores are the same."""
         name, _, options = text.partition(":")
         values = dict(option.split("=", 1) for option in options.split(",") if "=" in option)
-        retry_after = values.get("retry-after", "")
-        if name.isdigit() and 400 <= int(name) <= 599:
-            return cls(FaultKind.STATUS, status=int(name), retry_after=retry_after)
+        if name.isascii() and name.isdigit() and 400 <= int(name) <= 599:
+            return cls(FaultKind.STATUS, status=int(name), retry_after=values.get("retry-after", ""))
+        word = name.replace("-", "_")
         try:
-            return cls(FaultKind(name), after_events=int(values.get("after", "3")))
+            return cls(
+                FaultKind(_ALIASES.get(word, word)),
+                after_events=int(values.get("after", "3")),
+                gap_seconds=float(values.get("gap", "0.05")),
+                piece_bytes=max(1, int(values.get("bytes", "16"))),
+            )
         except ValueError:
             known = ", ".join(kind.value for kind in FaultKind if kind is not FaultKind.STATUS)
             raise ValueError(f"unknown fault `{text}`: use a status such as 429, or one of {known}") from None

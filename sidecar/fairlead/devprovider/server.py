@@ -2,10 +2,13 @@
 
 | request | answer |
 |---|---|
-| `POST /v1/chat/completions` | an answer, a stream, or the next fault |
+| `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages` | an answer, a stream, or the next fault |
+| `POST /openai/v1/…`, `/openai/deployments/NAME/…` | the same, where Azure has them |
 | `GET /v1/models` | two models |
 | `POST /_dev/faults` | arms or clears faults: `{"fault": "429:retry-after=2", "times": 3}` |
 | `GET /_dev/stats` | `{"requests", "answered", "cancelled", "faults", "prompt_tokens", "completion_tokens"}` |
+
+A request with the header `x-dev-fault: FAULT` shows that fault, whatever is armed.
 """
 
 from __future__ import annotations
@@ -14,14 +17,19 @@ import asyncio
 import json
 import random
 import ssl
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
 
+from fairlead.devprovider import delivery, faults, http
 from fairlead.devprovider.answers import Answer, answer
+from fairlead.devprovider.delivery import Delivery, End
+from fairlead.devprovider.dialects import Dialect, of_path
 from fairlead.devprovider.faults import Fault, FaultKind, FaultPlan
+from fairlead.devprovider.http import Received, reply, wait
+from fairlead.devprovider.responses import NotKept
 
 MAX_BODY_BYTES = 64 << 20
+# Longer than any timeout: what hangs does so until the caller goes away.
+_HANG_SECONDS = 3600.0
 
 
 @dataclass
@@ -60,6 +68,8 @@ class DevProvider:
     def __init__(self, latency: Latency | None = None, seed: int = 0) -> None:
         self.faults = FaultPlan(seed)
         self.stats = Stats()
+        # The last call as it came.
+        self.received: Received | None = None
         self._latency = latency or Latency(seed=seed)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -93,155 +103,117 @@ class DevProvider:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Serves one request; False when the connection is over."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        method, path, headers = _parse_head(head)
-        length = int(headers.get("content-length", "0"))
+        received = http.parse_head(await reader.readuntil(b"\r\n\r\n"))
+        length = int(received.headers.get("content-length", "0"))
         if length > MAX_BODY_BYTES:
-            await _reply(writer, 413, {"error": {"message": "body too large"}})
+            await reply(writer, 413, {"error": {"message": "body too large"}})
             return False
-        body = await reader.readexactly(length)
-        match method, path.partition("?")[0]:
-            case "POST", "/v1/chat/completions":
-                return await self._chat(reader, writer, body)
+        received = replace(received, body=await reader.readexactly(length))
+        path = received.path.partition("?")[0]
+        spoken = of_path(path) if received.method == "POST" else None
+        if spoken is not None:
+            return await self._call(reader, writer, received, *spoken)
+        match received.method, path:
             case "GET", "/v1/models":
                 models = [{"id": name, "object": "model", "owned_by": "dev"} for name in ("dev-large", "dev-small")]
-                await _reply(writer, 200, {"object": "list", "data": models})
+                await reply(writer, 200, {"object": "list", "data": models})
             case "POST", "/_dev/faults":
                 try:
-                    self.faults.apply(json.loads(body))
+                    self.faults.apply(json.loads(received.body))
                 except (ValueError, TypeError) as error:
-                    await _reply(writer, 400, {"error": {"message": str(error)}})
+                    await reply(writer, 400, {"error": {"message": str(error)}})
                 else:
-                    await _reply(writer, 200, {})
+                    await reply(writer, 200, {})
             case "GET", "/_dev/stats":
-                await _reply(writer, 200, asdict(self.stats))
+                await reply(writer, 200, asdict(self.stats))
             case _:
-                await _reply(writer, 404, {"error": {"message": f"no such path: {path}"}})
+                await reply(writer, 404, {"error": {"message": f"no such path: {received.path}"}})
         return True
 
-    async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> bool:
-        self.stats.requests += 1
-        fault = self.faults.next()
-        self.stats.faults += fault is not None
-        try:
-            request = json.loads(body)
-        except ValueError:
-            await _reply(writer, 400, {"error": {"message": "the body is not JSON", "type": "invalid_request_error"}})
-            return True
-        delay = 3600.0 if fault and fault.kind is FaultKind.HANG else self._latency.draw()
-        if delay and not await _wait(reader, delay):
-            self.stats.cancelled += 1
-            return False
-        if fault and not _answers(fault):
-            return await self._fail(writer, fault)
-        reply = answer(request, body, absurd_usage=fault is not None and fault.kind is FaultKind.ABSURD_USAGE)
-        without_usage = fault is not None and fault.kind is FaultKind.NO_USAGE
-        if request.get("stream"):
-            options = request.get("stream_options") or {}
-            alive = await self._stream(
-                reader, writer, reply, bool(options.get("include_usage")) and not without_usage, fault
-            )
-        elif fault and fault.kind is FaultKind.CUT:
-            text = json.dumps(reply.completion()).encode()
-            _write_head(writer, 200, {"content-type": "application/json", "content-length": str(len(text))})
-            writer.write(text[: len(text) // 2])
-            await writer.drain()
-            alive = False
-        else:
-            await _reply(writer, 200, reply.completion(usage=not without_usage))
-            alive = True
-        self.stats.answered += 1
-        self.stats.prompt_tokens += reply.usage["prompt_tokens"]
-        self.stats.completion_tokens += reply.usage["completion_tokens"]
-        return alive
-
-    async def _fail(self, writer: asyncio.StreamWriter, fault: Fault) -> bool:
-        match fault.kind:
-            case FaultKind.STATUS:
-                headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
-                kind = "rate_limit_exceeded" if fault.status == 429 else "server_error"
-                error = {"message": f"the development provider was told to answer {fault.status}", "type": kind}
-                await _reply(writer, fault.status, {"error": error}, headers)
-                return True
-            case FaultKind.GARBAGE:
-                await _reply(writer, 200, b"<html>this is not the JSON you are looking for</html>")
-                return True
-            case _:
-                return False  # REFUSE
-
-    async def _stream(
+    async def _call(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        reply: Answer,
-        usage: bool,
-        fault: Fault | None,
+        received: Received,
+        dialect: Dialect,
+        deployment: str,
     ) -> bool:
-        """Streams; False when the connection is over, because it was cut or the caller went away."""
-        _write_head(writer, 200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
-        if fault and fault.kind is FaultKind.ERROR_EVENT:
-            _write_event(writer, json.dumps({"error": {"message": "overloaded", "code": "server_error"}}))
-            writer.write(b"0\r\n\r\n")
-            await writer.drain()
+        """Serves one call of a model."""
+        self.received = received
+        self.stats.requests += 1
+        try:
+            fault = self._fault(received)
+            request = json.loads(received.body)
+            if not isinstance(request, dict):
+                raise ValueError("the body is not a JSON object")
+            asked = dialect.read({"model": deployment, **request} if deployment else request)
+        except NotKept as error:
+            await reply(writer, 400, dialect.error(400, str(error)))
             return True
-        for number, chunk in enumerate(reply.chunks(usage)):
-            if fault and fault.kind is FaultKind.CUT and number >= fault.after_events:
-                return False
-            _write_event(writer, json.dumps(chunk))
+        except ValueError as error:
+            message = "the body is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            await reply(writer, 400, dialect.error(400, message))
+            return True
+        self.stats.faults += fault is not None
+        kind = fault.kind if fault else None
+        delay = _HANG_SECONDS if kind is FaultKind.HANG else self._latency.draw()
+        if delay and not await wait(reader, delay):
+            self.stats.cancelled += 1
+            return False
+        if fault and kind is FaultKind.STATUS:
+            headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
+            message = f"the development provider was told to answer {fault.status}"
+            await reply(writer, fault.status, dialect.error(fault.status, message), headers)
+            return True
+        if kind is FaultKind.REFUSE:
+            return False
+        said = answer(
+            asked,
+            received.body,
+            absurd_usage=kind is FaultKind.ABSURD_USAGE,
+            no_usage=kind is FaultKind.NO_USAGE,
+        )
+        if asked.stream:
+            alive = await self._deliver(
+                reader,
+                writer,
+                delivery.stream(dialect, said, fault, usage=asked.stream_usage and said.usage is not None),
+            )
+        else:
+            alive = await self._deliver(reader, writer, delivery.unary(dialect, said, fault))
+        if fault is None or fault.answers:
+            self._bill(said)
+        return alive
+
+    def _fault(self, received: Received) -> Fault | None:
+        """The request's own fault, else the next of the plan; raises ValueError for one that is not known."""
+        own = received.headers.get(faults.HEADER)
+        return Fault.parse(own) if own else self.faults.next()
+
+    def _bill(self, said: Answer) -> None:
+        self.stats.answered += 1
+        self.stats.prompt_tokens += said.billed.input
+        self.stats.completion_tokens += said.billed.output
+
+    async def _deliver(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: Delivery) -> bool:
+        """Sends a body; False when the connection is over, because it was cut or the caller went away."""
+        chunked = sent.length is None
+        framing = {"transfer-encoding": "chunked"} if chunked else {"content-length": str(sent.length)}
+        writer.write(http.head(200, {"content-type": sent.content_type, **framing}))
+        pause = sent.gap_seconds or (self._latency.between_events if chunked else 0.0)
+        for part in sent.parts:
+            writer.write(http.chunk(part) if chunked else part)
             await writer.drain()
-            if self._latency.between_events and not await _wait(reader, self._latency.between_events):
+            if pause and not await wait(reader, pause):
                 self.stats.cancelled += 1
                 return False
-        _write_event(writer, "[DONE]")
-        writer.write(b"0\r\n\r\n")
+        if sent.end is End.HANG:
+            await writer.drain()
+            self.stats.cancelled += not await wait(reader, _HANG_SECONDS)
+            return False
+        if sent.end is End.CUT:
+            return False
+        if chunked:
+            writer.write(http.LAST_CHUNK)
         await writer.drain()
         return True
-
-
-def _answers(fault: Fault) -> bool:
-    """True when the fault still sends something of an answer."""
-    return fault.kind not in (FaultKind.STATUS, FaultKind.GARBAGE, FaultKind.REFUSE)
-
-
-async def _wait(reader: asyncio.StreamReader, seconds: float) -> bool:
-    """Waits; False at once when the caller goes away meanwhile."""
-    gone = asyncio.ensure_future(reader.read(1))
-    done, _ = await asyncio.wait({gone}, timeout=seconds)
-    if done:
-        return False
-    gone.cancel()
-    await asyncio.wait({gone})  # a stream takes one reader at a time
-    return True
-
-
-def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
-    lines = head.decode("latin-1").split("\r\n")
-    method, path, _ = lines[0].split(" ", 2)
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
-    return method, path, headers
-
-
-REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large", 429: "Too Many Requests"}
-
-
-def _write_head(writer: asyncio.StreamWriter, status: int, headers: Mapping[str, str]) -> None:
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
-    writer.write("\r\n".join(lines).encode())
-
-
-def _write_event(writer: asyncio.StreamWriter, data: str) -> None:
-    event = f"data: {data}\n\n".encode()
-    writer.write(b"%x\r\n%s\r\n" % (len(event), event))
-
-
-async def _reply(
-    writer: asyncio.StreamWriter,
-    status: int,
-    body: dict[str, Any] | bytes,
-    headers: Mapping[str, str] | None = None,
-) -> None:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    base = {"content-type": "application/json", "content-length": str(len(content))}
-    _write_head(writer, status, {**base, **(headers or {})})
-    writer.write(content)
-    await writer.drain()

@@ -435,7 +435,7 @@ impl Engine {
             let request_keys = hours.into_iter().map(|hour| keys::request(hour, hash)).collect();
             return Err(Refusal::NeedsRecord(NeedsRecord {
                 request_keys,
-                invocation_key: Vec::new(),
+                ..NeedsRecord::default()
             }));
         };
         let Some(record) = known.request.as_ref().filter(|_| known.request_found) else {

@@ -41,7 +41,7 @@ impl Engine {
             Some(Kind::ControlWrite(command)) => answer(self.control_write(now, caller, command), done),
             Some(Kind::Start(start)) => answer(self.start(now, &start.program_version), done),
             Some(Kind::ConfigRejected(rejected)) => answer(self.config_rejected(now, caller, rejected), done),
-            None => {
+            Some(Kind::AuthorizeTool(_) | Kind::CompleteTool(_) | Kind::DecideApproval(_)) | None => {
                 let description = "is required".to_owned();
                 let violation = FieldViolation {
                     field: "kind".to_owned(),

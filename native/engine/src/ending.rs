@@ -45,8 +45,8 @@ impl Engine {
         let Some(known) = known else {
             let invocation_key = keys::invocation(caller.tenant, &id);
             return Err(Refusal::NeedsRecord(NeedsRecord {
-                request_keys: Vec::new(),
                 invocation_key,
+                ..NeedsRecord::default()
             }));
         };
         known

@@ -3,7 +3,7 @@ use fairlead_wire::internal;
 
 /// Column families, as numbered in the store.
 pub mod family {
-    /// Open invocations, budget instances.
+    /// Open invocations, tool calls and approvals, budget instances, sessions.
     pub const STATE: u32 = 0;
     /// Workflow runs.
     pub const RUNS: u32 = 1;
@@ -19,6 +19,10 @@ pub mod family {
     pub const REQUESTS: u32 = 6;
     /// Invocations that have ended or were refused.
     pub const INVOCATIONS: u32 = 7;
+    /// Tool calls that have ended, and the last call of every idempotency key.
+    pub const TOOLS: u32 = 8;
+    /// Every approval, by id.
+    pub const APPROVALS: u32 = 9;
 }
 
 /// One write.

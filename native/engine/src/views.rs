@@ -40,6 +40,7 @@ impl Engine {
             open_reservations: self.open_reservations() as u64,
             config_version: self.compiled.version().to_owned(),
             store_available: false,
+            ..Snapshot::default()
         }
     }
 

@@ -1,4 +1,4 @@
-"""`fairlead.internal.v1.StoreService`: what the native core asks the store about repeated requests.
+"""`fairlead.internal.v1.StoreService`: what the native core asks the store about repeated requests and calls.
 
 Private: on the control socket only, without a tenant's identity, for the front itself.
 """
@@ -47,7 +47,7 @@ class StoreService:
 
 
 def known(store: Store, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
-    """The newest record of the request id, the kept answer, and the invocation that is asked for or was made."""
+    """What is asked for: a request id with its kept answer and invocation, an idempotency key, a call, an approval."""
     answer = command_pb2.Known()
     invocation_key = needs.invocation_key
     for key in needs.request_keys:
@@ -66,7 +66,31 @@ def known(store: Store, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
         if value is not None:
             answer.invocation.CopyFrom(state_pb2.InvocationRecord.FromString(value))
             answer.invocation_found = True
+    _add_tool_call(answer, store, needs)
     return answer
+
+
+def _add_tool_call(answer: command_pb2.Known, store: Store, needs: command_pb2.NeedsRecord) -> None:
+    """The call that is asked for, or else the one that the approval or the idempotency key names."""
+    call_key = needs.call_key
+    if needs.approval_key and (value := store.get(Family.APPROVALS, needs.approval_key)) is not None:
+        answer.approval.CopyFrom(state_pb2.ApprovalRecord.FromString(value))
+        answer.approval_found = True
+        call_key = call_key or _call_key(answer.approval.approval.tenant, answer.approval.call)
+    if needs.tool_key and (value := store.get(Family.TOOLS, needs.tool_key)) is not None:
+        answer.tool_key.CopyFrom(state_pb2.ToolKeyRecord.FromString(value))
+        answer.tool_key_found = True
+        tenant = keys.tenant_of(needs.tool_key)
+        call_key = call_key or _call_key(tenant, answer.tool_key.call)
+    if call_key and (value := store.get(Family.TOOLS, call_key)) is not None:
+        answer.call.CopyFrom(state_pb2.ToolCallRecord.FromString(value))
+        answer.call_found = True
+
+
+def _call_key(tenant: str, name: str) -> bytes:
+    """Where a tool call is, once it has ended."""
+    call = keys.tool_call_id_bytes(name)
+    return b"" if call is None else keys.tool_call(tenant, call)
 
 
 def _invocation_key(record: state_pb2.RequestRecord) -> bytes:

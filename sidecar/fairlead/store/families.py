@@ -10,7 +10,7 @@ class Family(IntEnum):
     """One column family; the value is its number in a commit unit."""
 
     STATE = 0
-    """Open invocations, budget instances, and the sidecar's own values."""
+    """Open invocations, tool calls and approvals, budget instances, sessions, and the sidecar's own values."""
     RUNS = 1
     """Workflow runs."""
     AUDIT = 2
@@ -25,6 +25,10 @@ class Family(IntEnum):
     """What each request id did, by hour."""
     INVOCATIONS = 7
     """Invocations that have ended."""
+    TOOLS = 8
+    """Tool calls that have ended, and the last call of every idempotency key."""
+    APPROVALS = 9
+    """Every approval, by id and hence by time."""
 
     @property
     def column_family(self) -> str:

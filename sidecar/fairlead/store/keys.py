@@ -10,6 +10,9 @@ import hashlib
 import re
 
 _INVOCATION = re.compile(r"inv_([0-9a-f]{32})\Z")
+_TOOL_CALL = re.compile(r"grt_([0-9a-f]{32})\Z")
+# A ticket is the agent's name for the approval.
+_APPROVAL = re.compile(r"(?:apr|tkt)_([0-9a-f]{32})\Z")
 _HASH_BYTES = 32
 SECONDS_PER_HOUR = 3600
 
@@ -25,6 +28,11 @@ def text(value: str) -> bytes:
     return len(encoded).to_bytes(2, "big") + encoded
 
 
+def tenant_of(key: bytes) -> str:
+    """The tenant that a key begins with."""
+    return key[2 : 2 + int.from_bytes(key[:2], "big")].decode()
+
+
 # Family STATE -------------------------------------------------------------------------------------------------------
 
 
@@ -36,6 +44,21 @@ def open_invocation(tenant: str, invocation: bytes) -> bytes:
 def budget_instance(tenant: str, budget: str, instance: str) -> bytes:
     """A budget instance; `instance` as in its resource name, such as `run=r-1`, or `-`."""
     return text(tenant) + b"b" + text(budget) + text(instance)
+
+
+def open_tool_call(tenant: str, call: bytes) -> bytes:
+    """A tool call that waits for people or is granted and not completed; `call` is the 16 bytes of its id."""
+    return text(tenant) + b"t" + call
+
+
+def open_approval(tenant: str, approval: bytes) -> bytes:
+    """An approval that is pending, or approved and not used yet; `approval` is the 16 bytes of its id."""
+    return text(tenant) + b"p" + approval
+
+
+def session(tenant: str, name: str) -> bytes:
+    """What is remembered of a session."""
+    return text(tenant) + b"s" + text(name)
 
 
 def sidecar_value(name: str) -> bytes:
@@ -121,6 +144,39 @@ def invocation(tenant: str, invocation_id: bytes) -> bytes:
 def invocation_id_bytes(name: str) -> bytes | None:
     """The 16 bytes of an id such as `inv_0197…`; none when it is not one."""
     match = _INVOCATION.match(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+# Family TOOLS -------------------------------------------------------------------------------------------------------
+
+
+def tool_call(tenant: str, call: bytes) -> bytes:
+    """A tool call that has ended; the 16 bytes of its id."""
+    return text(tenant) + b"c" + call
+
+
+def tool_key(tenant: str, idempotency_key: str) -> bytes:
+    """Which call had an idempotency key last."""
+    return text(tenant) + b"k" + hashlib.sha256(idempotency_key.encode()).digest()
+
+
+def tool_call_id_bytes(name: str) -> bytes | None:
+    """The 16 bytes of an id such as `grt_0197…`; none when it is not one."""
+    match = _TOOL_CALL.match(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+# Family APPROVALS ---------------------------------------------------------------------------------------------------
+
+
+def approval(approval_id: bytes) -> bytes:
+    """An approval, by the 16 bytes of its id alone: people look after those of all tenants, the newest first."""
+    return approval_id
+
+
+def approval_id_bytes(name: str) -> bytes | None:
+    """The 16 bytes of an id such as `apr_0197…`, or of a ticket such as `tkt_0197…`; none when it is neither."""
+    match = _APPROVAL.match(name)
     return bytes.fromhex(match[1]) if match else None
 
 

@@ -22,7 +22,7 @@ INFO_LOG_BYTES = MIB
 CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS)
 _COMPACTION_SECONDS = 24 * 3600
 # Families that are read by whole keys, most of which are not there.
-_POINT_READ = (Family.REQUESTS, Family.BLOBS, Family.INVOCATIONS)
+_POINT_READ = (Family.REQUESTS, Family.BLOBS, Family.INVOCATIONS, Family.TOOLS, Family.APPROVALS)
 
 
 def database_options(*, compression: bool = True) -> Options:

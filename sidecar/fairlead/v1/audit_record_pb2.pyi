@@ -1,5 +1,8 @@
 from fairlead.v1 import amount_pb2 as _amount_pb2
+from fairlead.v1 import approval_service_pb2 as _approval_service_pb2
 from fairlead.v1 import decision_pb2 as _decision_pb2
+from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
+from fairlead.v1 import tool_pb2 as _tool_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -49,6 +52,17 @@ class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BREAKER_STATE_OPEN: _ClassVar[BreakerState]
     BREAKER_STATE_HALF_OPEN: _ClassVar[BreakerState]
     BREAKER_STATE_RAMPING: _ClassVar[BreakerState]
+
+class ToolCallState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TOOL_CALL_STATE_UNSPECIFIED: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_PENDING: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_OPEN: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_SUCCEEDED: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_FAILED: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_UNKNOWN: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_REJECTED: _ClassVar[ToolCallState]
+    TOOL_CALL_STATE_EXPIRED: _ClassVar[ToolCallState]
 INVOCATION_STATE_UNSPECIFIED: InvocationState
 INVOCATION_STATE_OPEN: InvocationState
 INVOCATION_STATE_SETTLED: InvocationState
@@ -80,9 +94,17 @@ BREAKER_STATE_CLOSED: BreakerState
 BREAKER_STATE_OPEN: BreakerState
 BREAKER_STATE_HALF_OPEN: BreakerState
 BREAKER_STATE_RAMPING: BreakerState
+TOOL_CALL_STATE_UNSPECIFIED: ToolCallState
+TOOL_CALL_STATE_PENDING: ToolCallState
+TOOL_CALL_STATE_OPEN: ToolCallState
+TOOL_CALL_STATE_SUCCEEDED: ToolCallState
+TOOL_CALL_STATE_FAILED: ToolCallState
+TOOL_CALL_STATE_UNKNOWN: ToolCallState
+TOOL_CALL_STATE_REJECTED: ToolCallState
+TOOL_CALL_STATE_EXPIRED: ToolCallState
 
 class AuditRecord(_message.Message):
-    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected")
+    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected", "tool", "tool_completed", "approval")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +121,9 @@ class AuditRecord(_message.Message):
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     CONTROL_CHANGED_FIELD_NUMBER: _ClassVar[int]
     CONFIG_REJECTED_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    TOOL_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     time_unix_nanos: int
     kind: EventKind
@@ -115,7 +140,10 @@ class AuditRecord(_message.Message):
     budget: BudgetEvent
     control_changed: ControlChanged
     config_rejected: ConfigRejected
-    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ...) -> None: ...
+    tool: ToolDecisionRecord
+    tool_completed: ToolCompletionRecord
+    approval: ApprovalEvent
+    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ..., tool: _Optional[_Union[ToolDecisionRecord, _Mapping]] = ..., tool_completed: _Optional[_Union[ToolCompletionRecord, _Mapping]] = ..., approval: _Optional[_Union[ApprovalEvent, _Mapping]] = ...) -> None: ...
 
 class SidecarStarted(_message.Message):
     __slots__ = ("program_version", "open_reservations", "budget_instances")
@@ -406,3 +434,129 @@ class ControlChanged(_message.Message):
     subject: str
     detail: _struct_pb2.Struct
     def __init__(self, subject: _Optional[str] = ..., detail: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class ToolInputs(_message.Message):
+    __slots__ = ("request_digest", "tool", "arguments_digest", "arguments_bytes", "arguments", "claimed_effect", "effect", "risk", "idempotency_key", "session", "session_labels", "run", "step", "labels", "earlier_call", "earlier_state", "earlier_effect", "approval", "approval_state", "votes", "earlier_is_own")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_EFFECT_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    RISK_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_LABELS_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_CALL_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_STATE_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_EFFECT_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_STATE_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_IS_OWN_FIELD_NUMBER: _ClassVar[int]
+    request_digest: bytes
+    tool: str
+    arguments_digest: bytes
+    arguments_bytes: int
+    arguments: bytes
+    claimed_effect: _tool_pb2.ToolEffect
+    effect: _tool_pb2.ToolEffect
+    risk: _tool_pb2.ToolRisk
+    idempotency_key: str
+    session: str
+    session_labels: _containers.RepeatedScalarFieldContainer[str]
+    run: str
+    step: str
+    labels: _containers.ScalarMap[str, str]
+    earlier_call: str
+    earlier_state: ToolCallState
+    earlier_effect: _tool_pb2.ToolEffect
+    approval: str
+    approval_state: _approval_service_pb2.ApprovalState
+    votes: _containers.RepeatedCompositeFieldContainer[_approval_service_pb2.ApprovalVote]
+    earlier_is_own: bool
+    def __init__(self, request_digest: _Optional[bytes] = ..., tool: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., arguments_bytes: _Optional[int] = ..., arguments: _Optional[bytes] = ..., claimed_effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., idempotency_key: _Optional[str] = ..., session: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., earlier_call: _Optional[str] = ..., earlier_state: _Optional[_Union[ToolCallState, str]] = ..., earlier_effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., approval: _Optional[str] = ..., approval_state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalVote, _Mapping]]] = ..., earlier_is_own: bool = ...) -> None: ...
+
+class ToolDecisionRecord(_message.Message):
+    __slots__ = ("inputs", "decision", "changed", "granted_digest", "expires_at_unix_nanos", "added_labels", "approval", "tier", "rejection", "rejection_metadata")
+    class RejectionMetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    ADDED_LABELS_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_METADATA_FIELD_NUMBER: _ClassVar[int]
+    inputs: ToolInputs
+    decision: _decision_pb2.Decision
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    granted_digest: bytes
+    expires_at_unix_nanos: int
+    added_labels: _containers.RepeatedScalarFieldContainer[str]
+    approval: str
+    tier: str
+    rejection: str
+    rejection_metadata: _containers.ScalarMap[str, str]
+    def __init__(self, inputs: _Optional[_Union[ToolInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., changed: _Optional[_Iterable[str]] = ..., granted_digest: _Optional[bytes] = ..., expires_at_unix_nanos: _Optional[int] = ..., added_labels: _Optional[_Iterable[str]] = ..., approval: _Optional[str] = ..., tier: _Optional[str] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ToolCompletionRecord(_message.Message):
+    __slots__ = ("tool", "idempotency_key", "outcome", "before", "result_digest", "result_bytes", "result_kept", "reason")
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESULT_KEPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tool: str
+    idempotency_key: str
+    outcome: _gate_service_pb2.ToolOutcome
+    before: ToolCallState
+    result_digest: bytes
+    result_bytes: int
+    result_kept: bool
+    reason: str
+    def __init__(self, tool: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., outcome: _Optional[_Union[_gate_service_pb2.ToolOutcome, str]] = ..., before: _Optional[_Union[ToolCallState, str]] = ..., result_digest: _Optional[bytes] = ..., result_bytes: _Optional[int] = ..., result_kept: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ApprovalEvent(_message.Message):
+    __slots__ = ("approval", "tool", "digest", "rule", "tier", "vote", "state", "missing", "reason")
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    VOTE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    approval: str
+    tool: str
+    digest: str
+    rule: str
+    tier: str
+    vote: _approval_service_pb2.ApprovalVote
+    state: _approval_service_pb2.ApprovalState
+    missing: _containers.RepeatedCompositeFieldContainer[_approval_service_pb2.ApprovalQuorum]
+    reason: str
+    def __init__(self, approval: _Optional[str] = ..., tool: _Optional[str] = ..., digest: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., vote: _Optional[_Union[_approval_service_pb2.ApprovalVote, _Mapping]] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., missing: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalQuorum, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...

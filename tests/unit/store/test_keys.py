@@ -21,6 +21,18 @@ def made(vector: dict[str, Any]) -> bytes:
             return keys.open_invocation(tenant, invocation)
         case "invocation":
             return keys.invocation(tenant, invocation)
+        case "open_tool_call":
+            return keys.open_tool_call(tenant, keys.tool_call_id_bytes(vector["call"]) or b"")
+        case "tool_call":
+            return keys.tool_call(tenant, keys.tool_call_id_bytes(vector["call"]) or b"")
+        case "tool_key":
+            return keys.tool_key(tenant, vector["idempotency_key"])
+        case "open_approval":
+            return keys.open_approval(tenant, keys.approval_id_bytes(vector["approval"]) or b"")
+        case "approval":
+            return keys.approval(keys.approval_id_bytes(vector["ticket"]) or b"")
+        case "session":
+            return keys.session(tenant, vector["session"])
         case "budget_instance":
             return keys.budget_instance(tenant, vector["budget"], vector["instance"])
         case "sidecar_value":

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from fairlead.internal.v1 import engine_config_pb2 as fairlead_dot_internal_dot_v1_dot_engine__config__pb2
 from fairlead.internal.v1 import state_pb2 as fairlead_dot_internal_dot_v1_dot_state__pb2
 from fairlead.v1 import amount_pb2 as fairlead_dot_v1_dot_amount__pb2
+from fairlead.v1 import approval_service_pb2 as fairlead_dot_v1_dot_approval__service__pb2
 from fairlead.v1 import audit_record_pb2 as fairlead_dot_v1_dot_audit__record__pb2
 from fairlead.v1 import gate_service_pb2 as fairlead_dot_v1_dot_gate__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fairlead/internal/v1/command.proto\x12\x14\x66\x61irlead.internal.v1\x1a(fairlead/internal/v1/engine_config.proto\x1a fairlead/internal/v1/state.proto\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x1e\x66\x61irlead/v1/gate_service.proto\"\x92\x04\n\x07\x43ommand\x12,\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1c.fairlead.internal.v1.Caller\x12*\n\x05\x61\x64mit\x18\x02 \x01(\x0b\x32\x19.fairlead.v1.AdmitRequestH\x00\x12,\n\x06settle\x18\x03 \x01(\x0b\x32\x1a.fairlead.v1.SettleRequestH\x00\x12.\n\x07release\x18\x04 \x01(\x0b\x32\x1b.fairlead.v1.ReleaseRequestH\x00\x12.\n\x06\x65xpire\x18\x05 \x01(\x0b\x32\x1c.fairlead.internal.v1.ExpireH\x00\x12;\n\radjust_budget\x18\x06 \x01(\x0b\x32\".fairlead.internal.v1.AdjustBudgetH\x00\x12\x37\n\x0bload_config\x18\x07 \x01(\x0b\x32 .fairlead.internal.v1.LoadConfigH\x00\x12;\n\rcontrol_write\x18\x08 \x01(\x0b\x32\".fairlead.internal.v1.ControlWriteH\x00\x12,\n\x05start\x18\t \x01(\x0b\x32\x1b.fairlead.internal.v1.StartH\x00\x12\x36\n\x0f\x63onfig_rejected\x18\n \x01(\x0b\x32\x1b.fairlead.v1.ConfigRejectedH\x00\x42\x06\n\x04kind\"9\n\x06\x43\x61ller\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\"\x08\n\x06\x45xpire\" \n\x05Start\x12\x17\n\x0fprogram_version\x18\x01 \x01(\t\"\xa2\x01\n\x0c\x41\x64justBudget\x12\x0e\n\x06\x62udget\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12#\n\x06\x63redit\x18\x04 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12+\n\x06writes\x18\x06 \x03(\x0b\x32\x1b.fairlead.internal.v1.Write\"\xda\x01\n\nLoadConfig\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\".fairlead.internal.v1.EngineConfig\x12.\n\x07secrets\x18\x02 \x01(\x0b\x32\x1d.fairlead.internal.v1.Secrets\x12\x0e\n\x06source\x18\x03 \x01(\t\x12+\n\x06writes\x18\x04 \x03(\x0b\x32\x1b.fairlead.internal.v1.Write\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x14\n\x0csecrets_only\x18\x06 \x01(\x08\"\x87\x01\n\x0c\x43ontrolWrite\x12+\n\x06writes\x18\x01 \x03(\x0b\x32\x1b.fairlead.internal.v1.Write\x12\x30\n\x06record\x18\x02 \x01(\x0b\x32\x1b.fairlead.v1.ControlChangedH\x00\x88\x01\x01\x12\r\n\x05power\x18\x03 \x01(\x08\x42\t\n\x07_record\"B\n\x05Write\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x12\n\x05value\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\xa1\x03\n\rCommandResult\x12.\n\x08\x61\x64mitted\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.AdmitResponseH\x00\x12.\n\x07settled\x18\x02 \x01(\x0b\x32\x1b.fairlead.v1.SettleResponseH\x00\x12\x30\n\x08released\x18\x03 \x01(\x0b\x32\x1c.fairlead.v1.ReleaseResponseH\x00\x12\x11\n\x07\x65xpired\x18\x04 \x01(\x04H\x00\x12\x32\n\x06\x62udget\x18\x05 \x01(\x0b\x32 .fairlead.internal.v1.BudgetViewH\x00\x12*\n\x04\x64one\x18\x06 \x01(\x0b\x32\x1a.fairlead.internal.v1.DoneH\x00\x12\x34\n\trejection\x18\x07 \x01(\x0b\x32\x1f.fairlead.internal.v1.RejectionH\x00\x12\x39\n\x0cneeds_record\x18\x08 \x01(\x0b\x32!.fairlead.internal.v1.NeedsRecordH\x00\x12\x10\n\x08sequence\x18\x0f \x01(\x04\x42\x08\n\x06result\"\x06\n\x04\x44one\"\xf4\x01\n\tRejection\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12?\n\x08metadata\x18\x03 \x03(\x0b\x32-.fairlead.internal.v1.Rejection.MetadataEntry\x12\x1a\n\x12retry_after_millis\x18\x04 \x01(\x04\x12\x38\n\nviolations\x18\x05 \x03(\x0b\x32$.fairlead.internal.v1.FieldViolation\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\";\n\x0bNeedsRecord\x12\x14\n\x0crequest_keys\x18\x01 \x03(\x0c\x12\x16\n\x0einvocation_key\x18\x02 \x01(\x0c\"\xba\x01\n\x05Known\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.fairlead.internal.v1.RequestRecord\x12\x15\n\rrequest_found\x18\x02 \x01(\x08\x12:\n\ninvocation\x18\x03 \x01(\x0b\x32&.fairlead.internal.v1.InvocationRecord\x12\x18\n\x10invocation_found\x18\x04 \x01(\x08\x12\x0e\n\x06\x61nswer\x18\x05 \x01(\x0c\"\x80\x01\n\rSnapshotQuery\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06\x62udget\x18\x03 \x01(\t\x12\x10\n\x08instance\x18\x04 \x01(\t\x12.\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x1f.fairlead.internal.v1.BudgetKey\"=\n\tBudgetKey\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06\x62udget\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\"\xf7\x01\n\x08Snapshot\x12\x31\n\x07\x62udgets\x18\x01 \x03(\x0b\x32 .fairlead.internal.v1.BudgetView\x12+\n\x06health\x18\x02 \x03(\x0b\x32\x1b.fairlead.v1.HealthSnapshot\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x19\n\x11open_reservations\x18\x04 \x01(\x04\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\t\x12\x17\n\x0fstore_available\x18\x06 \x01(\x08\x12-\n\x04next\x18\x07 \x01(\x0b\x32\x1f.fairlead.internal.v1.BudgetKey\"\xe4\x02\n\nBudgetView\x12\x0e\n\x06\x62udget\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12:\n\x05scope\x18\x04 \x03(\x0b\x32+.fairlead.internal.v1.BudgetView.ScopeEntry\x12\"\n\x05limit\x18\x05 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\"\n\x05spent\x18\x06 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12%\n\x08reserved\x18\x07 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x1f\n\x17window_start_unix_nanos\x18\x08 \x01(\x03\x12\x1c\n\x14resets_at_unix_nanos\x18\t \x01(\x03\x12\x0c\n\x04hard\x18\n \x01(\x08\x1a,\n\nScopeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fairlead/internal/v1/command.proto\x12\x14\x66\x61irlead.internal.v1\x1a(fairlead/internal/v1/engine_config.proto\x1a fairlead/internal/v1/state.proto\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\"fairlead/v1/approval_service.proto\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x1e\x66\x61irlead/v1/gate_service.proto\"\xcb\x05\n\x07\x43ommand\x12,\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1c.fairlead.internal.v1.Caller\x12*\n\x05\x61\x64mit\x18\x02 \x01(\x0b\x32\x19.fairlead.v1.AdmitRequestH\x00\x12,\n\x06settle\x18\x03 \x01(\x0b\x32\x1a.fairlead.v1.SettleRequestH\x00\x12.\n\x07release\x18\x04 \x01(\x0b\x32\x1b.fairlead.v1.ReleaseRequestH\x00\x12.\n\x06\x65xpire\x18\x05 \x01(\x0b\x32\x1c.fairlead.internal.v1.ExpireH\x00\x12;\n\radjust_budget\x18\x06 \x01(\x0b\x32\".fairlead.internal.v1.AdjustBudgetH\x00\x12\x37\n\x0bload_config\x18\x07 \x01(\x0b\x32 .fairlead.internal.v1.LoadConfigH\x00\x12;\n\rcontrol_write\x18\x08 \x01(\x0b\x32\".fairlead.internal.v1.ControlWriteH\x00\x12,\n\x05start\x18\t \x01(\x0b\x32\x1b.fairlead.internal.v1.StartH\x00\x12\x36\n\x0f\x63onfig_rejected\x18\n \x01(\x0b\x32\x1b.fairlead.v1.ConfigRejectedH\x00\x12;\n\x0e\x61uthorize_tool\x18\x0b \x01(\x0b\x32!.fairlead.v1.AuthorizeToolRequestH\x00\x12\x39\n\rcomplete_tool\x18\x0c \x01(\x0b\x32 .fairlead.v1.CompleteToolRequestH\x00\x12?\n\x0f\x64\x65\x63ide_approval\x18\r \x01(\x0b\x32$.fairlead.internal.v1.DecideApprovalH\x00\x42\x06\n\x04kind\"9\n\x06\x43\x61ller\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\"\x08\n\x06\x45xpire\" \n\x05Start\x12\x17\n\x0fprogram_version\x18\x01 \x01(\t\"\xa2\x01\n\x0c\x41\x64justBudget\x12\x0e\n\x06\x62udget\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12#\n\x06\x63redit\x18\x04 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12+\n\x06writes\x18\x06 \x03(\x0b\x32\x1b.fairlead.internal.v1.Write\"\xa0\x01\n\x0e\x44\x65\x63ideApproval\x12\x10\n\x08\x61pproval\x18\x01 \x01(\t\x12/\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x1d.fairlead.v1.ApprovalDecision\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x13\n\x0brequest_key\x18\x05 \x01(\x0c\x12\x16\n\x0erequest_digest\x18\x06 \x01(\x0c\"\xda\x01\n\nLoadConfig\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\".fairlead.internal.v1.EngineConfig\x12.\n\x07secrets\x18\x02 \x01(\x0b\x32\x1d.fairlead.internal.v1.Secrets\x12\x0e\n\x06source\x18\x03 \x01(\t\x12+\n\x06writes\x18\x04 \x03(\x0b\x32\x1b.fairlead.internal.v1.Write\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x14\n\x0csecrets_only\x18\x06 \x01(\x08\"\x87\x01\n\x0c\x43ontrolWrite\x12+\n\x06writes\x18\x01 \x03(\x0b\x32\x1b.fairlead.internal.v1.Write\x12\x30\n\x06record\x18\x02 \x01(\x0b\x32\x1b.fairlead.v1.ControlChangedH\x00\x88\x01\x01\x12\r\n\x05power\x18\x03 \x01(\x08\x42\t\n\x07_record\"B\n\x05Write\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x12\n\x05value\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\xc8\x04\n\rCommandResult\x12.\n\x08\x61\x64mitted\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.AdmitResponseH\x00\x12.\n\x07settled\x18\x02 \x01(\x0b\x32\x1b.fairlead.v1.SettleResponseH\x00\x12\x30\n\x08released\x18\x03 \x01(\x0b\x32\x1c.fairlead.v1.ReleaseResponseH\x00\x12\x11\n\x07\x65xpired\x18\x04 \x01(\x04H\x00\x12\x32\n\x06\x62udget\x18\x05 \x01(\x0b\x32 .fairlead.internal.v1.BudgetViewH\x00\x12*\n\x04\x64one\x18\x06 \x01(\x0b\x32\x1a.fairlead.internal.v1.DoneH\x00\x12\x34\n\trejection\x18\x07 \x01(\x0b\x32\x1f.fairlead.internal.v1.RejectionH\x00\x12\x39\n\x0cneeds_record\x18\x08 \x01(\x0b\x32!.fairlead.internal.v1.NeedsRecordH\x00\x12=\n\x0ftool_authorized\x18\t \x01(\x0b\x32\".fairlead.v1.AuthorizeToolResponseH\x00\x12;\n\x0etool_completed\x18\n \x01(\x0b\x32!.fairlead.v1.CompleteToolResponseH\x00\x12)\n\x08\x61pproval\x18\x0b \x01(\x0b\x32\x15.fairlead.v1.ApprovalH\x00\x12\x10\n\x08sequence\x18\x0f \x01(\x04\x42\x08\n\x06result\"\x06\n\x04\x44one\"\xf4\x01\n\tRejection\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12?\n\x08metadata\x18\x03 \x03(\x0b\x32-.fairlead.internal.v1.Rejection.MetadataEntry\x12\x1a\n\x12retry_after_millis\x18\x04 \x01(\x04\x12\x38\n\nviolations\x18\x05 \x03(\x0b\x32$.fairlead.internal.v1.FieldViolation\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"u\n\x0bNeedsRecord\x12\x14\n\x0crequest_keys\x18\x01 \x03(\x0c\x12\x16\n\x0einvocation_key\x18\x02 \x01(\x0c\x12\x10\n\x08tool_key\x18\x03 \x01(\x0c\x12\x10\n\x08\x63\x61ll_key\x18\x04 \x01(\x0c\x12\x14\n\x0c\x61pproval_key\x18\x05 \x01(\x0c\"\xa1\x03\n\x05Known\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.fairlead.internal.v1.RequestRecord\x12\x15\n\rrequest_found\x18\x02 \x01(\x08\x12:\n\ninvocation\x18\x03 \x01(\x0b\x32&.fairlead.internal.v1.InvocationRecord\x12\x18\n\x10invocation_found\x18\x04 \x01(\x08\x12\x0e\n\x06\x61nswer\x18\x05 \x01(\x0c\x12\x35\n\x08tool_key\x18\x06 \x01(\x0b\x32#.fairlead.internal.v1.ToolKeyRecord\x12\x16\n\x0etool_key_found\x18\x07 \x01(\x08\x12\x32\n\x04\x63\x61ll\x18\x08 \x01(\x0b\x32$.fairlead.internal.v1.ToolCallRecord\x12\x12\n\ncall_found\x18\t \x01(\x08\x12\x36\n\x08\x61pproval\x18\n \x01(\x0b\x32$.fairlead.internal.v1.ApprovalRecord\x12\x16\n\x0e\x61pproval_found\x18\x0b \x01(\x08\"\x80\x01\n\rSnapshotQuery\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06\x62udget\x18\x03 \x01(\t\x12\x10\n\x08instance\x18\x04 \x01(\t\x12.\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x1f.fairlead.internal.v1.BudgetKey\"=\n\tBudgetKey\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06\x62udget\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\"\xba\x02\n\x08Snapshot\x12\x31\n\x07\x62udgets\x18\x01 \x03(\x0b\x32 .fairlead.internal.v1.BudgetView\x12+\n\x06health\x18\x02 \x03(\x0b\x32\x1b.fairlead.v1.HealthSnapshot\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x19\n\x11open_reservations\x18\x04 \x01(\x04\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\t\x12\x17\n\x0fstore_available\x18\x06 \x01(\x08\x12-\n\x04next\x18\x07 \x01(\x0b\x32\x1f.fairlead.internal.v1.BudgetKey\x12\x17\n\x0fopen_tool_calls\x18\x08 \x01(\x04\x12\x16\n\x0eopen_approvals\x18\t \x01(\x04\x12\x10\n\x08sessions\x18\n \x01(\x04\"\xe4\x02\n\nBudgetView\x12\x0e\n\x06\x62udget\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12:\n\x05scope\x18\x04 \x03(\x0b\x32+.fairlead.internal.v1.BudgetView.ScopeEntry\x12\"\n\x05limit\x18\x05 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\"\n\x05spent\x18\x06 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12%\n\x08reserved\x18\x07 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x1f\n\x17window_start_unix_nanos\x18\x08 \x01(\x03\x12\x1c\n\x14resets_at_unix_nanos\x18\t \x01(\x03\x12\x0c\n\x04hard\x18\n \x01(\x08\x1a,\n\nScopeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,44 +41,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REJECTION_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_BUDGETVIEW_SCOPEENTRY']._loaded_options = None
   _globals['_BUDGETVIEW_SCOPEENTRY']._serialized_options = b'8\001'
-  _globals['_COMMAND']._serialized_start=227
-  _globals['_COMMAND']._serialized_end=757
-  _globals['_CALLER']._serialized_start=759
-  _globals['_CALLER']._serialized_end=816
-  _globals['_EXPIRE']._serialized_start=818
-  _globals['_EXPIRE']._serialized_end=826
-  _globals['_START']._serialized_start=828
-  _globals['_START']._serialized_end=860
-  _globals['_ADJUSTBUDGET']._serialized_start=863
-  _globals['_ADJUSTBUDGET']._serialized_end=1025
-  _globals['_LOADCONFIG']._serialized_start=1028
-  _globals['_LOADCONFIG']._serialized_end=1246
-  _globals['_CONTROLWRITE']._serialized_start=1249
-  _globals['_CONTROLWRITE']._serialized_end=1384
-  _globals['_WRITE']._serialized_start=1386
-  _globals['_WRITE']._serialized_end=1452
-  _globals['_COMMANDRESULT']._serialized_start=1455
-  _globals['_COMMANDRESULT']._serialized_end=1872
-  _globals['_DONE']._serialized_start=1874
-  _globals['_DONE']._serialized_end=1880
-  _globals['_REJECTION']._serialized_start=1883
-  _globals['_REJECTION']._serialized_end=2127
-  _globals['_REJECTION_METADATAENTRY']._serialized_start=2080
-  _globals['_REJECTION_METADATAENTRY']._serialized_end=2127
-  _globals['_FIELDVIOLATION']._serialized_start=2129
-  _globals['_FIELDVIOLATION']._serialized_end=2181
-  _globals['_NEEDSRECORD']._serialized_start=2183
-  _globals['_NEEDSRECORD']._serialized_end=2242
-  _globals['_KNOWN']._serialized_start=2245
-  _globals['_KNOWN']._serialized_end=2431
-  _globals['_SNAPSHOTQUERY']._serialized_start=2434
-  _globals['_SNAPSHOTQUERY']._serialized_end=2562
-  _globals['_BUDGETKEY']._serialized_start=2564
-  _globals['_BUDGETKEY']._serialized_end=2625
-  _globals['_SNAPSHOT']._serialized_start=2628
-  _globals['_SNAPSHOT']._serialized_end=2875
-  _globals['_BUDGETVIEW']._serialized_start=2878
-  _globals['_BUDGETVIEW']._serialized_end=3234
-  _globals['_BUDGETVIEW_SCOPEENTRY']._serialized_start=3190
-  _globals['_BUDGETVIEW_SCOPEENTRY']._serialized_end=3234
+  _globals['_COMMAND']._serialized_start=263
+  _globals['_COMMAND']._serialized_end=978
+  _globals['_CALLER']._serialized_start=980
+  _globals['_CALLER']._serialized_end=1037
+  _globals['_EXPIRE']._serialized_start=1039
+  _globals['_EXPIRE']._serialized_end=1047
+  _globals['_START']._serialized_start=1049
+  _globals['_START']._serialized_end=1081
+  _globals['_ADJUSTBUDGET']._serialized_start=1084
+  _globals['_ADJUSTBUDGET']._serialized_end=1246
+  _globals['_DECIDEAPPROVAL']._serialized_start=1249
+  _globals['_DECIDEAPPROVAL']._serialized_end=1409
+  _globals['_LOADCONFIG']._serialized_start=1412
+  _globals['_LOADCONFIG']._serialized_end=1630
+  _globals['_CONTROLWRITE']._serialized_start=1633
+  _globals['_CONTROLWRITE']._serialized_end=1768
+  _globals['_WRITE']._serialized_start=1770
+  _globals['_WRITE']._serialized_end=1836
+  _globals['_COMMANDRESULT']._serialized_start=1839
+  _globals['_COMMANDRESULT']._serialized_end=2423
+  _globals['_DONE']._serialized_start=2425
+  _globals['_DONE']._serialized_end=2431
+  _globals['_REJECTION']._serialized_start=2434
+  _globals['_REJECTION']._serialized_end=2678
+  _globals['_REJECTION_METADATAENTRY']._serialized_start=2631
+  _globals['_REJECTION_METADATAENTRY']._serialized_end=2678
+  _globals['_FIELDVIOLATION']._serialized_start=2680
+  _globals['_FIELDVIOLATION']._serialized_end=2732
+  _globals['_NEEDSRECORD']._serialized_start=2734
+  _globals['_NEEDSRECORD']._serialized_end=2851
+  _globals['_KNOWN']._serialized_start=2854
+  _globals['_KNOWN']._serialized_end=3271
+  _globals['_SNAPSHOTQUERY']._serialized_start=3274
+  _globals['_SNAPSHOTQUERY']._serialized_end=3402
+  _globals['_BUDGETKEY']._serialized_start=3404
+  _globals['_BUDGETKEY']._serialized_end=3465
+  _globals['_SNAPSHOT']._serialized_start=3468
+  _globals['_SNAPSHOT']._serialized_end=3782
+  _globals['_BUDGETVIEW']._serialized_start=3785
+  _globals['_BUDGETVIEW']._serialized_end=4141
+  _globals['_BUDGETVIEW_SCOPEENTRY']._serialized_start=4097
+  _globals['_BUDGETVIEW_SCOPEENTRY']._serialized_end=4141
 # @@protoc_insertion_point(module_scope)

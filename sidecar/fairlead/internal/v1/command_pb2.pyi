@@ -1,6 +1,7 @@
 from fairlead.internal.v1 import engine_config_pb2 as _engine_config_pb2
 from fairlead.internal.v1 import state_pb2 as _state_pb2
 from fairlead.v1 import amount_pb2 as _amount_pb2
+from fairlead.v1 import approval_service_pb2 as _approval_service_pb2
 from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
 from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
 from google.protobuf.internal import containers as _containers
@@ -12,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Command(_message.Message):
-    __slots__ = ("caller", "admit", "settle", "release", "expire", "adjust_budget", "load_config", "control_write", "start", "config_rejected")
+    __slots__ = ("caller", "admit", "settle", "release", "expire", "adjust_budget", "load_config", "control_write", "start", "config_rejected", "authorize_tool", "complete_tool", "decide_approval")
     CALLER_FIELD_NUMBER: _ClassVar[int]
     ADMIT_FIELD_NUMBER: _ClassVar[int]
     SETTLE_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +24,9 @@ class Command(_message.Message):
     CONTROL_WRITE_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     CONFIG_REJECTED_FIELD_NUMBER: _ClassVar[int]
+    AUTHORIZE_TOOL_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_TOOL_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_APPROVAL_FIELD_NUMBER: _ClassVar[int]
     caller: Caller
     admit: _gate_service_pb2.AdmitRequest
     settle: _gate_service_pb2.SettleRequest
@@ -33,7 +37,10 @@ class Command(_message.Message):
     control_write: ControlWrite
     start: Start
     config_rejected: _audit_record_pb2.ConfigRejected
-    def __init__(self, caller: _Optional[_Union[Caller, _Mapping]] = ..., admit: _Optional[_Union[_gate_service_pb2.AdmitRequest, _Mapping]] = ..., settle: _Optional[_Union[_gate_service_pb2.SettleRequest, _Mapping]] = ..., release: _Optional[_Union[_gate_service_pb2.ReleaseRequest, _Mapping]] = ..., expire: _Optional[_Union[Expire, _Mapping]] = ..., adjust_budget: _Optional[_Union[AdjustBudget, _Mapping]] = ..., load_config: _Optional[_Union[LoadConfig, _Mapping]] = ..., control_write: _Optional[_Union[ControlWrite, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., config_rejected: _Optional[_Union[_audit_record_pb2.ConfigRejected, _Mapping]] = ...) -> None: ...
+    authorize_tool: _gate_service_pb2.AuthorizeToolRequest
+    complete_tool: _gate_service_pb2.CompleteToolRequest
+    decide_approval: DecideApproval
+    def __init__(self, caller: _Optional[_Union[Caller, _Mapping]] = ..., admit: _Optional[_Union[_gate_service_pb2.AdmitRequest, _Mapping]] = ..., settle: _Optional[_Union[_gate_service_pb2.SettleRequest, _Mapping]] = ..., release: _Optional[_Union[_gate_service_pb2.ReleaseRequest, _Mapping]] = ..., expire: _Optional[_Union[Expire, _Mapping]] = ..., adjust_budget: _Optional[_Union[AdjustBudget, _Mapping]] = ..., load_config: _Optional[_Union[LoadConfig, _Mapping]] = ..., control_write: _Optional[_Union[ControlWrite, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., config_rejected: _Optional[_Union[_audit_record_pb2.ConfigRejected, _Mapping]] = ..., authorize_tool: _Optional[_Union[_gate_service_pb2.AuthorizeToolRequest, _Mapping]] = ..., complete_tool: _Optional[_Union[_gate_service_pb2.CompleteToolRequest, _Mapping]] = ..., decide_approval: _Optional[_Union[DecideApproval, _Mapping]] = ...) -> None: ...
 
 class Caller(_message.Message):
     __slots__ = ("tenant", "agent", "operator")
@@ -70,6 +77,22 @@ class AdjustBudget(_message.Message):
     reason: str
     writes: _containers.RepeatedCompositeFieldContainer[Write]
     def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., credit: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reason: _Optional[str] = ..., writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ...) -> None: ...
+
+class DecideApproval(_message.Message):
+    __slots__ = ("approval", "decision", "reason", "digest", "request_key", "request_digest")
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_KEY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    approval: str
+    decision: _approval_service_pb2.ApprovalDecision
+    reason: str
+    digest: str
+    request_key: bytes
+    request_digest: bytes
+    def __init__(self, approval: _Optional[str] = ..., decision: _Optional[_Union[_approval_service_pb2.ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., request_key: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
 
 class LoadConfig(_message.Message):
     __slots__ = ("config", "secrets", "source", "writes", "validate_only", "secrets_only")
@@ -108,7 +131,7 @@ class Write(_message.Message):
     def __init__(self, family: _Optional[int] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class CommandResult(_message.Message):
-    __slots__ = ("admitted", "settled", "released", "expired", "budget", "done", "rejection", "needs_record", "sequence")
+    __slots__ = ("admitted", "settled", "released", "expired", "budget", "done", "rejection", "needs_record", "tool_authorized", "tool_completed", "approval", "sequence")
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +140,9 @@ class CommandResult(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     REJECTION_FIELD_NUMBER: _ClassVar[int]
     NEEDS_RECORD_FIELD_NUMBER: _ClassVar[int]
+    TOOL_AUTHORIZED_FIELD_NUMBER: _ClassVar[int]
+    TOOL_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     admitted: _gate_service_pb2.AdmitResponse
     settled: _gate_service_pb2.SettleResponse
@@ -126,8 +152,11 @@ class CommandResult(_message.Message):
     done: Done
     rejection: Rejection
     needs_record: NeedsRecord
+    tool_authorized: _gate_service_pb2.AuthorizeToolResponse
+    tool_completed: _gate_service_pb2.CompleteToolResponse
+    approval: _approval_service_pb2.Approval
     sequence: int
-    def __init__(self, admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., expired: _Optional[int] = ..., budget: _Optional[_Union[BudgetView, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., needs_record: _Optional[_Union[NeedsRecord, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    def __init__(self, admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., expired: _Optional[int] = ..., budget: _Optional[_Union[BudgetView, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., needs_record: _Optional[_Union[NeedsRecord, _Mapping]] = ..., tool_authorized: _Optional[_Union[_gate_service_pb2.AuthorizeToolResponse, _Mapping]] = ..., tool_completed: _Optional[_Union[_gate_service_pb2.CompleteToolResponse, _Mapping]] = ..., approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
     __slots__ = ()
@@ -163,26 +192,44 @@ class FieldViolation(_message.Message):
     def __init__(self, field: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class NeedsRecord(_message.Message):
-    __slots__ = ("request_keys", "invocation_key")
+    __slots__ = ("request_keys", "invocation_key", "tool_key", "call_key", "approval_key")
     REQUEST_KEYS_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_KEY_FIELD_NUMBER: _ClassVar[int]
+    TOOL_KEY_FIELD_NUMBER: _ClassVar[int]
+    CALL_KEY_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_KEY_FIELD_NUMBER: _ClassVar[int]
     request_keys: _containers.RepeatedScalarFieldContainer[bytes]
     invocation_key: bytes
-    def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ...) -> None: ...
+    tool_key: bytes
+    call_key: bytes
+    approval_key: bytes
+    def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ..., tool_key: _Optional[bytes] = ..., call_key: _Optional[bytes] = ..., approval_key: _Optional[bytes] = ...) -> None: ...
 
 class Known(_message.Message):
-    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer")
+    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer", "tool_key", "tool_key_found", "call", "call_found", "approval", "approval_found")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FOUND_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_FOUND_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
+    TOOL_KEY_FIELD_NUMBER: _ClassVar[int]
+    TOOL_KEY_FOUND_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    CALL_FOUND_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FOUND_FIELD_NUMBER: _ClassVar[int]
     request: _state_pb2.RequestRecord
     request_found: bool
     invocation: _state_pb2.InvocationRecord
     invocation_found: bool
     answer: bytes
-    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ...) -> None: ...
+    tool_key: _state_pb2.ToolKeyRecord
+    tool_key_found: bool
+    call: _state_pb2.ToolCallRecord
+    call_found: bool
+    approval: _state_pb2.ApprovalRecord
+    approval_found: bool
+    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ..., tool_key: _Optional[_Union[_state_pb2.ToolKeyRecord, _Mapping]] = ..., tool_key_found: bool = ..., call: _Optional[_Union[_state_pb2.ToolCallRecord, _Mapping]] = ..., call_found: bool = ..., approval: _Optional[_Union[_state_pb2.ApprovalRecord, _Mapping]] = ..., approval_found: bool = ...) -> None: ...
 
 class SnapshotQuery(_message.Message):
     __slots__ = ("limit", "tenant", "budget", "instance", "after")
@@ -209,7 +256,7 @@ class BudgetKey(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., budget: _Optional[str] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available", "next")
+    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available", "next", "open_tool_calls", "open_approvals", "sessions")
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +264,9 @@ class Snapshot(_message.Message):
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     STORE_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     NEXT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
     budgets: _containers.RepeatedCompositeFieldContainer[BudgetView]
     health: _containers.RepeatedCompositeFieldContainer[_audit_record_pb2.HealthSnapshot]
     sequence: int
@@ -224,7 +274,10 @@ class Snapshot(_message.Message):
     config_version: str
     store_available: bool
     next: BudgetKey
-    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ..., next: _Optional[_Union[BudgetKey, _Mapping]] = ...) -> None: ...
+    open_tool_calls: int
+    open_approvals: int
+    sessions: int
+    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ..., next: _Optional[_Union[BudgetKey, _Mapping]] = ..., open_tool_calls: _Optional[int] = ..., open_approvals: _Optional[int] = ..., sessions: _Optional[int] = ...) -> None: ...
 
 class BudgetView(_message.Message):
     __slots__ = ("budget", "tenant", "instance", "scope", "limit", "spent", "reserved", "window_start_unix_nanos", "resets_at_unix_nanos", "hard")

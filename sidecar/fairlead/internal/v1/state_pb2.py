@@ -23,29 +23,43 @@ _sym_db = _symbol_database.Default()
 
 
 from fairlead.v1 import amount_pb2 as fairlead_dot_v1_dot_amount__pb2
+from fairlead.v1 import approval_service_pb2 as fairlead_dot_v1_dot_approval__service__pb2
 from fairlead.v1 import audit_record_pb2 as fairlead_dot_v1_dot_audit__record__pb2
 from fairlead.v1 import gate_service_pb2 as fairlead_dot_v1_dot_gate__service__pb2
+from fairlead.v1 import tool_pb2 as fairlead_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fairlead/internal/v1/state.proto\x12\x14\x66\x61irlead.internal.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x1e\x66\x61irlead/v1/gate_service.proto\"\xa0\x05\n\x10InvocationRecord\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.fairlead.v1.InvocationState\x12\x1e\n\x16\x63reate_time_unix_nanos\x18\x05 \x01(\x03\x12\x1d\n\x15\x65xpires_at_unix_nanos\x18\x06 \x01(\x03\x12\x11\n\tsequences\x18\x07 \x03(\x04\x12*\n\x07\x63harges\x18\x08 \x03(\x0b\x32\x19.fairlead.v1.BudgetCharge\x12,\n\x08\x61\x64mitted\x18\t \x01(\x0b\x32\x1a.fairlead.v1.AdmitResponse\x12\x32\n\x06prices\x18\n \x03(\x0b\x32\".fairlead.internal.v1.PlannedPrice\x12\x13\n\x0brequest_key\x18\x0b \x01(\x0c\x12\x16\n\x0e\x65nd_request_id\x18\x0c \x01(\t\x12\x1a\n\x12\x65nd_request_digest\x18\r \x01(\x0c\x12\x31\n\x07settled\x18\x0e \x01(\x0b\x32\x1b.fairlead.v1.SettleResponseH\x00\x88\x01\x01\x12\x33\n\x08released\x18\x0f \x01(\x0b\x32\x1c.fairlead.v1.ReleaseResponseH\x01\x88\x01\x01\x12\x32\n\nrate_holds\x18\x10 \x03(\x0b\x32\x1e.fairlead.internal.v1.RateHold\x12\x1a\n\x12input_tokens_bound\x18\x11 \x01(\x03\x12\x16\n\x0e\x63onfig_version\x18\x12 \x01(\t\x12\x1a\n\x12settled_by_sidecar\x18\x13 \x01(\x08\x42\n\n\x08_settledB\x0b\n\t_released\";\n\x08RateHold\x12\r\n\x05limit\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\"\xdc\x02\n\x0cPlannedPrice\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\ninput_pico\x18\x02 \x01(\x03\x12\x19\n\x11\x63\x61\x63hed_input_pico\x18\x03 \x01(\x03\x12\x18\n\x10\x63\x61\x63he_write_pico\x18\x04 \x01(\x03\x12\x13\n\x0boutput_pico\x18\x05 \x01(\x03\x12\"\n\x1a\x66\x61iled_attempts_cost_input\x18\x06 \x01(\x08\x12\x1a\n\x12input_tokens_bound\x18\x07 \x01(\x03\x12\x1b\n\x13output_tokens_bound\x18\x08 \x01(\x03\x12\x1b\n\x13\x63\x61\x63he_write_1h_pico\x18\t \x01(\x03\x12\x18\n\x10\x61udio_input_pico\x18\n \x01(\x03\x12\x19\n\x11\x61udio_output_pico\x18\x0b \x01(\x03\x12\x18\n\x10image_input_pico\x18\x0c \x01(\x03\x12\x16\n\x0ereasoning_pico\x18\r \x01(\x03\"l\n\rRequestRecord\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x12\n\ninvocation\x18\x03 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x04 \x01(\x0c\x12\x17\n\x0ftime_unix_nanos\x18\x05 \x01(\x03\"\xd9\x01\n\x0c\x42udgetRecord\x12\x0e\n\x06\x62udget\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x33\n\x07\x62uckets\x18\x04 \x03(\x0b\x32\".fairlead.internal.v1.BudgetBucket\x12/\n\x05\x66ired\x18\x05 \x03(\x0b\x32 .fairlead.internal.v1.FiredAlert\x12\x1a\n\x12used_at_unix_nanos\x18\x06 \x01(\x03\x12\x15\n\rwindow_millis\x18\x07 \x01(\x03\"L\n\x0c\x42udgetBucket\x12\x18\n\x10start_unix_nanos\x18\x01 \x01(\x03\x12\"\n\x05spent\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount\"H\n\nFiredAlert\x12\x19\n\x11threshold_percent\x18\x01 \x01(\r\x12\x1f\n\x17window_start_unix_nanos\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fairlead/internal/v1/state.proto\x12\x14\x66\x61irlead.internal.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\"fairlead/v1/approval_service.proto\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x1e\x66\x61irlead/v1/gate_service.proto\x1a\x16\x66\x61irlead/v1/tool.proto\"\xa0\x05\n\x10InvocationRecord\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.fairlead.v1.InvocationState\x12\x1e\n\x16\x63reate_time_unix_nanos\x18\x05 \x01(\x03\x12\x1d\n\x15\x65xpires_at_unix_nanos\x18\x06 \x01(\x03\x12\x11\n\tsequences\x18\x07 \x03(\x04\x12*\n\x07\x63harges\x18\x08 \x03(\x0b\x32\x19.fairlead.v1.BudgetCharge\x12,\n\x08\x61\x64mitted\x18\t \x01(\x0b\x32\x1a.fairlead.v1.AdmitResponse\x12\x32\n\x06prices\x18\n \x03(\x0b\x32\".fairlead.internal.v1.PlannedPrice\x12\x13\n\x0brequest_key\x18\x0b \x01(\x0c\x12\x16\n\x0e\x65nd_request_id\x18\x0c \x01(\t\x12\x1a\n\x12\x65nd_request_digest\x18\r \x01(\x0c\x12\x31\n\x07settled\x18\x0e \x01(\x0b\x32\x1b.fairlead.v1.SettleResponseH\x00\x88\x01\x01\x12\x33\n\x08released\x18\x0f \x01(\x0b\x32\x1c.fairlead.v1.ReleaseResponseH\x01\x88\x01\x01\x12\x32\n\nrate_holds\x18\x10 \x03(\x0b\x32\x1e.fairlead.internal.v1.RateHold\x12\x1a\n\x12input_tokens_bound\x18\x11 \x01(\x03\x12\x16\n\x0e\x63onfig_version\x18\x12 \x01(\t\x12\x1a\n\x12settled_by_sidecar\x18\x13 \x01(\x08\x42\n\n\x08_settledB\x0b\n\t_released\";\n\x08RateHold\x12\r\n\x05limit\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\"\xdc\x02\n\x0cPlannedPrice\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\ninput_pico\x18\x02 \x01(\x03\x12\x19\n\x11\x63\x61\x63hed_input_pico\x18\x03 \x01(\x03\x12\x18\n\x10\x63\x61\x63he_write_pico\x18\x04 \x01(\x03\x12\x13\n\x0boutput_pico\x18\x05 \x01(\x03\x12\"\n\x1a\x66\x61iled_attempts_cost_input\x18\x06 \x01(\x08\x12\x1a\n\x12input_tokens_bound\x18\x07 \x01(\x03\x12\x1b\n\x13output_tokens_bound\x18\x08 \x01(\x03\x12\x1b\n\x13\x63\x61\x63he_write_1h_pico\x18\t \x01(\x03\x12\x18\n\x10\x61udio_input_pico\x18\n \x01(\x03\x12\x19\n\x11\x61udio_output_pico\x18\x0b \x01(\x03\x12\x18\n\x10image_input_pico\x18\x0c \x01(\x03\x12\x16\n\x0ereasoning_pico\x18\r \x01(\x03\"l\n\rRequestRecord\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x12\n\ninvocation\x18\x03 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x04 \x01(\x0c\x12\x17\n\x0ftime_unix_nanos\x18\x05 \x01(\x03\"\xd9\x01\n\x0c\x42udgetRecord\x12\x0e\n\x06\x62udget\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x33\n\x07\x62uckets\x18\x04 \x03(\x0b\x32\".fairlead.internal.v1.BudgetBucket\x12/\n\x05\x66ired\x18\x05 \x03(\x0b\x32 .fairlead.internal.v1.FiredAlert\x12\x1a\n\x12used_at_unix_nanos\x18\x06 \x01(\x03\x12\x15\n\rwindow_millis\x18\x07 \x01(\x03\"L\n\x0c\x42udgetBucket\x12\x18\n\x10start_unix_nanos\x18\x01 \x01(\x03\x12\"\n\x05spent\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount\"H\n\nFiredAlert\x12\x19\n\x11threshold_percent\x18\x01 \x01(\r\x12\x1f\n\x17window_start_unix_nanos\x18\x02 \x01(\x03\"\xac\x05\n\x0eToolCallRecord\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.fairlead.v1.ToolCallState\x12\x0c\n\x04tool\x18\x05 \x01(\t\x12\x18\n\x10\x61rguments_digest\x18\x06 \x01(\x0c\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\x08 \x01(\x0e\x32\x17.fairlead.v1.ToolEffect\x12#\n\x04risk\x18\t \x01(\x0e\x32\x15.fairlead.v1.ToolRisk\x12\x0f\n\x07session\x18\n \x01(\t\x12\x0b\n\x03run\x18\x0b \x01(\t\x12\x0c\n\x04step\x18\x0c \x01(\t\x12\x1e\n\x16\x63reate_time_unix_nanos\x18\r \x01(\x03\x12\x1d\n\x15grant_time_unix_nanos\x18\x0e \x01(\x03\x12\x1d\n\x15\x65xpires_at_unix_nanos\x18\x0f \x01(\x03\x12\x1b\n\x13\x65nd_time_unix_nanos\x18\x10 \x01(\x03\x12\x10\n\x08\x61pproval\x18\x11 \x01(\t\x12\x11\n\tsequences\x18\x12 \x03(\x04\x12\x16\n\x0e\x63onfig_version\x18\x13 \x01(\t\x12\x0e\n\x06result\x18\x14 \x01(\x0c\x12\x15\n\rresult_digest\x18\x15 \x01(\x0c\x12\x14\n\x0cresult_bytes\x18\x16 \x01(\x03\x12\x16\n\x0e\x65nd_request_id\x18\x17 \x01(\t\x12\x1a\n\x12\x65nd_request_digest\x18\x18 \x01(\x0c\x12\x39\n\tcompleted\x18\x19 \x01(\x0b\x32!.fairlead.v1.CompleteToolResponseH\x00\x88\x01\x01\x12\x15\n\rsuperseded_by\x18\x1a \x01(\tB\x0c\n\n_completed\"6\n\rToolKeyRecord\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x8b\x01\n\x0e\x41pprovalRecord\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\x18\n\x10\x61rguments_digest\x18\x03 \x01(\x0c\x12\x11\n\tsequences\x18\x04 \x03(\x04\x12\x15\n\rsuperseded_by\x18\x05 \x01(\t\"\xc6\x01\n\rSessionRecord\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12;\n\x04pins\x18\x04 \x03(\x0b\x32-.fairlead.internal.v1.SessionRecord.PinsEntry\x12\x1a\n\x12used_at_unix_nanos\x18\x05 \x01(\x03\x1a+\n\tPinsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fairlead.internal.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVOCATIONRECORD']._serialized_start=149
-  _globals['_INVOCATIONRECORD']._serialized_end=821
-  _globals['_RATEHOLD']._serialized_start=823
-  _globals['_RATEHOLD']._serialized_end=882
-  _globals['_PLANNEDPRICE']._serialized_start=885
-  _globals['_PLANNEDPRICE']._serialized_end=1233
-  _globals['_REQUESTRECORD']._serialized_start=1235
-  _globals['_REQUESTRECORD']._serialized_end=1343
-  _globals['_BUDGETRECORD']._serialized_start=1346
-  _globals['_BUDGETRECORD']._serialized_end=1563
-  _globals['_BUDGETBUCKET']._serialized_start=1565
-  _globals['_BUDGETBUCKET']._serialized_end=1641
-  _globals['_FIREDALERT']._serialized_start=1643
-  _globals['_FIREDALERT']._serialized_end=1715
+  _globals['_SESSIONRECORD_PINSENTRY']._loaded_options = None
+  _globals['_SESSIONRECORD_PINSENTRY']._serialized_options = b'8\001'
+  _globals['_INVOCATIONRECORD']._serialized_start=209
+  _globals['_INVOCATIONRECORD']._serialized_end=881
+  _globals['_RATEHOLD']._serialized_start=883
+  _globals['_RATEHOLD']._serialized_end=942
+  _globals['_PLANNEDPRICE']._serialized_start=945
+  _globals['_PLANNEDPRICE']._serialized_end=1293
+  _globals['_REQUESTRECORD']._serialized_start=1295
+  _globals['_REQUESTRECORD']._serialized_end=1403
+  _globals['_BUDGETRECORD']._serialized_start=1406
+  _globals['_BUDGETRECORD']._serialized_end=1623
+  _globals['_BUDGETBUCKET']._serialized_start=1625
+  _globals['_BUDGETBUCKET']._serialized_end=1701
+  _globals['_FIREDALERT']._serialized_start=1703
+  _globals['_FIREDALERT']._serialized_end=1775
+  _globals['_TOOLCALLRECORD']._serialized_start=1778
+  _globals['_TOOLCALLRECORD']._serialized_end=2462
+  _globals['_TOOLKEYRECORD']._serialized_start=2464
+  _globals['_TOOLKEYRECORD']._serialized_end=2518
+  _globals['_APPROVALRECORD']._serialized_start=2521
+  _globals['_APPROVALRECORD']._serialized_end=2660
+  _globals['_SESSIONRECORD']._serialized_start=2663
+  _globals['_SESSIONRECORD']._serialized_end=2861
+  _globals['_SESSIONRECORD_PINSENTRY']._serialized_start=2818
+  _globals['_SESSIONRECORD_PINSENTRY']._serialized_end=2861
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
 from fairlead.v1 import amount_pb2 as _amount_pb2
+from fairlead.v1 import approval_service_pb2 as _approval_service_pb2
 from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
 from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
+from fairlead.v1 import tool_pb2 as _tool_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -138,3 +140,102 @@ class FiredAlert(_message.Message):
     threshold_percent: int
     window_start_unix_nanos: int
     def __init__(self, threshold_percent: _Optional[int] = ..., window_start_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class ToolCallRecord(_message.Message):
+    __slots__ = ("call", "tenant", "agent", "state", "tool", "arguments_digest", "idempotency_key", "effect", "risk", "session", "run", "step", "create_time_unix_nanos", "grant_time_unix_nanos", "expires_at_unix_nanos", "end_time_unix_nanos", "approval", "sequences", "config_version", "result", "result_digest", "result_bytes", "end_request_id", "end_request_digest", "completed", "superseded_by")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    RISK_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    GRANT_TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    RESULT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    END_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    END_REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    SUPERSEDED_BY_FIELD_NUMBER: _ClassVar[int]
+    call: str
+    tenant: str
+    agent: str
+    state: _audit_record_pb2.ToolCallState
+    tool: str
+    arguments_digest: bytes
+    idempotency_key: str
+    effect: _tool_pb2.ToolEffect
+    risk: _tool_pb2.ToolRisk
+    session: str
+    run: str
+    step: str
+    create_time_unix_nanos: int
+    grant_time_unix_nanos: int
+    expires_at_unix_nanos: int
+    end_time_unix_nanos: int
+    approval: str
+    sequences: _containers.RepeatedScalarFieldContainer[int]
+    config_version: str
+    result: bytes
+    result_digest: bytes
+    result_bytes: int
+    end_request_id: str
+    end_request_digest: bytes
+    completed: _gate_service_pb2.CompleteToolResponse
+    superseded_by: str
+    def __init__(self, call: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.ToolCallState, str]] = ..., tool: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., create_time_unix_nanos: _Optional[int] = ..., grant_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., end_time_unix_nanos: _Optional[int] = ..., approval: _Optional[str] = ..., sequences: _Optional[_Iterable[int]] = ..., config_version: _Optional[str] = ..., result: _Optional[bytes] = ..., result_digest: _Optional[bytes] = ..., result_bytes: _Optional[int] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., completed: _Optional[_Union[_gate_service_pb2.CompleteToolResponse, _Mapping]] = ..., superseded_by: _Optional[str] = ...) -> None: ...
+
+class ToolKeyRecord(_message.Message):
+    __slots__ = ("call", "idempotency_key")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    call: str
+    idempotency_key: str
+    def __init__(self, call: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ApprovalRecord(_message.Message):
+    __slots__ = ("approval", "call", "arguments_digest", "sequences", "superseded_by")
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    SUPERSEDED_BY_FIELD_NUMBER: _ClassVar[int]
+    approval: _approval_service_pb2.Approval
+    call: str
+    arguments_digest: bytes
+    sequences: _containers.RepeatedScalarFieldContainer[int]
+    superseded_by: str
+    def __init__(self, approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., call: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., sequences: _Optional[_Iterable[int]] = ..., superseded_by: _Optional[str] = ...) -> None: ...
+
+class SessionRecord(_message.Message):
+    __slots__ = ("tenant", "session", "labels", "pins", "used_at_unix_nanos")
+    class PinsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    PINS_FIELD_NUMBER: _ClassVar[int]
+    USED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    session: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    pins: _containers.ScalarMap[str, str]
+    used_at_unix_nanos: int
+    def __init__(self, tenant: _Optional[str] = ..., session: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., pins: _Optional[_Mapping[str, str]] = ..., used_at_unix_nanos: _Optional[int] = ...) -> None: ...

@@ -5,16 +5,21 @@
 //! fairlead-load admit ADDRESS TOKEN CONNECTIONS STREAMS SECONDS [LABEL]
 //! fairlead-load settle ADDRESS TOKEN CALLS                CALLS admissions, each settled
 //! fairlead-load hold ADDRESS TOKEN CALLS                  CALLS admissions that stay open
-//! fairlead-load chat ADDRESS TOKEN CALLS MODEL unary|stream
+//! fairlead-load provider MILLISECONDS                    a provider without delay; parts of its streams come apart
+//! fairlead-load chat URL TOKEN CALLS MODEL unary|stream TOKENS [HEADER…]
+//! fairlead-load chats URL TOKEN CONNECTIONS CALLS MODEL unary|stream TOKENS [HEADER…]    CALLS on each, at once
 //! ```
+//! URL is `HOST:PORT[/PATH]`; the path is `v1/chat/completions` when there is none.
 //! Every measuring command prints one JSON object; latencies are in microseconds.
 
 mod chat;
 mod echo;
 mod gate;
+mod provider;
 mod report;
 
 use std::error::Error;
+use std::time::Duration;
 
 /// Errors end the program with their text: a benchmark that failed has no numbers.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -34,11 +39,17 @@ fn main() -> Outcome<()> {
             }
             ["settle", address, token, calls] => gate::sequence(address, token, calls.parse()?, true).await,
             ["hold", address, token, calls] => gate::sequence(address, token, calls.parse()?, false).await,
-            ["chat", address, token, calls, model, mode @ ("unary" | "stream")] => {
-                chat::sequence(address, token, calls.parse()?, model, *mode == "stream").await
+            ["provider", interval] => provider::serve(Duration::from_millis(interval.parse()?)).await,
+            ["chat", url, token, calls, model, mode @ ("unary" | "stream"), tokens, headers @ ..] => {
+                let target = chat::Target::new(url, token, model, *mode == "stream", tokens.parse()?, headers)?;
+                chat::sequence(target, calls.parse()?).await
+            }
+            ["chats", url, token, connections, calls, model, mode @ ("unary" | "stream"), tokens, headers @ ..] => {
+                let target = chat::Target::new(url, token, model, *mode == "stream", tokens.parse()?, headers)?;
+                chat::side_by_side(target, connections.parse()?, calls.parse()?).await
             }
             _ => {
-                Err("usage: fairlead-load echo | admit | settle | hold | chat …; see the module's documentation".into())
+                Err("usage: fairlead-load echo | provider | admit | settle | hold | chat | chats …; see the module's documentation".into())
             }
         }
     })

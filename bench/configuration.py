@@ -9,8 +9,8 @@ TOKEN_VARIABLE = "FAIRLEAD_BENCH_TOKEN"
 RULES = 100
 
 
-def text(upstream: str, note: str = "") -> str:
-    """The YAML of a sidecar in front of the provider at `upstream` (host:port). `note` makes versions differ."""
+def text(upstream: str, slow: str, note: str = "") -> str:
+    """The YAML of a sidecar in front of the providers at `upstream` and `slow` (host:port). `note` makes versions differ."""
     rules = [
         {
             "name": f"rule-{number:03}",
@@ -39,10 +39,19 @@ def text(upstream: str, note: str = "") -> str:
                 "agents": [{"name": "bench", "token": {"fromEnv": TOKEN_VARIABLE}, "labels": {"note": note}}],
             }
         ],
-        "providers": [{"name": "local", "kind": "openai-compatible", "baseUrl": f"http://{upstream}/v1"}],
+        "providers": [
+            {"name": "local", "kind": "openai-compatible", "baseUrl": f"http://{upstream}/v1"},
+            {"name": "other", "kind": "anthropic", "baseUrl": f"http://{upstream}/v1"},
+            {"name": "late", "kind": "openai-compatible", "baseUrl": f"http://{slow}/v1"},
+        ],
         "models": [
-            {"name": name, "provider": "local", "price": price, "maxOutputTokens": 4096, "quality": 0.8}
-            for name in ("dev-large", "dev-small")
+            {"name": name, "provider": provider, "price": price, "maxOutputTokens": 4096, "quality": 0.8}
+            for name, provider in (
+                ("dev-large", "local"),
+                ("dev-small", "local"),
+                ("translated", "other"),
+                ("slow", "late"),
+            )
         ],
         "routes": [
             {

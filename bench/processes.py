@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bench import configuration
 ROOT = Path(__file__).parents[1]
 LOAD = ROOT / "target/release/fairlead-load"
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
+TURNS = 5
 
 
 @contextmanager
@@ -48,13 +50,22 @@ def load(*arguments: object) -> dict[str, float]:
     return measured
 
 
+def in_turns(*measurements: Callable[[], dict[str, float]]) -> list[dict[str, float]]:
+    """Runs the measurements alternately; the median of every figure for each of them."""
+    rows: list[list[dict[str, float]]] = [[] for _ in measurements]
+    for _ in range(TURNS):
+        for number, measurement in enumerate(measurements):
+            rows[number].append(measurement())
+    return [{key: statistics.median(row[key] for row in runs) for key in runs[0]} for runs in rows]
+
+
 class Sidecar:
     """A real daemon on a data directory."""
 
-    def __init__(self, directory: Path, upstream: str) -> None:
+    def __init__(self, directory: Path, upstream: str, slow: str) -> None:
         self.data = directory / "data"
         self.config = directory / "fairlead.yaml"
-        self.config.write_text(configuration.text(upstream))
+        self.config.write_text(configuration.text(upstream, slow))
         self._log = (directory / "daemon.log").open("a")
         self.process: subprocess.Popen[str] | None = None
         self.seconds_to_serving = 0.0

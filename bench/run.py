@@ -8,19 +8,16 @@ are on in every figure of Fairlead.
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
-from bench import configuration
-from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, load, printing_its_address
+from bench import configuration, datapath
+from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, in_turns, load, printing_its_address
 from bench.results import Result, at_most, table, write
 
-TURNS = 5
 CALLS_FOR_MEMORY = 100_000
 
 
@@ -45,15 +42,6 @@ def engine_decision() -> list[Result]:
                 ratio = row["p50_ns"] / measured[base]["p50_ns"]
                 results.append(Result(f"engine decision p50, {name}", row["p50_ns"] / 1000, "us", base, ratio))
     return results
-
-
-def in_turns(*measurements: Callable[[], dict[str, float]]) -> list[dict[str, float]]:
-    """Runs the measurements alternately; the median of every figure for each of them."""
-    rows: list[list[dict[str, float]]] = [[] for _ in measurements]
-    for _ in range(TURNS):
-        for number, measurement in enumerate(measurements):
-            rows[number].append(measurement())
-    return [{key: statistics.median(row[key] for row in runs) for key in runs[0]} for runs in rows]
 
 
 def admission(sidecar: Sidecar) -> list[Result]:
@@ -85,29 +73,6 @@ def admission(sidecar: Sidecar) -> list[Result]:
     ]
 
 
-def chat(sidecar: Sidecar, upstream: str) -> list[Result]:
-    """Chat completions through the sidecar against calling the provider directly."""
-    token = configuration.TOKEN
-    direct, through = in_turns(
-        lambda: load("chat", upstream, token, 1000, "dev-large", "unary"),
-        lambda: load("chat", sidecar.address, token, 1000, "chat", "unary"),
-    )
-    direct_stream, through_stream = in_turns(
-        lambda: load("chat", upstream, token, 500, "dev-large", "stream"),
-        lambda: load("chat", sidecar.address, token, 500, "chat", "stream"),
-    )
-    added = {key: (through[key] - direct[key]) / 1000 for key in ("p50", "p99")}
-    first = {key: (through_stream[key] - direct_stream[key]) / 1000 for key in ("ttfb_p50", "ttfb_p99", "p50")}
-    return [
-        Result("chat direct p50", direct["p50"] / 1000, "ms"),
-        at_most("chat added p50", added["p50"], "ms", 0.4),
-        at_most("chat added p99", added["p99"], "ms", 1.5),
-        at_most("chat stream added time to first byte p50", first["ttfb_p50"], "ms", 0.5),
-        Result("chat stream added time to first byte p99", first["ttfb_p99"], "ms"),
-        Result("chat stream added whole p50", first["p50"], "ms"),
-    ]
-
-
 def while_python_is_busy(sidecar: Sidecar, upstream: str) -> list[Result]:
     """p99 of Admit at a moderate load while configurations are applied and the log is read."""
     stop = threading.Event()
@@ -116,7 +81,7 @@ def while_python_is_busy(sidecar: Sidecar, upstream: str) -> list[Result]:
     def apply() -> None:
         while not stop.is_set():
             counts["applied"] += 1
-            sidecar.config.write_text(configuration.text(upstream, note=f"n{counts['applied']}"))
+            sidecar.config.write_text(configuration.text(upstream, upstream, note=f"n{counts['applied']}"))
             command = [FAIRLEAD, "config", "apply", sidecar.config, "--data", sidecar.data]
             subprocess.run(command, check=True, capture_output=True)
 
@@ -143,7 +108,7 @@ def while_python_is_busy(sidecar: Sidecar, upstream: str) -> list[Result]:
 
 def memory_and_start(directory: Path, upstream: str) -> list[Result]:
     """Resident memory, start and recovery, on a data directory of its own."""
-    sidecar = Sidecar(directory, upstream)
+    sidecar = Sidecar(directory, upstream, upstream)
     try:
         sidecar.start()
         results = [at_most("start to SERVING", sidecar.seconds_to_serving, "s", 1.0)]
@@ -171,12 +136,18 @@ def main() -> None:
     """Measures everything."""
     build()
     results = engine_decision()
-    provider = [str(FAIRLEAD), "dev-provider"]
-    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name, printing_its_address(provider) as upstream:
-        sidecar = Sidecar(Path(name), upstream)
+    slowly = str(datapath.INTERVAL_MILLISECONDS)
+    with (
+        tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name,
+        printing_its_address([str(LOAD), "provider", "0"]) as upstream,
+        printing_its_address([str(LOAD), "provider", slowly]) as slow,
+    ):
+        sidecar = Sidecar(Path(name), upstream, slow)
         sidecar.start()
         try:
-            results += chat(sidecar, upstream)
+            results += datapath.latency(sidecar, upstream)
+            results += datapath.throughput(sidecar, upstream)
+            results += datapath.held_streams(sidecar, slow)
             results += admission(sidecar)
             results += while_python_is_busy(sidecar, upstream)
         finally:

@@ -10,7 +10,9 @@ RULES = 100
 
 
 def text(upstream: str, slow: str, note: str = "") -> str:
-    """The YAML of a sidecar in front of the providers at `upstream` and `slow` (host:port). `note` makes versions differ."""
+    """The YAML of a sidecar in front of the providers at `upstream` and `slow` (host:port). `note` makes versions
+    differ.
+    """
     rules = [
         {
             "name": f"rule-{number:03}",

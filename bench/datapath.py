@@ -60,7 +60,7 @@ def throughput(sidecar: Sidecar, provider: str) -> list[Result]:
 
 
 def held_streams(sidecar: Sidecar, slow_provider: str) -> list[Result]:
-    """Many slow streams at once: the longest silence between two parts that any client saw, and the memory they leave."""
+    """Many slow streams at once: the longest silence that any client saw, and the memory they leave."""
     before = sidecar.resident_megabytes()
 
     def hold(url: str, model: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
-.PHONY: help setup demo test test-rust test-python lint format proto bench clean
+.PHONY: help setup demo test test-rust test-python lint format proto bench bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,15 @@ proto: .venv/.dependencies ## Generate code from proto/
 
 bench: setup ## Measure, print a table and write bench/results.json
 	$(BIN)/python -m bench.run
+
+.venv-peers/.dependencies: bench/peers/litellm.lock bench/peers/switchyard.lock bench/peers/tensorzero.lock bench/peers/node/package-lock.json
+	@sh scripts/preflight.sh node
+	for peer in litellm switchyard tensorzero; do $(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/$$peer.lock || exit 1; done
+	npm ci --prefix bench/peers/node --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways and write bench/results-peers.json
+	$(BIN)/python -m bench.peers.run
 
 clean: ## Remove everything that was built
 	rm -rf .venv target sidecar/fairlead/_native*.so

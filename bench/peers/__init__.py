@@ -1,0 +1,1 @@
+"""Other gateways beside Fairlead, in an environment of their own: `make bench-peers`."""

@@ -72,6 +72,14 @@ impl<'a> Encoder<'a> {
         self.uint(field, value.cast_unsigned());
     }
 
+    /// An `optional int64`; written when it is there, even when 0.
+    pub(crate) fn optional_int(&mut self, field: u32, value: Option<i64>) {
+        if let Some(value) = value {
+            self.key(field, WireType::Varint);
+            self.varint(value.cast_unsigned());
+        }
+    }
+
     /// A `uint64` or `uint32`; left out when 0.
     pub(crate) fn uint(&mut self, field: u32, value: u64) {
         if value != 0 {

@@ -153,12 +153,7 @@ mod tests {
     use super::*;
 
     fn model(input: i64, max_output: i64, prices: (i64, i64, i64), bills_failures: bool) -> Costed {
-        let price = Price {
-            input_pico: prices.0,
-            cached_input_pico: 0,
-            cache_write_pico: prices.1,
-            output_pico: prices.2,
-        };
+        let price = Price::basic(prices.0, 0, prices.1, prices.2);
         let failed = if bills_failures {
             Amount {
                 nano_usd: price.worst_case(Tokens(input), Tokens(0)).unwrap().0,

@@ -253,15 +253,23 @@ impl OpenFacts<'_> {
             // Held for it, so it is in range.
             let choices = self.decision.facts.choices.max(1);
             let output = one.output(self.grant.max_output, choices).map_or(0, |output| output.0);
-            out.nested(10, |price| {
-                price.text(1, &model.name);
-                price.int(2, one.price.input_pico);
-                price.int(3, one.price.cached_input_pico);
-                price.int(4, one.price.cache_write_pico);
-                price.int(5, one.price.output_pico);
-                price.flag(6, one.failed_attempts_cost_input);
-                price.int(7, one.planned.input_bound.0);
-                price.int(8, output);
+            let price = &one.price;
+            // Most models price nothing apart.
+            let apart = |pico: i64, base: i64| (pico != base).then_some(pico);
+            out.nested(10, |out| {
+                out.text(1, &model.name);
+                out.int(2, price.input_pico);
+                out.int(3, price.cached_input_pico);
+                out.int(4, price.cache_write_pico);
+                out.int(5, price.output_pico);
+                out.flag(6, one.failed_attempts_cost_input);
+                out.int(7, one.planned.input_bound.0);
+                out.int(8, output);
+                out.optional_int(9, apart(price.cache_write_1h_pico, price.cache_write_pico));
+                out.optional_int(10, apart(price.audio_input_pico, price.input_pico));
+                out.optional_int(11, apart(price.audio_output_pico, price.output_pico));
+                out.optional_int(12, apart(price.image_input_pico, price.input_pico));
+                out.optional_int(13, apart(price.reasoning_pico, price.output_pico));
             });
         }
         out.bytes(11, self.request_key);

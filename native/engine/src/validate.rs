@@ -127,6 +127,10 @@ impl Check {
             ("cache_write", usage.cache_write),
             ("output", usage.output),
             ("reasoning", usage.reasoning),
+            ("cache_write_1h", usage.cache_write_1h),
+            ("audio_input", usage.audio_input),
+            ("audio_output", usage.audio_output),
+            ("image_input", usage.image_input),
         ];
         for (name, value) in counts {
             if !(0..=MOST_TOKENS).contains(&value) {

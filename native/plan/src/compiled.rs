@@ -172,6 +172,14 @@ pub enum Sticky {
     Tenant,
 }
 
+impl Sticky {
+    /// True when calls that belong together keep the model that answered last, so that its prompt cache stays warm.
+    #[must_use]
+    pub fn pins(self) -> bool {
+        matches!(self, Self::Session | Self::Run)
+    }
+}
+
 /// A budget.
 #[derive(Debug)]
 pub struct Budget {

@@ -214,7 +214,11 @@ def _usage(attempt: decision_pb2.Attempt) -> str:
         for number, label in (
             (usage.cached_input, "cached input"),
             (usage.cache_write, "cache write"),
+            (usage.cache_write_1h, "cache write for an hour"),
+            (usage.audio_input, "audio input"),
+            (usage.image_input, "image input"),
             (usage.output, "output"),
+            (usage.audio_output, "audio output"),
             (usage.reasoning, "reasoning"),
         )
         if number

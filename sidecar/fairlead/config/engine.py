@@ -76,6 +76,7 @@ def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, 
             waiting_calls=config.limits.waiting_calls,
             kept_answer_bytes=config.limits.kept_answer_bytes,
             clock_skew_millis=config.limits.clock_skew,
+            cache_bytes=config.limits.cache_bytes,
             sessions=config.limits.sessions,
             tool_result_bytes=config.limits.tool_result_bytes,
             open_tool_calls=config.limits.open_tool_calls,
@@ -148,6 +149,12 @@ def _model(model: Model) -> pb.Model:
             cached_input_pico=price.input if price.cached_input is None else price.cached_input,
             cache_write_pico=price.input if price.cache_write is None else price.cache_write,
             output_pico=price.output,
+            # What is not given costs as much as what it is a part of; the core knows of what.
+            cache_write_1h_pico=price.cache_write_1h,
+            audio_input_pico=price.audio_input,
+            audio_output_pico=price.audio_output,
+            image_input_pico=price.image_input,
+            reasoning_pico=price.reasoning,
         ),
         context_tokens=model.context_tokens or 0,
         max_output_tokens=model.max_output_tokens,
@@ -179,6 +186,8 @@ def _route(route: Route) -> pb.Route:
         min_output_tokens=route.min_output_tokens,
         require_labels=route.require_labels,
         timeout_millis=route.timeout or 0,
+        drop_untranslatable=route.on_untranslatable == "drop",
+        cache_ttl_millis=route.cache.ttl if route.cache is not None else 0,
     )
 
 

@@ -294,3 +294,24 @@ fn usage_that_makes_no_sense_is_refused_with_every_violation_and_changes_nothing
     attempt.usage = Some(estimated);
     bench.settle(&hold, vec![attempt]).unwrap();
 }
+
+#[test]
+fn what_is_priced_apart_is_held_at_the_dearest_price_and_charged_at_its_own() {
+    let mut config = config();
+    let price = config.models[0].price.as_mut().unwrap();
+    (price.audio_input_pico, price.reasoning_pico) = (Some(7_000), Some(0));
+    price.cache_write_1h_pico = Some(3_000);
+    let mut bench = Bench::given(config);
+    let reply = bench.admit(&call("r", 100, 10)).unwrap();
+    assert_eq!(money(reply.reservation.unwrap().amount), 100 * 7 + 10 * 2);
+    bench.crash();
+    let mut attempt = used("small", 10, 1);
+    let usage = attempt.usage.as_mut().unwrap();
+    (usage.audio_input, usage.image_input, usage.cache_write_1h) = (20, 30, 40);
+    (usage.audio_output, usage.reasoning) = (2, 3);
+    let settled = bench.settle(&reply.invocation, vec![attempt]).unwrap();
+    let charged = settled.charged.unwrap();
+    // Pictures and spoken answers are not priced apart: they cost what input and output cost.
+    assert_eq!(charged.nano_usd, 10 + 20 * 7 + 30 + 40 * 3 + (1 + 2) * 2);
+    assert_eq!(charged.tokens, 10 + 20 + 30 + 40 + 1 + 2 + 3);
+}

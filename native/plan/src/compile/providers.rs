@@ -173,7 +173,7 @@ fn check_model(path: &str, source: &internal::Model, report: &mut Report) -> Pri
     );
     let quality = (0..=MAX_QUALITY).contains(&source.quality_per_mille);
     report.require(quality, format_args!("{path}.quality"), "must be between 0 and 1");
-    let Some(price) = source.price.as_ref().map(Price::from) else {
+    let Some(given) = source.price.as_ref() else {
         report.add(
             format_args!("{path}.price"),
             "is missing: a model that costs nothing says so",
@@ -182,12 +182,17 @@ fn check_model(path: &str, source: &internal::Model, report: &mut Report) -> Pri
     };
     let mut in_range = true;
     for (name, pico) in [
-        ("input", price.input_pico),
-        ("cachedInput", price.cached_input_pico),
-        ("cacheWrite", price.cache_write_pico),
-        ("output", price.output_pico),
+        ("input", Some(given.input_pico)),
+        ("cachedInput", Some(given.cached_input_pico)),
+        ("cacheWrite", Some(given.cache_write_pico)),
+        ("cacheWrite1h", given.cache_write_1h_pico),
+        ("audioInput", given.audio_input_pico),
+        ("imageInput", given.image_input_pico),
+        ("output", Some(given.output_pico)),
+        ("audioOutput", given.audio_output_pico),
+        ("reasoning", given.reasoning_pico),
     ] {
-        if !(0..=MAX_PRICE_PICO).contains(&pico) {
+        if pico.is_some_and(|pico| !(0..=MAX_PRICE_PICO).contains(&pico)) {
             in_range = false;
             report.add(
                 format_args!("{path}.price.{name}"),
@@ -195,6 +200,7 @@ fn check_model(path: &str, source: &internal::Model, report: &mut Report) -> Pri
             );
         }
     }
+    let price = Price::from(given);
     let context = if source.context_tokens > 0 {
         source.context_tokens
     } else {

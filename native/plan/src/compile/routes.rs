@@ -152,9 +152,9 @@ fn sticky(path: &str, source: &internal::Route, report: &mut Report) -> Option<S
         }
     };
     report.require(
-        !source.targets.is_empty(),
+        !source.targets.is_empty() || sticky.pins(),
         path,
-        "needs targets: a selection is not drawn",
+        "needs targets: a selection is not drawn, only session and run keep its model",
     );
     Some(sticky)
 }

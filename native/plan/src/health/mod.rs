@@ -181,7 +181,14 @@ impl HealthBook {
         if let (Some(ratio), Some(bytes), Some(usage)) = (&mut health.input_ratio, report.input_bytes, report.usage)
             && !usage.estimated
         {
-            let parts = [usage.input, usage.cached_input, usage.cache_write];
+            let parts = [
+                usage.input,
+                usage.cached_input,
+                usage.cache_write,
+                usage.cache_write_1h,
+                usage.audio_input,
+                usage.image_input,
+            ];
             ratio.record(bytes, parts.into_iter().fold(0i64, i64::saturating_add));
         }
     }

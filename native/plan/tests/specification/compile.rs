@@ -269,7 +269,7 @@ fn a_route_has_targets_or_a_selection() {
         config.routes = vec![Route {
             select: Selection::Best.into(),
             candidates: strings(&["small"]),
-            sticky_by: "run".to_owned(),
+            sticky_by: "tenant".to_owned(),
             ..route("r", &[], &[])
         }];
     });
@@ -289,6 +289,7 @@ fn the_parts_of_a_route_are_in_range() {
             "routes[0].minOutputTokens",
             "routes[0].timeout",
             "routes[0].maxP99",
+            "routes[0].cache.ttl",
         ],
         |config| {
             config.routes = vec![Route {
@@ -320,6 +321,7 @@ fn the_parts_of_a_route_are_in_range() {
                 min_output_tokens: -1,
                 timeout_millis: u64::MAX,
                 max_p99_millis: u64::MAX,
+                cache_ttl_millis: u64::MAX,
                 ..valid_route()
             }];
         },
@@ -352,11 +354,17 @@ fn literals_may_have_a_star_at_the_end_only() {
 #[test]
 fn prices_are_there_and_can_be_counted() {
     assert_paths(
-        &["models[0].price", "models[1].price.output", "models[2].price"],
+        &[
+            "models[0].price",
+            "models[1].price.output",
+            "models[1].price.reasoning",
+            "models[2].price",
+        ],
         |config| {
             config.models[0].price = None;
             config.models[1].price = Some(Price {
                 output_pico: -1,
+                reasoning_pico: Some(-1),
                 ..Price::default()
             });
             config.models[2].price = Some(Price {

@@ -35,6 +35,9 @@ class Limits(Section):
     clock_skew: Annotated[int, Duration("0s", "1h")] = Field(
         default=5_000, description="largest step of the clock backwards that is bridged"
     )
+    cache_bytes: Annotated[int, Size("0B", "64GiB")] = Field(
+        default=64 << 20, description="all answers in the response cache, which only routes with `cache` use"
+    )
     sessions: int = Field(
         default=_MILLION,
         ge=0,

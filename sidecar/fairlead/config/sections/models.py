@@ -21,7 +21,17 @@ class Price(Section):
     cache_write: PicoUsdPerToken | None = Field(
         default=None, description="input written to a prompt cache; default: as input"
     )
-    output: PicoUsdPerToken = Field(description="output and reasoning tokens")
+    # An alias of its own: the generated one would end in a capital H.
+    cache_write_1h: PicoUsdPerToken | None = Field(
+        default=None,
+        alias="cacheWrite1h",
+        description="input written to a prompt cache that lasts for an hour; default: as cacheWrite",
+    )
+    audio_input: PicoUsdPerToken | None = Field(default=None, description="input of sound; default: as input")
+    image_input: PicoUsdPerToken | None = Field(default=None, description="input of pictures; default: as input")
+    output: PicoUsdPerToken = Field(description="output tokens")
+    audio_output: PicoUsdPerToken | None = Field(default=None, description="output of sound; default: as output")
+    reasoning: PicoUsdPerToken | None = Field(default=None, description="reasoning tokens; default: as output")
 
 
 class Model(Section):

@@ -74,6 +74,12 @@ class Retry(Section):
     )
 
 
+class Cache(Section):
+    """Answers that are given again for the same request of the same tenant."""
+
+    ttl: Annotated[int, Duration("1s", "30d")] = Field(description="how long an answer may be given again")
+
+
 class Route(Section):
     """A route: either weighted targets, or a selection among candidates."""
 
@@ -86,7 +92,9 @@ class Route(Section):
     )
     candidates: Models | None = Field(default=None, min_length=1, max_length=64, description="models to select from")
     sticky_by: Literal["session", "run", "agent", "tenant"] | None = Field(
-        default=None, description="calls with the same value get the same target; default: every call is drawn anew"
+        default=None,
+        description="calls with the same value get the same target; session and run keep the model that answered, "
+        "also of a selection, while it is healthy; default: every call is drawn anew",
     )
     fallback: Fallback | None = Field(default=None, description="models to try when the chosen one fails")
     retry: Retry = Field(default=Retry(), description="attempts at the same model")
@@ -100,6 +108,12 @@ class Route(Section):
         default=64, ge=1, le=100_000_000, description="fewest output tokens a budget may clamp to"
     )
     require_labels: Labels = Field(default={}, description="labels that every model of the plan must have")
+    on_untranslatable: Literal["refuse", "drop"] = Field(
+        default="refuse",
+        description="what a model's dialect has no place for: refuse leaves the model out, drop leaves the field out "
+        "unless the request means something else without it",
+    )
+    cache: Cache | None = Field(default=None, description="response cache; default: none")
 
     def rules(self) -> Iterator[tuple[Path, str]]:
         """Targets or candidates, not both and not none."""
@@ -111,5 +125,5 @@ class Route(Section):
             yield (), "has candidates and no select: write select: cheapest, fastest or best"
         if self.targets is not None and len({target.model for target in self.targets}) != len(self.targets):
             yield ("targets",), "names a model twice: add up the weights"
-        if self.sticky_by is not None and self.targets is None:
-            yield ("stickyBy",), "needs targets: a selection is not drawn"
+        if self.sticky_by in ("agent", "tenant") and self.targets is None:
+            yield ("stickyBy",), "needs targets: a selection is not drawn, only session and run keep its model"

@@ -89,6 +89,7 @@ impl Engine {
         let compiled = Arc::clone(&self.compiled);
         let labels = merged_labels(&compiled, caller, &request.labels);
         let untranslatable = validate::bounded(extra.untranslatable);
+        let session_labels = self.sessions.labels(now, caller.tenant, &request.session).to_vec();
         let id = keys::new_invocation(now, self.chain.head());
         let name = if request.request_id.is_empty() {
             keys::invocation_name(&id)
@@ -101,6 +102,7 @@ impl Engine {
             model: &request.model,
             workload: &request.workload,
             session: &request.session,
+            session_labels: &session_labels,
             run: &request.run,
             step: &request.step,
             labels: &labels,
@@ -314,6 +316,8 @@ impl Engine {
                     .extend(self.ledger.book_mut(at.0).and_then(|book| book.store(at.1)));
             }
         }
+        unit.writes
+            .extend(self.sessions.touch(now, tenant, admission.facts.session));
         let request_key = admission
             .request
             .map(|hash| self.remember(&mut unit, admission, &hash, &reply.invocation));

@@ -1,7 +1,7 @@
 //! Commands of the control services: budgets, configuration, their own writes, the start.
 use std::sync::Arc;
 
-use fairlead_plan::{Compiled, UnixNanos};
+use fairlead_plan::{Compiled, UnixNanos, millis_to_nanos};
 use fairlead_wire::internal::{AdjustBudget, BudgetView, ControlWrite};
 use fairlead_wire::v1::{ConfigApplied, ConfigRejected, EventKind, SidecarStarted, audit_record::Body};
 
@@ -94,6 +94,8 @@ impl Engine {
         self.health = std::mem::take(&mut self.health).carried_over(&self.compiled, &compiled);
         self.compiled = compiled;
         self.rates.follow(&self.compiled);
+        self.sessions
+            .follow(millis_to_nanos(self.compiled.reservations().session_ttl_millis));
         let mut unit = self.begin();
         let again = self.ledger.follow(&self.compiled, now, &mut unit.writes);
         if !again.is_empty() {

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, Probe, UnixNanos};
+use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, Probe, UnixNanos, millis_to_nanos};
 use fairlead_wire::internal::InvocationRecord;
 use fairlead_wire::v1::{AuditRecord, BudgetEvent, EventKind, audit_record::Body};
 use prost::Message;
@@ -16,6 +16,7 @@ use crate::rates::Rates;
 use crate::recover::Recovering;
 use crate::rejection::{Reason, Rejection};
 use crate::requests::RequestIndex;
+use crate::session::SessionBook;
 use crate::unit::{Unit, Write};
 
 /// Nanoseconds in a millisecond.
@@ -73,6 +74,7 @@ pub struct Engine {
     /// INVARIANT (I3): has exactly the open invocations, so that every hold ends.
     pub(crate) expiries: BTreeSet<(i64, InvocationId)>,
     pub(crate) requests: RequestIndex,
+    pub(crate) sessions: SessionBook,
     pub(crate) chain: Chain,
     /// Latest time that was applied, Unix nanoseconds.
     pub(crate) last_time: i64,
@@ -97,6 +99,7 @@ impl Engine {
             open: HashMap::default(),
             expiries: BTreeSet::new(),
             requests: RequestIndex::default(),
+            sessions: SessionBook::new(millis_to_nanos(compiled.reservations().session_ttl_millis)),
             chain: Chain::default(),
             last_time: 0,
             ran_before: String::new(),
@@ -143,10 +146,18 @@ impl Engine {
         self.requests.len()
     }
 
-    /// When the next hold ends by itself.
+    /// Sessions that are remembered.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// When the next hold ends by itself, or a session is to be forgotten.
     #[must_use]
     pub fn next_expiry(&self) -> Option<UnixNanos> {
-        self.expiries.first().map(|(at, _)| UnixNanos(*at))
+        let holds = self.expiries.first().map(|(at, _)| *at);
+        let all = [holds, self.sessions.next_expiry()];
+        all.into_iter().flatten().min().map(UnixNanos)
     }
 
     /// Feeds health with one attempt. Not durable, no unit. A model that is not configured any more is ignored.

@@ -14,7 +14,8 @@ use crate::rates::RateEnd;
 pub const MOST_EXPIRED: usize = 256;
 
 impl Engine {
-    /// Ends holds whose time has come, oldest first, at most [`MOST_EXPIRED`]; returns how many. Repeat until 0.
+    /// Ends holds and forgets sessions whose time has come, oldest first, at most [`MOST_EXPIRED`]; returns how many.
+    /// Repeat until 0.
     pub fn expire(&mut self, now: UnixNanos) -> Applied<u64> {
         let now = match self.tick(now) {
             Ok(now) => now,
@@ -38,6 +39,10 @@ impl Engine {
             all.writes.append(&mut unit.writes);
             all.sequences.append(&mut unit.sequences);
         }
+        // Nothing but bookkeeping: decisions that used the labels have them on record.
+        let mut forgotten = self.sessions.forget_expired(now, MOST_EXPIRED.saturating_sub(ended));
+        ended += forgotten.len();
+        all.writes.append(&mut forgotten);
         if ended == 0 {
             return Applied::done(0, None);
         }

@@ -5,28 +5,37 @@
 //! |---|---|---|
 //! | state | str(tenant) `o` id16 | `InvocationRecord`, hold open |
 //! | state | str(tenant) `b` str(budget) str(instance) | `BudgetRecord` |
+//! | state | str(tenant) `t` id16 | `ToolCallRecord`, pending or granted |
+//! | state | str(tenant) `p` id16 | `ApprovalRecord`, pending or approved |
+//! | state | str(tenant) `s` str(session) | `SessionRecord` |
 //! | audit | u64 sequence | hash(32) ‖ `AuditRecord` |
 //! | requests | u32 Unix hour ‖ 16 bytes of SHA-256(tenant 0 caller 0 method 0 request id) | `RequestRecord` |
 //! | invocations | str(tenant) id16 | `InvocationRecord`, ended |
+//! | tools | str(tenant) `c` id16 | `ToolCallRecord`, ended |
+//! | tools | str(tenant) `k` SHA-256(idempotency key) | `ToolKeyRecord` |
+//! | approvals | id16 | `ApprovalRecord` |
 use sha2::{Digest, Sha256};
 
 /// The 16 bytes of an invocation's id.
 pub(crate) type InvocationId = [u8; 16];
+/// The 16 bytes of a tool call's id.
+pub(crate) type ToolCallId = [u8; 16];
+/// The 16 bytes of an approval's id, which are those of its ticket.
+pub(crate) type ApprovalId = [u8; 16];
 /// The part of a request key that does not depend on the time.
 pub(crate) type RequestHash = [u8; 16];
 
-const PREFIX: &str = "inv_";
+const INVOCATION: &str = "inv_";
+const TOOL_CALL: &str = "grt_";
+const APPROVAL: &str = "apr_";
+const TICKET: &str = "tkt_";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Nanoseconds in an hour.
 pub(crate) const HOUR_NANOS: i64 = 3_600_000_000_000;
 
 /// An invocation whose hold is open.
 pub(crate) fn open_invocation(tenant: &str, id: &InvocationId) -> Vec<u8> {
-    let mut key = Vec::with_capacity(tenant.len() + 19);
-    text(&mut key, tenant);
-    key.push(b'o');
-    key.extend_from_slice(id);
-    key
+    tenant_and_id(tenant, b'o', id)
 }
 
 /// A budget instance.
@@ -36,6 +45,52 @@ pub(crate) fn budget_instance(tenant: &str, budget: &str, instance: &str) -> Vec
     key.push(b'b');
     text(&mut key, budget);
     text(&mut key, instance);
+    key
+}
+
+/// A tool call that waits for people or is granted.
+pub(crate) fn open_tool_call(tenant: &str, id: &ToolCallId) -> Vec<u8> {
+    tenant_and_id(tenant, b't', id)
+}
+
+/// An approval that is pending or approved.
+pub(crate) fn open_approval(tenant: &str, id: &ApprovalId) -> Vec<u8> {
+    tenant_and_id(tenant, b'p', id)
+}
+
+/// What is remembered of a session.
+pub(crate) fn session(tenant: &str, session: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + session.len() + 5);
+    text(&mut key, tenant);
+    key.push(b's');
+    text(&mut key, session);
+    key
+}
+
+/// A tool call that has ended.
+pub(crate) fn tool_call(tenant: &str, id: &ToolCallId) -> Vec<u8> {
+    tenant_and_id(tenant, b'c', id)
+}
+
+/// Which call had an idempotency key last.
+pub(crate) fn tool_key(tenant: &str, idempotency_key: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + 35);
+    text(&mut key, tenant);
+    key.push(b'k');
+    key.extend_from_slice(&Sha256::digest(idempotency_key.as_bytes()));
+    key
+}
+
+/// An approval, by its id alone: people look after those of all tenants, the newest first.
+pub(crate) fn approval(id: &ApprovalId) -> Vec<u8> {
+    id.to_vec()
+}
+
+fn tenant_and_id(tenant: &str, kind: u8, id: &[u8; 16]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + 19);
+    text(&mut key, tenant);
+    key.push(kind);
+    key.extend_from_slice(id);
     key
 }
 
@@ -95,10 +150,57 @@ pub(crate) fn new_invocation(unix_nanos: i64, chain_head: &[u8; 32]) -> Invocati
     id
 }
 
+/// An id that is made beside another one from the same head: `purpose` tells them apart.
+pub(crate) fn new_id(unix_nanos: i64, chain_head: &[u8; 32], purpose: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(chain_head);
+    hash.update(purpose.as_bytes());
+    new_invocation(unix_nanos, &hash.finalize().into())
+}
+
 /// The id as in the API: `inv_` and 32 lower-case hex digits.
 pub(crate) fn invocation_name(id: &InvocationId) -> String {
-    let mut name = String::with_capacity(PREFIX.len() + 32);
-    name.push_str(PREFIX);
+    name(INVOCATION, id)
+}
+
+/// The id of a tool call, which is the name of its grant: `grt_` and 32 lower-case hex digits.
+pub(crate) fn tool_call_name(id: &ToolCallId) -> String {
+    name(TOOL_CALL, id)
+}
+
+/// The id of an approval: `apr_` and 32 lower-case hex digits.
+pub(crate) fn approval_name(id: &ApprovalId) -> String {
+    name(APPROVAL, id)
+}
+
+/// The agent's name for an approval: `tkt_` and the same digits.
+pub(crate) fn ticket_name(id: &ApprovalId) -> String {
+    name(TICKET, id)
+}
+
+/// The bytes of an id as in the API; `None` when it is not one.
+pub(crate) fn invocation_id(name: &str) -> Option<InvocationId> {
+    id(INVOCATION, name)
+}
+
+/// As [`invocation_id`], of a tool call.
+pub(crate) fn tool_call_id(name: &str) -> Option<ToolCallId> {
+    id(TOOL_CALL, name)
+}
+
+/// As [`invocation_id`], of an approval.
+pub(crate) fn approval_id(name: &str) -> Option<ApprovalId> {
+    id(APPROVAL, name)
+}
+
+/// As [`invocation_id`], of the approval behind a ticket.
+pub(crate) fn ticket_id(name: &str) -> Option<ApprovalId> {
+    id(TICKET, name)
+}
+
+fn name(prefix: &str, id: &[u8; 16]) -> String {
+    let mut name = String::with_capacity(prefix.len() + 32);
+    name.push_str(prefix);
     for byte in id {
         for nibble in [byte >> 4, byte & 0x0f] {
             name.push(HEX.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
@@ -107,10 +209,9 @@ pub(crate) fn invocation_name(id: &InvocationId) -> String {
     name
 }
 
-/// The bytes of an id as in the API; `None` when it is not one.
-pub(crate) fn invocation_id(name: &str) -> Option<InvocationId> {
-    let digits = name.strip_prefix(PREFIX)?.as_bytes();
-    let mut id = InvocationId::default();
+fn id(prefix: &str, name: &str) -> Option<[u8; 16]> {
+    let digits = name.strip_prefix(prefix)?.as_bytes();
+    let mut id = [0; 16];
     if digits.len() != id.len() * 2 {
         return None;
     }
@@ -144,6 +245,12 @@ pub(crate) enum StateKey<'a> {
         budget: &'a str,
         instance: &'a str,
     },
+    /// A tool call that waits for people or is granted.
+    ToolCall { tenant: &'a str, id: ToolCallId },
+    /// An approval that is pending or approved.
+    Approval { tenant: &'a str, id: ApprovalId },
+    /// A session.
+    Session { tenant: &'a str, session: &'a str },
     /// Something of the control services.
     Other,
 }
@@ -164,6 +271,18 @@ pub(crate) fn parse_state(key: &[u8]) -> Option<StateKey<'_>> {
                 budget,
                 instance,
             })
+        }
+        Some((b't', id)) => Some(StateKey::ToolCall {
+            tenant,
+            id: id.try_into().ok()?,
+        }),
+        Some((b'p', id)) => Some(StateKey::Approval {
+            tenant,
+            id: id.try_into().ok()?,
+        }),
+        Some((b's', rest)) => {
+            let (session, rest) = take_text(rest)?;
+            rest.is_empty().then_some(StateKey::Session { tenant, session })
         }
         Some(_) => Some(StateKey::Other),
         None => None,
@@ -210,6 +329,12 @@ mod tests {
                 "open_invocation" => open_invocation(text("tenant"), &id()),
                 "invocation" => invocation(text("tenant"), &id()),
                 "budget_instance" => budget_instance(text("tenant"), text("budget"), text("instance")),
+                "open_tool_call" => open_tool_call(text("tenant"), &tool_call_id(text("call")).unwrap()),
+                "tool_call" => tool_call(text("tenant"), &tool_call_id(text("call")).unwrap()),
+                "tool_key" => tool_key(text("tenant"), text("idempotency_key")),
+                "open_approval" => open_approval(text("tenant"), &approval_id(text("approval")).unwrap()),
+                "approval" => approval(&ticket_id(text("ticket")).unwrap()),
+                "session" => session(text("tenant"), text("session")),
                 "audit" => audit(vector["sequence"].as_u64().unwrap()),
                 "request" => {
                     let hour = u32::try_from(vector["unix_hour"].as_u64().unwrap()).unwrap();
@@ -224,7 +349,7 @@ mod tests {
             assert_eq!(hex(&key), text("key"), "{vector}");
             checked += 1;
         }
-        assert!(checked >= 5);
+        assert!(checked >= 11);
     }
 
     #[test]
@@ -256,6 +381,15 @@ mod tests {
             instance: "run=1",
         };
         assert_eq!(parse_state(&budget_instance("t", "b", "run=1")), Some(budget));
+        let session_key = StateKey::Session {
+            tenant: "t",
+            session: "s",
+        };
+        assert_eq!(parse_state(&session("t", "s")), Some(session_key));
+        let call = StateKey::ToolCall { tenant: "t", id };
+        assert_eq!(parse_state(&open_tool_call("t", &id)), Some(call));
+        let open_approval_key = StateKey::Approval { tenant: "t", id };
+        assert_eq!(parse_state(&open_approval("t", &id)), Some(open_approval_key));
         assert_eq!(parse_state(b"\0\0mformat"), Some(StateKey::Other));
         assert_eq!(parse_state(b"\0\x05t"), None);
     }

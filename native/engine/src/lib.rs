@@ -41,6 +41,7 @@ mod engine;
 mod expire;
 mod fit;
 mod judge;
+#[allow(dead_code)]
 mod keys;
 mod rates;
 mod recompute;
@@ -49,6 +50,8 @@ mod recover;
 mod rejection;
 mod release;
 mod requests;
+#[allow(dead_code)]
+mod session;
 mod settle;
 mod ttl;
 mod unit;

@@ -121,6 +121,7 @@ fn facts<'a>(record: &'a AuditRecord, inputs: &'a DecisionInputs) -> CallFacts<'
         model: &inputs.model,
         workload: &inputs.workload,
         session: &inputs.session,
+        session_labels: &inputs.session_labels,
         run: &inputs.run,
         step: &inputs.step,
         // Recorded after the agent's labels were laid over the call's.

@@ -180,6 +180,9 @@ impl DecisionFacts<'_> {
         for one in facts.untranslatable {
             out.message(26, one);
         }
+        for label in facts.session_labels {
+            out.element(28, label.as_bytes());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fairlead_plan::UnixNanos;
-use fairlead_wire::internal::{BudgetRecord, InvocationRecord};
+use fairlead_wire::internal::{BudgetRecord, InvocationRecord, SessionRecord};
 use fairlead_wire::v1::{AuditRecord, InvocationState};
 use prost::Message;
 
@@ -101,7 +101,14 @@ impl Engine {
                 }
                 self.recovering.budgets.push(record);
             }
-            StateKey::Other => {}
+            StateKey::Session { tenant, session } => {
+                let record = SessionRecord::decode(value).map_err(|_| broken("session", key))?;
+                if (record.tenant.as_str(), record.session.as_str()) != (tenant, session) {
+                    return Err(broken("session", key));
+                }
+                self.sessions.restore(record);
+            }
+            StateKey::ToolCall { .. } | StateKey::Approval { .. } | StateKey::Other => {}
         }
         Ok(())
     }

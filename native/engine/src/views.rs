@@ -40,6 +40,7 @@ impl Engine {
             open_reservations: self.open_reservations() as u64,
             config_version: self.compiled.version().to_owned(),
             store_available: false,
+            sessions: self.sessions() as u64,
             ..Snapshot::default()
         }
     }
@@ -129,6 +130,7 @@ impl Engine {
         self.check_open()?;
         self.check_holds()?;
         self.ledger.check_order()?;
+        self.sessions.check()?;
         self.check_running()
     }
 

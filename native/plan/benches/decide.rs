@@ -139,6 +139,7 @@ fn main() {
         capabilities: &capabilities,
         stream: false,
         choices: 1,
+        session_labels: &[],
         split_key: "request-0123456789",
         dialect: "openai-chat",
         untranslatable: &[],

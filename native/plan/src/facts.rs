@@ -39,6 +39,8 @@ pub struct CallFacts<'a> {
     pub workload: &'a str,
     /// Conversation.
     pub session: &'a str,
+    /// Labels that tools gave the conversation, sorted.
+    pub session_labels: &'a [String],
     /// Run.
     pub run: &'a str,
     /// Step inside the run.

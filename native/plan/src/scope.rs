@@ -232,6 +232,7 @@ mod tests {
             capabilities: &[],
             stream: false,
             choices: 1,
+            session_labels: &[],
             split_key: "",
             dialect: "",
             untranslatable: &[],

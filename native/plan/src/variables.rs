@@ -31,14 +31,23 @@ pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         .with("labels", labels)
         .with("attributes", attributes)
         .with("now", Type::Timestamp)
+        .with("session", Type::object(session_type()))
         .with("request", Type::object(request))
 });
+
+/// The type of the variable `session`, the same for every event.
+pub(crate) fn session_type() -> ObjectType {
+    ObjectType::new("session")
+        .with("id", Type::String)
+        .with("labels", Type::list(Type::String))
+}
 
 static NO_ATTRIBUTES: BTreeMap<String, String> = BTreeMap::new();
 
 /// The variables of one call.
 pub(crate) struct CallVariables<'a> {
     request: Request<'a>,
+    session: Session<'a>,
     now: UnixNanos,
 }
 
@@ -46,6 +55,10 @@ impl<'a> CallVariables<'a> {
     pub(crate) fn new(facts: &CallFacts<'a>, now: UnixNanos) -> Self {
         Self {
             request: Request(*facts),
+            session: Session {
+                id: facts.session,
+                labels: facts.session_labels,
+            },
             now,
         }
     }
@@ -60,9 +73,34 @@ impl Variables for CallVariables<'_> {
             "labels" => Value::Map(Map::strings(facts.labels)),
             "attributes" => attributes(facts),
             "now" => Value::Timestamp(self.now.0),
+            "session" => Value::Object(&self.session),
             "request" => Value::Object(&self.request),
             _ => return None,
         })
+    }
+}
+
+/// The variable `session`: the conversation and the labels that tools gave it, so that a rule can say what must not
+/// come together.
+pub(crate) struct Session<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) labels: &'a [String],
+}
+
+impl Fields for Session<'_> {
+    fn field(&self, name: &str) -> Option<Value<'_>> {
+        Some(match name {
+            "id" => Value::str(self.id),
+            "labels" => Value::List(List::strings(self.labels)),
+            _ => return None,
+        })
+    }
+
+    fn has_field(&self, name: &str) -> bool {
+        match name {
+            "id" => !self.id.is_empty(),
+            _ => self.field(name).is_some(),
+        }
     }
 }
 

@@ -315,6 +315,7 @@ fn line_of(
         capabilities: &request.capabilities,
         stream: request.stream,
         choices: 1,
+        session_labels: &[],
         split_key: &request.request_id,
         dialect: "",
         untranslatable: &[],

@@ -56,8 +56,26 @@ pub(super) fn reservations(config: &EngineConfig, report: &mut Report) -> Reserv
         tool_ttl_millis: 3_600_000,
         session_ttl_millis: 30 * DAY_MILLIS,
     };
-    let reservations = config.reservations.unwrap_or(defaults);
+    let mut reservations = config.reservations.unwrap_or(defaults);
     report.range("reservations.ttl", reservations.ttl_millis, 1, DAY_MILLIS);
+    // Nothing lives for no time: a session that is forgotten at once would lose what it must not lose.
+    for (path, millis, default) in [
+        (
+            "reservations.toolTtl",
+            &mut reservations.tool_ttl_millis,
+            defaults.tool_ttl_millis,
+        ),
+        (
+            "reservations.sessionTtl",
+            &mut reservations.session_ttl_millis,
+            defaults.session_ttl_millis,
+        ),
+    ] {
+        if *millis == 0 {
+            *millis = default;
+        }
+        report.range(path, *millis, 1, 400 * DAY_MILLIS);
+    }
     reservations
 }
 

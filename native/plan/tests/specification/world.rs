@@ -119,6 +119,7 @@ pub fn call() -> CallFacts<'static> {
         capabilities: &[],
         stream: false,
         choices: 1,
+        session_labels: &[],
         split_key: "request-1",
         dialect: "",
         untranslatable: &[],

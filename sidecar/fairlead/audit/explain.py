@@ -1,40 +1,80 @@
-"""Everything about one invocation, from its records in the log alone."""
+"""Everything about one invocation or tool call, from its records in the log alone."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fairlead.audit.model import event_of
 from fairlead.audit.narrative import narrate
 from fairlead.audit.store import AuditLog, Invocations
-from fairlead.v1 import audit_service_pb2
+from fairlead.audit.tool_narrative import narrate_tool_call
+from fairlead.internal.v1 import state_pb2
+from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 
 def explain(
     log: AuditLog, invocations: Invocations, invocation: str
 ) -> audit_service_pb2.ExplainInvocationResponse | None:
-    """The invocation's records in order and their story; None when there is no such invocation.
+    """The records of an invocation, or of a tool call with its approval, in order, and their story; None when there is
+    no such thing.
 
     A record that is missing does not hide the others: the story says so in its place.
     """
     known = invocations.find(invocation)
-    if known is None:
-        return None
-    created = Timestamp()
-    created.FromNanoseconds(known.create_time_unix_nanos)
+    if known is not None:
+        return _explain_invocation(log, known)
+    call = invocations.find_tool_call(invocation)
+    return None if call is None else _explain_tool_call(log, call, invocations.sequences_of(call))
+
+
+def _explain_invocation(
+    log: AuditLog, known: state_pb2.InvocationRecord
+) -> audit_service_pb2.ExplainInvocationResponse:
     response = audit_service_pb2.ExplainInvocationResponse(
-        invocation=invocation, state=known.state, create_time=created
+        invocation=known.invocation, state=known.state, create_time=_timestamp(known.create_time_unix_nanos)
     )
+    missing = _add_events(response, log, known.sequences)
+    response.narrative.extend(narrate(_records(response), known.state))
+    response.narrative.extend(missing)
+    return response
+
+
+def _explain_tool_call(
+    log: AuditLog, call: state_pb2.ToolCallRecord, sequences: Sequence[int]
+) -> audit_service_pb2.ExplainInvocationResponse:
+    response = audit_service_pb2.ExplainInvocationResponse(
+        invocation=call.call, tool_call_state=call.state, create_time=_timestamp(call.create_time_unix_nanos)
+    )
+    missing = _add_events(response, log, sequences)
+    response.narrative.extend(narrate_tool_call(_records(response), call.state))
+    response.narrative.extend(missing)
+    return response
+
+
+def _add_events(
+    response: audit_service_pb2.ExplainInvocationResponse, log: AuditLog, sequences: Iterable[int]
+) -> list[str]:
+    """Adds the records; what is missing is said."""
     missing = []
-    for sequence in sorted(known.sequences):
+    for sequence in sorted(sequences):
         stored = log.record(sequence)
         if stored is None:
             missing.append(f"Record {sequence} of this invocation is missing from the log: run fairlead audit verify.")
             continue
         event = event_of(stored, log.hash_before(sequence))
         # A unit may hold records of budgets, which belong to no invocation, but never another one's are told.
-        if event.record.invocation in ("", invocation):
+        if event.record.invocation in ("", response.invocation):
             response.events.append(event)
-    response.narrative.extend(narrate([event.record for event in response.events], known.state))
-    response.narrative.extend(missing)
-    return response
+    return missing
+
+
+def _records(response: audit_service_pb2.ExplainInvocationResponse) -> list[audit_record_pb2.AuditRecord]:
+    return [event.record for event in response.events]
+
+
+def _timestamp(unix_nanos: int) -> Timestamp:
+    created = Timestamp()
+    created.FromNanoseconds(unix_nanos)
+    return created

@@ -73,10 +73,9 @@ class Listing:
             before = records[-1].sequence
 
     def _of_invocation(self, invocation: str, start: int, descending: bool) -> Iterator[StoredRecord]:
-        """An invocation knows its records: nothing else has to be looked at."""
-        known = self._invocations.find(invocation)
-        sequences = sorted(known.sequences, reverse=descending) if known is not None else []
-        for sequence in sequences:
+        """An invocation or tool call knows its records: nothing else has to be looked at."""
+        sequences = self._invocations.sequences(invocation)
+        for sequence in reversed(sequences) if descending else sequences:
             if (sequence > start) if descending else (sequence < start):
                 continue
             record = self._log.record(sequence)

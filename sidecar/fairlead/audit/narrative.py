@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairlead.audit import wording
+from fairlead.audit import sentences, wording
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount
 from fairlead.v1 import audit_record_pb2, decision_pb2
@@ -59,7 +59,7 @@ def _decision(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
     decided = record.decision
     yield _question(record)
     yield f"Decided with configuration {wording.version(record.config_version or decided.decision.config_version)}."
-    yield _rules(decided.decision)
+    yield sentences.rules(decided.decision)
     for health in decided.inputs.health:
         said = wording.breaker(health.breaker)
         if said:
@@ -68,15 +68,24 @@ def _decision(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
     for dropped in decided.dropped:
         detail = f" ({visible(dropped.detail)})" if dropped.detail else ""
         yield f"Left out {visible(dropped.model)}: {wording.drop_reason(dropped.reason)}{detail}."
+    yield from _untranslatable(decided.inputs)
+    if decided.HasField("session_switch"):
+        left, reason = decided.session_switch, wording.drop_reason(decided.session_switch.reason)
+        detail = f" ({visible(left.detail)})" if left.detail else ""
+        yield f"The session left {visible(left.from_model)}, which it was pinned to: {reason}{detail}."
     if decided.downgraded_to:
         yield f"A budget switched the plan to {visible(decided.downgraded_to)}."
     if decided.rejection:
-        facts = ", ".join(f"{visible(k)}={visible(v)}" for k, v in sorted(decided.rejection_metadata.items()))
-        yield f"Refused: {visible(decided.rejection)}{f' ({facts})' if facts else ''}."
+        yield sentences.refused(decided.rejection, decided.rejection_metadata)
+    elif decided.cached:
+        source = visible(decided.inputs.cached_invocation)
+        yield f"Answered from the response cache, with the answer of {source}: nothing was held or charged."
     else:
         yield _plan(decided)
         yield _output_limit(decided)
         yield f"Held {format_amount(decided.reserved)} until {wording.utc(decided.expires_at_unix_nanos)}."
+        if decided.decision.output_rules:
+            yield f"Rules that the answer has to pass: {', '.join(map(visible, decided.decision.output_rules))}."
     yield from _budgets(decided)
 
 
@@ -102,27 +111,21 @@ def _question(record: audit_record_pb2.AuditRecord) -> str:
     if inputs.stream:
         told.append("streamed")
     model = f"model {visible(inputs.model)}" if inputs.model else "a model of the routes' choice"
-    return f"{wording.utc(record.time_unix_nanos)}: {_caller(record)} asked for {model} ({', '.join(told)})."
+    return f"{wording.utc(record.time_unix_nanos)}: {sentences.caller(record)} asked for {model} ({', '.join(told)})."
+
+
+def _untranslatable(inputs: audit_record_pb2.DecisionInputs) -> Iterable[str]:
+    """What other dialects cannot say of the request, one sentence for each dialect."""
+    dialects: dict[str, list[str]] = {}
+    for found in inputs.untranslatable:
+        said = f"{visible(found.field)}{' (essential)' if found.essential else ''}"
+        dialects.setdefault(visible(found.dialect), []).append(said)
+    for dialect, fields in dialects.items():
+        yield f"The dialect {dialect} has no place for {', '.join(fields)}."
 
 
 def _bytes(size: int) -> str:
     return f"{count(size, 'byte')} of input"
-
-
-def _caller(record: audit_record_pb2.AuditRecord) -> str:
-    if record.agent:
-        return f"agent {visible(record.agent)} of tenant {visible(record.tenant)}"
-    if record.operator:
-        return f"operator {visible(record.operator)}"
-    return f"tenant {visible(record.tenant)}" if record.tenant else "the sidecar"
-
-
-def _rules(decision: decision_pb2.Decision) -> str:
-    matched = ", ".join(map(visible, decision.rules))
-    said = f"Policy rules that matched: {matched}" if matched else "No policy rule matched"
-    said += f"; {visible(decision.deciding_rule)} decided" if decision.deciding_rule else "; the default decided"
-    reason = visible(decision.reason).rstrip(".")
-    return f"{said}: {reason}." if reason else f"{said}."
 
 
 def _plan(decided: audit_record_pb2.DecisionRecord) -> str:
@@ -173,6 +176,9 @@ def _settlement(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
         if before is not None:
             yield _transition(number - 1, before, attempt)
         yield _attempt(number, attempt)
+        for finding in attempt.findings:
+            found = f"{visible(finding.detector)} found {count(finding.count, 'time')}"
+            yield f"Output rule {visible(finding.rule)}: {found}; {wording.finding(finding.action)}."
         before = attempt
     late = ", late: the hold had expired, so the charge was corrected" if settlement.late else ""
     answered = f"{visible(settlement.model)} answered" if settlement.model else "no model answered"
@@ -201,6 +207,8 @@ def _attempt(number: int, attempt: decision_pb2.Attempt) -> str:
         said += f", asked to wait {wording.duration(attempt.retry_after)}"
     if attempt.detail:
         said += f" ({visible(attempt.detail)})"
+    if attempt.dropped_fields:
+        said += f", sent without {', '.join(map(visible, attempt.dropped_fields))}"
     return f"{said}; {_usage(attempt)}."
 
 

@@ -109,9 +109,12 @@ class AuditLogService:
     async def explain(
         self, request: audit_service_pb2.ExplainInvocationRequest
     ) -> audit_service_pb2.ExplainInvocationResponse:
-        """Everything about one invocation."""
-        if keys.invocation_id_bytes(request.invocation) is None:
-            raise invalid_argument(("invocation", "must be inv_ and 32 lower-case hexadecimal digits"))
+        """Everything about one invocation or tool call."""
+        known = _is_invocation(request.invocation) or _is_tool_call(request.invocation)
+        if not known and keys.approval_id_bytes(request.invocation.removeprefix("approvals/")) is None:
+            raise invalid_argument(
+                ("invocation", "must be inv_, grt_ or approvals/apr_ and 32 lower-case hexadecimal digits")
+            )
         with _faults_refused():
             explained = await asyncio.to_thread(explain, self._log, self._invocations, request.invocation)
         if explained is None:
@@ -198,13 +201,21 @@ def _check_subscriber(subscriber: str) -> None:
         raise invalid_argument(("subscriber", _SUBSCRIBER_RULE))
 
 
+def _is_invocation(name: str) -> bool:
+    return keys.invocation_id_bytes(name) is not None
+
+
+def _is_tool_call(name: str) -> bool:
+    return keys.tool_call_id_bytes(name) is not None
+
+
 def _check_filter(filter: audit_service_pb2.EventFilter) -> None:
     known = set(audit_record_pb2.EventKind.values()) - {audit_record_pb2.EVENT_KIND_UNSPECIFIED}
     wrong = [
         (f"filter.kinds[{n}]", "is not a kind of record") for n, kind in enumerate(filter.kinds) if kind not in known
     ]
-    if filter.invocation and keys.invocation_id_bytes(filter.invocation) is None:
-        wrong.append(("filter.invocation", "must be inv_ and 32 lower-case hexadecimal digits"))
+    if filter.invocation and not (_is_invocation(filter.invocation) or _is_tool_call(filter.invocation)):
+        wrong.append(("filter.invocation", "must be inv_ or grt_ and 32 lower-case hexadecimal digits"))
     if wrong:
         raise invalid_argument(*wrong)
 

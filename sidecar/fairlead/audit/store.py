@@ -14,9 +14,10 @@ from fairlead.audit.tokens import START, InvalidToken, Position
 from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.store import Family, keys
 
-# Where `keys.subscriber` puts all subscribers, and where an open hold is behind its tenant.
+# Where `keys.subscriber` puts all subscribers, and where open holds and tool calls are behind their tenant.
 _SUBSCRIBERS = keys.text("") + b"a"
 _OPEN = b"o"
+_OPEN_TOOL_CALL, _ENDED_TOOL_CALL = b"t", b"c"
 
 
 class Reader(Protocol):
@@ -151,11 +152,12 @@ class Acknowledgements:
 
 
 class Invocations:
-    """Finds invocations by their id alone: in `state` while the hold is open, in `invocations` afterwards.
+    """Finds invocations and tool calls by their id alone: in `state` while they are open, in `invocations` and `tools`
+    afterwards.
 
-    Both families begin their keys with the tenant, which an operator's question does not name. The tenants are found in
-    the families themselves by skipping from one to the next (one seek each), so the cost grows with the number of
-    tenants, not with that of invocations, and a tenant that left the configuration is still found.
+    All these families begin their keys with the tenant, which an operator's question does not name. The tenants are
+    found in the families themselves by skipping from one to the next (one seek each), so the cost grows with the number
+    of tenants, not with that of invocations, and a tenant that left the configuration is still found.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -165,13 +167,45 @@ class Invocations:
         """The record of an invocation, or None. `state` is read first: an invocation only moves from there to the other
         family, in one commit unit, so it cannot be missed in between."""
         raw_id = keys.invocation_id_bytes(invocation)
+        value = self._value(raw_id, (Family.STATE, _OPEN), (Family.INVOCATIONS, b""))
+        return None if value is None else state_pb2.InvocationRecord.FromString(value)
+
+    def find_tool_call(self, call: str) -> state_pb2.ToolCallRecord | None:
+        """The record of a tool call, or None; also by the name of the approval that it waits or waited for."""
+        approval = keys.approval_id_bytes(call.removeprefix("approvals/"))
+        if approval is not None:
+            stored = self._reader.get(Family.APPROVALS, keys.approval(approval))
+            call = "" if stored is None else state_pb2.ApprovalRecord.FromString(stored).call
+        raw_id = keys.tool_call_id_bytes(call)
+        value = self._value(raw_id, (Family.STATE, _OPEN_TOOL_CALL), (Family.TOOLS, _ENDED_TOOL_CALL))
+        return None if value is None else state_pb2.ToolCallRecord.FromString(value)
+
+    def sequences(self, name: str) -> list[int]:
+        """Where the records of an invocation, or of a tool call with its approval, are in the log, in order."""
+        if keys.invocation_id_bytes(name) is not None:
+            known = self.find(name)
+            return [] if known is None else sorted(known.sequences)
+        call = self.find_tool_call(name)
+        return [] if call is None else self.sequences_of(call)
+
+    def sequences_of(self, call: state_pb2.ToolCallRecord) -> list[int]:
+        """Where the records of a tool call and of its approval are in the log, in order."""
+        found = set(call.sequences)
+        approval = keys.approval_id_bytes(call.approval)
+        stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
+        if stored is not None:
+            found.update(state_pb2.ApprovalRecord.FromString(stored).sequences)
+        return sorted(found)
+
+    def _value(self, raw_id: bytes | None, *places: tuple[Family, bytes]) -> bytes | None:
+        """What is stored under an id, at the first of the places that has it, whichever tenant's it is."""
         if raw_id is None:
             return None
-        for family, marker in ((Family.STATE, _OPEN), (Family.INVOCATIONS, b"")):
+        for family, marker in places:
             for prefix in self._tenants(family):
                 value = self._reader.get(family, prefix + marker + raw_id)
                 if value is not None:
-                    return state_pb2.InvocationRecord.FromString(value)
+                    return value
         return None
 
     def last_sequence(self) -> int:

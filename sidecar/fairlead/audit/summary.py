@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from fairlead.approval.model import quorums, state_name
 from fairlead.audit import wording
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount, format_usd
@@ -60,7 +61,32 @@ def summarize(record: audit_record_pb2.AuditRecord) -> str:
         alert = f" passed {event.threshold_percent} %" if event.threshold_percent else ""
         amount = f" by {format_amount(event.amount)}" if event.HasField("amount") else ""
         return f"{place}{alert}{amount}, {format_amount(event.spent)} spent of {format_amount(event.limit)}"
+    if body in ("tool", "tool_completed", "approval"):
+        return _tool_call(record)
     return _of_the_sidecar(record)
+
+
+def _tool_call(record: audit_record_pb2.AuditRecord) -> str:
+    if record.HasField("approval"):
+        event = record.approval
+        vote = f"{visible(event.vote.operator)} {wording.decision_word(event.vote.decision)}, "
+        said = f"{visible(event.tool)}: {vote if event.HasField('vote') else ''}{state_name(event.state)}"
+        return said + (f", missing {visible(quorums(event.missing))}" if event.missing else "")
+    if record.HasField("tool_completed"):
+        ended = record.tool_completed
+        why = f" ({visible(ended.reason)})" if ended.reason else ""
+        return f"{visible(ended.tool)}: {wording.tool_outcome(ended.outcome)}{why}"
+    decided = record.tool
+    rule = f", rule {visible(decided.decision.deciding_rule)}" if decided.decision.deciding_rule else ""
+    if decided.rejection:
+        answer = visible(decided.rejection)
+    elif record.kind == audit_record_pb2.EVENT_KIND_TOOL_PENDING:
+        answer = f"waits for {visible(decided.tier)}"
+    elif record.kind == audit_record_pb2.EVENT_KIND_TOOL_REPLAYED:
+        answer = "recorded result given again"
+    else:
+        answer = "granted" + (f", changed {', '.join(map(visible, decided.changed))}" if decided.changed else "")
+    return f"{visible(decided.inputs.tool)}: {answer}{rule}"
 
 
 def _decision(decided: audit_record_pb2.DecisionRecord) -> str:
@@ -68,6 +94,8 @@ def _decision(decided: audit_record_pb2.DecisionRecord) -> str:
         rule = decided.decision.deciding_rule
         return visible(decided.rejection) + (f", rule {visible(rule)}" if rule else "")
     route = visible(decided.decision.route) or "no route"
+    if decided.cached:
+        return f"{route}: answered from the cache"
     plan = " > ".join(visible(target.model) for target in decided.plan)
     clamp = f", clamped to {decided.max_output_tokens:,} output tokens" if decided.clamped else ""
     return f"{route}: {plan}, held {format_usd(decided.reserved.nano_usd)}{clamp}"

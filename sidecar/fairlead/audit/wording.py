@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 
 from google.protobuf.duration_pb2 import Duration
 
-from fairlead.v1 import audit_record_pb2, decision_pb2
+from fairlead.v1 import (
+    approval_service_pb2,
+    audit_record_pb2,
+    decision_pb2,
+    gate_service_pb2,
+    tool_pb2,
+)
 
 # A value that came from an agent takes at most this many characters of a sentence.
 MAX_VALUE_CHARS = 160
@@ -21,6 +27,7 @@ _OUTCOMES = {
     decision_pb2.ATTEMPT_OUTCOME_CUT: "broke off in the middle of the answer",
     decision_pb2.ATTEMPT_OUTCOME_CANCELLED: "was cancelled, the caller went away",
     decision_pb2.ATTEMPT_OUTCOME_GARBLED: "sent an answer that could not be understood",
+    decision_pb2.ATTEMPT_OUTCOME_REJECTED: "answered, but a rule on its output refused the answer",
 }
 
 _DROPS = {
@@ -33,12 +40,53 @@ _DROPS = {
     decision_pb2.DROP_REASON_BUDGET: "it does not fit a budget, even when clamped",
     decision_pb2.DROP_REASON_NOT_SELECTED: "another candidate was selected",
     decision_pb2.DROP_REASON_RESIDENCY: "its residency labels do not meet the route's requirement",
+    decision_pb2.DROP_REASON_UNTRANSLATABLE: "its provider's dialect cannot say what the request says",
 }
 
 _BREAKERS = {
     audit_record_pb2.BREAKER_STATE_OPEN: "its breaker was open",
     audit_record_pb2.BREAKER_STATE_HALF_OPEN: "its breaker let one probe through",
     audit_record_pb2.BREAKER_STATE_RAMPING: "it was recovering",
+}
+
+_FINDINGS = {
+    decision_pb2.FINDING_ACTION_FLAGGED: "noted",
+    decision_pb2.FINDING_ACTION_REDACTED: "replaced",
+    decision_pb2.FINDING_ACTION_REJECTED: "the answer was refused",
+}
+
+_TOOL_EFFECTS = {
+    tool_pb2.TOOL_EFFECT_READ: "read",
+    tool_pb2.TOOL_EFFECT_WRITE: "write",
+    tool_pb2.TOOL_EFFECT_SIDE_EFFECT: "side effect",
+}
+
+_TOOL_RISKS = {
+    tool_pb2.TOOL_RISK_LOW: "low",
+    tool_pb2.TOOL_RISK_MEDIUM: "medium",
+    tool_pb2.TOOL_RISK_HIGH: "high",
+    tool_pb2.TOOL_RISK_DESTRUCTIVE: "destructive",
+}
+
+_TOOL_STATES = {
+    audit_record_pb2.TOOL_CALL_STATE_PENDING: "waits for people",
+    audit_record_pb2.TOOL_CALL_STATE_OPEN: "granted, its outcome not reported",
+    audit_record_pb2.TOOL_CALL_STATE_SUCCEEDED: "happened",
+    audit_record_pb2.TOOL_CALL_STATE_FAILED: "did not happen",
+    audit_record_pb2.TOOL_CALL_STATE_UNKNOWN: "nobody knows whether it happened",
+    audit_record_pb2.TOOL_CALL_STATE_REJECTED: "was refused",
+    audit_record_pb2.TOOL_CALL_STATE_EXPIRED: "expired before it began",
+}
+
+_TOOL_OUTCOMES = {
+    gate_service_pb2.TOOL_OUTCOME_SUCCEEDED: "it happened",
+    gate_service_pb2.TOOL_OUTCOME_FAILED: "it did not happen",
+    gate_service_pb2.TOOL_OUTCOME_UNKNOWN: "nobody knows whether it happened",
+}
+
+_DECISIONS = {
+    approval_service_pb2.APPROVAL_DECISION_APPROVE: "approved",
+    approval_service_pb2.APPROVAL_DECISION_REJECT: "rejected",
 }
 
 
@@ -55,6 +103,36 @@ def drop_reason(value: decision_pb2.DropReason) -> str:
 def breaker(value: audit_record_pb2.BreakerState) -> str:
     """What a model's breaker did; empty when there is nothing to say."""
     return _BREAKERS.get(value, "")
+
+
+def finding(value: decision_pb2.FindingAction) -> str:
+    """What became of a finding in an answer."""
+    return _FINDINGS.get(value, "handled in a way this version does not know")
+
+
+def tool_effect(value: tool_pb2.ToolEffect) -> str:
+    """What a tool does."""
+    return _TOOL_EFFECTS.get(value, "an effect this version does not know")
+
+
+def tool_risk(value: tool_pb2.ToolRisk) -> str:
+    """How bad a wrong call can be."""
+    return _TOOL_RISKS.get(value, "unknown")
+
+
+def tool_state(value: audit_record_pb2.ToolCallState) -> str:
+    """What became of a tool call."""
+    return _TOOL_STATES.get(value, "in a state this version does not know")
+
+
+def tool_outcome(value: gate_service_pb2.ToolOutcome) -> str:
+    """How a tool call ended."""
+    return _TOOL_OUTCOMES.get(value, "it ended in a way this version does not know")
+
+
+def decision_word(value: approval_service_pb2.ApprovalDecision) -> str:
+    """What a person said to an approval."""
+    return _DECISIONS.get(value, "voted in a way this version does not know on")
 
 
 def visible(text: str) -> str:
@@ -79,6 +157,11 @@ def millis(value: float) -> str:
     if value < 1000:
         return f"{value:.3g} ms"
     return f"{value / 1000:.4g} s"
+
+
+def digest(value: bytes) -> str:
+    """A digest, short."""
+    return value.hex()[:VERSION_DIGITS] or "unknown"
 
 
 def version(config_version: str) -> str:

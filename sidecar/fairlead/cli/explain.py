@@ -1,4 +1,4 @@
-"""`fairlead explain`: what one invocation did, and why, from the audit log alone."""
+"""`fairlead explain`: what one invocation or tool call did, and why, from the audit log alone."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "explain",
         help="what an invocation did, and why",
         description="Tells from the audit log alone who asked, which configuration, rules and route decided, what was "
-        "held in which budget, every attempt and the settlement, and whether the budget was checked first.",
+        "held in which budget, every attempt and the settlement, and whether the budget was checked first. Of a tool "
+        "call: what the catalogue says of it, the rules, who agreed, and how it ended.",
     )
-    parser.add_argument("invocation", metavar="INVOCATION", help="id such as inv_0197…, from a response or the log")
+    parser.add_argument(
+        "invocation",
+        metavar="INVOCATION",
+        help="id such as inv_0197…, grt_0197… of a tool call, or the name of its approval",
+    )
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
     audit_source.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -48,11 +53,20 @@ def state_name(state: audit_record_pb2.InvocationState) -> str:
         return f"STATE {state}"
 
 
+def _state(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
+    if not explained.tool_call_state:
+        return state_name(explained.state)
+    try:
+        return audit_record_pb2.ToolCallState.Name(explained.tool_call_state).removeprefix("TOOL_CALL_STATE_")
+    except ValueError:
+        return f"STATE {explained.tool_call_state}"
+
+
 def _json(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
     return json.dumps(
         {
             "invocation": explained.invocation,
-            "state": state_name(explained.state),
+            "state": _state(explained),
             "create_time": explained.create_time.ToJsonString(),
             "narrative": list(explained.narrative),
             "events": [event_to_dict(event) for event in explained.events],
@@ -63,7 +77,7 @@ def _json(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
 
 
 def _text(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
-    lines = [f"{explained.invocation}  {state_name(explained.state)}", ""]
+    lines = [f"{explained.invocation}  {_state(explained)}", ""]
     for sentence in explained.narrative:
         lines += wrapped(sentence, "  - ")
     rows = [

@@ -95,18 +95,20 @@ class ExplainInvocationRequest(_message.Message):
     def __init__(self, invocation: _Optional[str] = ...) -> None: ...
 
 class ExplainInvocationResponse(_message.Message):
-    __slots__ = ("invocation", "state", "events", "narrative", "create_time")
+    __slots__ = ("invocation", "state", "events", "narrative", "create_time", "tool_call_state")
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     NARRATIVE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALL_STATE_FIELD_NUMBER: _ClassVar[int]
     invocation: str
     state: _audit_record_pb2.InvocationState
     events: _containers.RepeatedCompositeFieldContainer[AuditEvent]
     narrative: _containers.RepeatedScalarFieldContainer[str]
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, invocation: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ..., narrative: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    tool_call_state: _audit_record_pb2.ToolCallState
+    def __init__(self, invocation: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ..., narrative: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tool_call_state: _Optional[_Union[_audit_record_pb2.ToolCallState, str]] = ...) -> None: ...
 
 class VerifyChainRequest(_message.Message):
     __slots__ = ("from_sequence", "to_sequence")

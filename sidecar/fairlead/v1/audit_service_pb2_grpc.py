@@ -88,7 +88,7 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExplainInvocation(self, request, context):
-        """Tells everything about one invocation, from the log alone.
+        """Tells everything about one invocation or tool call, from the log alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

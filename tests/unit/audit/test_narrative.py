@@ -210,3 +210,48 @@ def test_durations_are_in_the_unit_people_use() -> None:
     assert (
         "Attempt 1: m broke off in the middle of the answer, after 0.85 ms (reset by peer); no usage reported." in told
     )
+
+
+def test_what_a_dialect_cannot_say_a_session_that_moved_and_the_rules_on_the_answer() -> None:
+    call = admitted(2)
+    call.decision.decision.output_rules.append("no-secrets")
+    call.decision.dropped[0].reason = decision_pb2.DROP_REASON_UNTRANSLATABLE
+    call.decision.inputs.untranslatable.add(dialect="anthropic-messages", field="logit_bias")
+    call.decision.inputs.untranslatable.add(dialect="anthropic-messages", field="n", essential=True)
+    switch = audit_record_pb2.SessionSwitch(
+        from_model="gpt-4o", reason=decision_pb2.DROP_REASON_UNHEALTHY, detail="breaker open"
+    )
+    call.decision.session_switch.CopyFrom(switch)
+    told = narrate([call], OPEN)
+    for sentence in (
+        "Left out llama-local: its provider's dialect cannot say what the request says (breaker closes in 4 s).",
+        "The dialect anthropic-messages has no place for logit_bias, n (essential).",
+        "The session left gpt-4o, which it was pinned to: it is not healthy or asked to wait (breaker open).",
+        "Rules that the answer has to pass: no-secrets.",
+    ):
+        assert sentence in told
+
+
+def test_what_was_left_out_and_what_rules_found_is_told_with_its_attempt() -> None:
+    call = settled(3)
+    answered = call.settlement.attempts[1]
+    answered.dropped_fields.extend(["seed", "logprobs"])
+    answered.usage.cache_write_1h, answered.usage.audio_output = 7, 8
+    answered.findings.add(rule="no-secrets", detector="secrets", count=2, action=decision_pb2.FINDING_ACTION_REDACTED)
+    call.settlement.attempts[0].outcome = decision_pb2.ATTEMPT_OUTCOME_REJECTED
+    told = narrate([admitted(2), call], SETTLED)
+    assert (
+        "Attempt 2: claude-sonnet answered completely, status 200, after 1.25 s, sent without seed, logprobs; 300 "
+        "input, 7 cache write for an hour, 120 output, 8 audio output tokens." in told
+    )
+    assert "Output rule no-secrets: secrets found 2 times; replaced." in told
+    assert any("a rule on its output refused the answer" in sentence for sentence in told)
+
+
+def test_an_answer_from_the_cache_held_nothing() -> None:
+    call = admitted(2, cached=True)
+    call.decision.inputs.cached_invocation = "inv_1"
+    told = narrate([call], SETTLED)
+    assert "Answered from the response cache, with the answer of inv_1: nothing was held or charged." in told
+    assert not any(sentence.startswith("Held") for sentence in told)
+    assert summarize(call) == "classification: answered from the cache"

@@ -34,6 +34,9 @@ from typing import Any
 import grpc
 
 from fairlead import endpoints, log
+from fairlead.approval.service import ApprovalDeskService
+from fairlead.approval.tickets import TicketService
+from fairlead.approval.votes import Votes
 from fairlead.audit.service import AuditLogService
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
@@ -44,6 +47,7 @@ from fairlead.config.secrets import files
 from fairlead.config.service import ConfigurationService
 from fairlead.config.watch import Watcher
 from fairlead.control.access import OperatorCredential, Operators
+from fairlead.control.approval_service import ApprovalServicer, ApprovalTicketServicer
 from fairlead.control.audit_service import AuditServicer
 from fairlead.control.budget_service import BudgetServicer
 from fairlead.control.commands import apply
@@ -122,6 +126,7 @@ class Daemon:
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
         self._audit: AuditLogService | None = None
+        self._tickets: TicketService | None = None
         self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
         self._operator_server: OperatorServer | None = None
@@ -176,7 +181,11 @@ class Daemon:
             core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted
         )
         self._audit = AuditLogService(core, store, feed, time.time_ns)
+        votes = Votes()
+        self._tickets = TicketService(store, votes, time.time_ns)
         servicers = Servicers(
+            approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
+            ticket=ApprovalTicketServicer(self._tickets),
             audit=AuditServicer(self._audit),
             budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
             config=ConfigServicer(configuration),
@@ -309,6 +318,8 @@ class Daemon:
         await self._set_operator_health(False)
         if self._audit is not None:
             self._audit.drain()
+        if self._tickets is not None:
+            self._tickets.drain()
         if core is not None and not await asyncio.to_thread(core.shutdown, int(self._options.grace_seconds * 1000)):
             _log.warning("calls were cut at the end of the grace")
         if self._control_server is not None:

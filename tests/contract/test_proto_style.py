@@ -107,6 +107,9 @@ def test_every_request_that_changes_something_carries_a_request_id() -> None:
         "Rollback",
         "Adjust",
         "Acknowledge",
+        "Authorize",
+        "Complete",
+        "Decide",
         "Generate",
         "StreamGenerate",
     )
@@ -121,7 +124,9 @@ def test_every_request_that_changes_something_carries_a_request_id() -> None:
 def test_the_services_of_this_version_are_all_there() -> None:
     methods = {s.name: {m.name for m in s.method} for f, s in SERVICES if f.package == "fairlead.v1"}
     assert methods == {
-        "GateService": {"Admit", "Settle", "Release"},
+        "GateService": {"Admit", "Settle", "Release", "AuthorizeTool", "CompleteTool"},
+        "ApprovalService": {"ListApprovals", "GetApproval", "DecideApproval"},
+        "ApprovalTicketService": {"GetTicket", "WaitTicket"},
         "ModelService": {"Generate", "StreamGenerate"},
         "ConfigService": {"ApplyConfig", "GetConfig", "ListConfigVersions", "DiffConfig", "RollbackConfig"},
         "BudgetService": {"ListBudgets", "GetBudget", "AdjustBudget"},

@@ -32,6 +32,7 @@ GROUPS = (
     Group("serve", "serve", "run the sidecar"),
     Group("config", "config", "validate, show, apply, compare and roll back the configuration"),
     Group("budget", "budget", "list and adjust budgets"),
+    Group("approvals", "approvals", "list what waits for people, and approve or reject it"),
     Group("explain", "explain", "what an invocation did, and why"),
     Group("audit", "audit", "follow, verify and export the audit log"),
     Group("dev-provider", "dev_provider", "run a local model provider with faults on demand"),

@@ -25,7 +25,7 @@ class Unreachable(Exception):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--data` and `--socket`."""
+    """Adds `--data`, `--socket` and `--token-file`."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
         "--data",
@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     place.add_argument(
         "--socket", type=Path, metavar="PATH", help="operator socket (default: as DIR/endpoints.json says)"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="PATH",
+        help="file with your operator token (default: $FAIRLEAD_OPERATOR_TOKEN, else you are the local operator)",
     )
 
 
@@ -58,9 +64,16 @@ def connected(arguments: argparse.Namespace) -> Iterator[grpc.Channel]:
     """A channel to the operator socket; raises `Unreachable`."""
     import grpc
 
+    from fairlead.cli.operator_token import TokenUnreadable, credentials, token_of
+
+    try:
+        allowed = credentials(token_of(arguments))
+    except TokenUnreadable as error:
+        raise Unreachable(str(error)) from error
+
     # Over a unix socket the authority would be its percent-encoded path, which strict HTTP/2 servers refuse.
     options = [("grpc.default_authority", "localhost"), ("grpc.max_receive_message_length", 16 << 20)]
-    with grpc.insecure_channel(f"unix:{socket_path(arguments)}", options=options) as channel:
+    with grpc.secure_channel(f"unix:{socket_path(arguments)}", allowed, options=options) as channel:
         yield channel
 
 

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from fairlead.control.errors import Refusal, abort
-from fairlead.control.identity import Identity, assume
+from fairlead.control.identity import LOCAL_OPERATOR, Identity, assume
 
 FRONT_KEY = "x-fairlead-front-key"
 TENANT = "x-fairlead-tenant"
 AGENT = "x-fairlead-agent"
-LOCAL_OPERATOR = "local"
 _HEALTH = "/grpc.health.v1.Health/"
 
 if TYPE_CHECKING:

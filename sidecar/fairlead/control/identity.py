@@ -14,6 +14,8 @@ class Identity:
     roles: frozenset[str] = frozenset()
 
 
+# Who uses the operator socket without a token: the file's owner, by no name and with no role.
+LOCAL_OPERATOR = "local"
 NOBODY = Identity()
 _current: ContextVar[Identity] = ContextVar("fairlead_identity", default=NOBODY)
 

@@ -79,9 +79,13 @@ class ControlRequest:
         )
         return command_pb2.Write(
             family=Family.REQUESTS,
-            key=self._key(now_unix_nanos // _NANOS_PER_HOUR),
+            key=self.key(now_unix_nanos),
             value=record.SerializeToString(deterministic=True),
         )
+
+    def key(self, now_unix_nanos: int) -> bytes:
+        """Where the answer is remembered that is given now."""
+        return self._key(now_unix_nanos // _NANOS_PER_HOUR)
 
     def _key(self, hour: int) -> bytes:
         identity = "\0".join((self.tenant, self.caller, self.method, self.request_id)).encode()

@@ -21,6 +21,8 @@ from grpc_reflection.v1alpha import reflection
 from fairlead.control.access import FrontDoor, Interceptor, OperatorDoor, Operators
 from fairlead.control.store_service import StoreService
 from fairlead.v1 import (
+    approval_service_pb2,
+    approval_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
     budget_service_pb2,
@@ -38,6 +40,7 @@ SEND_MAX_BYTES = 32 << 20
 # sockaddr_un holds 107 bytes and a zero.
 _SOCKET_PATH_MAX_BYTES = 107
 _SERVICES = (
+    approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"].full_name,
     audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     budget_service_pb2.DESCRIPTOR.services_by_name["BudgetService"].full_name,
     config_service_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name,
@@ -56,6 +59,8 @@ class SocketUnusable(Exception):
 class Servicers:
     """What the control services are."""
 
+    approval: approval_service_pb2_grpc.ApprovalServiceServicer
+    ticket: approval_service_pb2_grpc.ApprovalTicketServiceServicer
     audit: audit_service_pb2_grpc.AuditServiceServicer
     budget: budget_service_pb2_grpc.BudgetServiceServicer
     config: config_service_pb2_grpc.ConfigServiceServicer
@@ -74,6 +79,7 @@ class OperatorTcp:
 async def start_control_server(path: Path, key: str, servicers: Servicers) -> grpc.aio.Server:
     """Serves what agents may reach, and the front's own questions, on a private unix socket."""
     server = _server(FrontDoor(key))
+    approval_service_pb2_grpc.add_ApprovalTicketServiceServicer_to_server(servicers.ticket, server)
     budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(servicers.budget, server)
     server.add_generic_rpc_handlers((servicers.store.handler(),))
     _bind_unix(server, path)
@@ -124,6 +130,7 @@ class OperatorServer:
 
     def _made(self, door: OperatorDoor) -> grpc.aio.Server:
         server = _server(door)
+        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(self._servicers.approval, server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self._servicers.audit, server)
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)

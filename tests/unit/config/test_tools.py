@@ -156,6 +156,7 @@ BAD: list[tuple[str, str, str, str]] = [
      "approvals.tiers[0].require[1].role", "is asked for twice"),
     ("too few people", OPERATORS + TIER.replace("count: 2", "count: 3"), "approvals.tiers[0].require[0]",
      "'high' can never be approved: it needs that 3 operators have the role 'finance', and 2 have"),
+    ("local", "operators: [{name: local, token: {fromEnv: ASHA}}]", "operators[0].name", "without a token"),
     ("nobody", TIER.replace("count: 2", "count: 1"), "approvals.tiers[0].require[0]",
      "'high' can never be approved: it needs that an operator has the role 'finance', and none has"),
 ]  # fmt: skip

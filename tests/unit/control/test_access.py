@@ -25,6 +25,8 @@ from fairlead.control.store_service import StoreService
 from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.store import Family, Store, keys, open_store
 from fairlead.v1 import (
+    approval_service_pb2,
+    approval_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
     budget_service_pb2,
@@ -66,6 +68,8 @@ class Served:
         self.operators = Operators()
         self.operators.replace([OperatorCredential.of("asha", ["finance"], "asha-token")])
         self.servicers = Servicers(
+            approval=approval_service_pb2_grpc.ApprovalServiceServicer(),
+            ticket=approval_service_pb2_grpc.ApprovalTicketServiceServicer(),
             audit=Streams(),
             budget=self.seen,
             config=config_service_pb2_grpc.ConfigServiceServicer(),
@@ -160,6 +164,9 @@ def test_agents_do_not_reach_what_is_not_theirs(tmp_path: Path) -> None:
         audit = audit_service_pb2_grpc.AuditServiceStub(agents)
         verify = audit.VerifyChain(audit_service_pb2.VerifyChainRequest(), metadata=front)
         assert await code_of(verify) is grpc.StatusCode.UNIMPLEMENTED
+        approvals = approval_service_pb2_grpc.ApprovalServiceStub(agents)
+        decide = approvals.DecideApproval(approval_service_pb2.DecideApprovalRequest(), metadata=front)
+        assert await code_of(decide) is grpc.StatusCode.UNIMPLEMENTED
         assert await code_of(read(agents, command_pb2.NeedsRecord(), front)) is grpc.StatusCode.NOT_FOUND
 
     with_servers(tmp_path, body)

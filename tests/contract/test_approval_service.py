@@ -1,0 +1,469 @@
+"""Every method of ApprovalService and ApprovalTicketService: the happy path and each documented refusal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from fairlead.approval.service import ApprovalDeskService
+from fairlead.approval.tickets import TicketService
+from fairlead.approval.votes import Votes
+from fairlead.control.access import AGENT, FRONT_KEY, TENANT, FrontDoor, OperatorCredential, OperatorDoor, Operators
+from fairlead.control.approval_service import ApprovalServicer, ApprovalTicketServicer
+from fairlead.internal.v1 import command_pb2
+from fairlead.v1 import approval_service_pb2 as pb
+from fairlead.v1 import approval_service_pb2_grpc
+from tests.contract.control import AS_AGENT, AS_NOBODY, KEY, refused
+from tests.unit.approval.fakes import DIGEST, HOUR, ROLES, ApprovalCore, approval, at, ticket
+from tests.unit.audit.records import T0
+
+INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+ONE = approval(1)
+AS_OTHER_AGENT = ((FRONT_KEY, KEY), (TENANT, "acme"), (AGENT, "other-bot"))
+AS_OTHER_TENANT = ((FRONT_KEY, KEY), (TENANT, "globex"), (AGENT, "support-bot"))
+
+
+def as_operator(name: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {name}-token"),)
+
+
+class Sidecar:
+    """Both services over one core, on the endpoints that they have in a daemon."""
+
+    def __init__(self, *approvals: pb.Approval, **bounds: Any) -> None:
+        self.core = ApprovalCore(*approvals)
+        votes = Votes()
+        self.tickets = TicketService(self.core.store, votes, lambda: self.core.now, **bounds)
+        self.desk = ApprovalDeskService(self.core, self.core.store, votes, lambda: self.core.now)
+        self.operator: Any = None
+        self.agent: Any = None
+        self.deciding_as_agent: Any = None
+
+    @asynccontextmanager
+    async def served(self, directory: Path) -> AsyncIterator[Sidecar]:
+        operators = Operators()
+        operators.replace(OperatorCredential.of(name, roles, f"{name}-token") for name, roles in ROLES.items())
+        for_operators = grpc.aio.server(interceptors=(OperatorDoor(operators, token_required=False),))
+        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(ApprovalServicer(self.desk), for_operators)
+        for_agents = grpc.aio.server(interceptors=(FrontDoor(KEY),))
+        approval_service_pb2_grpc.add_ApprovalTicketServiceServicer_to_server(
+            ApprovalTicketServicer(self.tickets), for_agents
+        )
+        addresses = [f"unix:{directory}/{name}.sock" for name in ("operators", "agents")]
+        options = [("grpc.default_authority", "localhost")]
+        for server, address in zip((for_operators, for_agents), addresses, strict=True):
+            server.add_insecure_port(address)
+            await server.start()
+        try:
+            async with (
+                grpc.aio.insecure_channel(addresses[0], options=options) as operators_channel,
+                grpc.aio.insecure_channel(addresses[1], options=options) as agents_channel,
+            ):
+                self.operator = approval_service_pb2_grpc.ApprovalServiceStub(operators_channel)
+                self.agent = approval_service_pb2_grpc.ApprovalTicketServiceStub(agents_channel)
+                self.deciding_as_agent = approval_service_pb2_grpc.ApprovalServiceStub(agents_channel)
+                yield self
+        finally:
+            await for_operators.stop(None)
+            await for_agents.stop(None)
+
+    async def vote(self, who: str, request_id: str = "v-1", **fields: Any) -> pb.DecideApprovalResponse:
+        answer: pb.DecideApprovalResponse = await self.operator.DecideApproval(
+            vote(request_id, **fields), metadata=as_operator(who)
+        )
+        return answer
+
+
+def vote(request_id: str = "v-1", **fields: Any) -> pb.DecideApprovalRequest:
+    given: dict[str, Any] = {
+        "name": ONE.name,
+        "decision": pb.APPROVAL_DECISION_APPROVE,
+        "reason": "the order was lost",
+        "digest": DIGEST,
+    }
+    return pb.DecideApprovalRequest(request_id=request_id, **{**given, **fields})
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await test()
+
+    asyncio.run(bounded())
+
+
+def scenario(
+    directory: Path, test: Callable[[Sidecar], Coroutine[Any, Any, None]], *approvals: pb.Approval, **bounds: Any
+) -> None:
+    async def served() -> None:
+        async with Sidecar(*approvals, **bounds).served(directory) as sidecar:
+            await test(sidecar)
+
+    run(served)
+
+
+# ListApprovals -------------------------------------------------------------------------------------------------------
+
+
+def test_approvals_are_listed_the_newest_first_page_by_page(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        request = pb.ListApprovalsRequest(page_size=2)
+        first = await sidecar.operator.ListApprovals(request)
+        # What comes in between is newer than the page.
+        sidecar.core.put(approval(9))
+        request.page_token = first.next_page_token
+        second = await sidecar.operator.ListApprovals(request)
+        request.page_token = second.next_page_token
+        third = await sidecar.operator.ListApprovals(request)
+        pages = [[one.name[-1] for one in page.approvals] for page in (first, second, third)]
+        assert pages == [["5", "4"], ["3", "2"], ["1"]]
+        assert third.next_page_token == ""
+
+    scenario(tmp_path, test, *(approval(number) for number in range(1, 6)))
+
+
+def test_lists_are_of_a_tenant_or_a_state_that_is_true_now(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        async def listed(**fields: Any) -> list[str]:
+            page = await sidecar.operator.ListApprovals(pb.ListApprovalsRequest(**fields))
+            return [one.name[-1] for one in page.approvals]
+
+        assert await listed() == ["3", "2", "1"]
+        assert await listed(tenant="globex") == ["2"]
+        assert await listed(state=pb.APPROVAL_STATE_PENDING) == ["2", "1"]
+        sidecar.core.now = T0 + 72 * HOUR
+        assert await listed(state=pb.APPROVAL_STATE_PENDING) == []
+        assert await listed(state=pb.APPROVAL_STATE_EXPIRED, tenant="acme") == ["1"]
+
+    ended = approval(3, state=pb.APPROVAL_STATE_CONSUMED, end_time=at(T0))
+    scenario(tmp_path, test, ONE, approval(2, "globex"), ended)
+
+
+def test_bad_pages_are_refused(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        page = await sidecar.operator.ListApprovals(pb.ListApprovalsRequest(page_size=1))
+        for fields, bad in (
+            ({"page_size": -1}, "page_size"),
+            ({"page_token": "nonsense"}, "page_token"),
+            ({"page_token": page.next_page_token, "tenant": "acme"}, "page_token"),
+        ):
+            found = await refused(sidecar.operator.ListApprovals(pb.ListApprovalsRequest(**fields)))
+            assert (found[:2], found[3]) == (INVALID, [bad])
+
+    scenario(tmp_path, test, ONE, approval(2))
+
+
+def test_a_page_of_large_arguments_ends_early(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        page = await sidecar.operator.ListApprovals(pb.ListApprovalsRequest())
+        assert len(page.approvals) == 2
+        rest = await sidecar.operator.ListApprovals(pb.ListApprovalsRequest(page_token=page.next_page_token))
+        assert (len(rest.approvals), rest.next_page_token) == (1, "")
+
+    scenario(tmp_path, test, *(approval(number, arguments=b"x" * 900_000) for number in (1, 2, 3)))
+
+
+# GetApproval ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_approval_says_everything_that_people_have_to_know(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        answer = await sidecar.operator.GetApproval(pb.GetApprovalRequest(name=ONE.name))
+        assert answer.approval == ONE
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_an_approval_whose_time_has_passed_is_expired_before_the_sweep(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        sidecar.core.now = T0 + 72 * HOUR
+        answer = await sidecar.operator.GetApproval(pb.GetApprovalRequest(name=ONE.name))
+        assert (answer.approval.state, answer.approval.end_time) == (pb.APPROVAL_STATE_EXPIRED, ONE.expire_time)
+        code, reason, metadata, _ = await refused(sidecar.vote("asha"))
+        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
+        assert metadata["state"] == "EXPIRED"
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_unknown_and_impossible_names_are_refused(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        found = await refused(sidecar.operator.GetApproval(pb.GetApprovalRequest(name=approval(7).name)))
+        assert found[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+        for name in ("", "apr_1", ticket(ONE), "approvals/" + ticket(ONE), ONE.name.upper()):
+            found = await refused(sidecar.operator.GetApproval(pb.GetApprovalRequest(name=name)))
+            assert (found[:2], found[3]) == (INVALID, ["name"])
+
+    scenario(tmp_path, test, ONE)
+
+
+# DecideApproval ------------------------------------------------------------------------------------------------------
+
+
+def test_two_people_approve(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        first = await sidecar.vote("asha")
+        assert first.approval.state == pb.APPROVAL_STATE_PENDING
+        assert [(quorum.role, quorum.count) for quorum in first.approval.missing] == [("finance", 1)]
+        second = await sidecar.vote("ben", "v-2")
+        assert second.approval.state == pb.APPROVAL_STATE_APPROVED
+        assert [(said.operator, list(said.roles)) for said in second.approval.votes] == [
+            ("asha", ["finance"]),
+            ("ben", ["finance", "legal"]),
+        ]
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_a_repeated_vote_gets_the_first_answer_and_counts_once(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        first, again = await sidecar.vote("asha"), await sidecar.vote("asha")
+        assert first == again and len(sidecar.core.applied) == 1
+        # Somebody else's id is somebody else's.
+        assert (await sidecar.vote("ben")).approval.state == pb.APPROVAL_STATE_APPROVED
+        found = await refused(sidecar.vote("asha", reason="changed my mind"))
+        assert (found[:2], found[3]) == (INVALID, ["request_id"])
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_votes_at_the_same_moment_are_counted_one_after_the_other(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        answers = await asyncio.gather(*(sidecar.vote("asha") for _ in range(20)))
+        assert len({answer.SerializeToString(deterministic=True) for answer in answers}) == 1
+        assert len(sidecar.core.applied) == 1
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_one_refusal_ends_it(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        answer = await sidecar.vote("asha", decision=pb.APPROVAL_DECISION_REJECT, reason="not ours")
+        assert answer.approval.state == pb.APPROVAL_STATE_REJECTED
+        code, reason, metadata, _ = await refused(sidecar.vote("ben", "v-2"))
+        assert (code, reason, metadata["state"]) == (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "INVALID_STATE",
+            "REJECTED",
+        )
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_what_is_refused_by_the_core_is_refused_here(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        code, reason, *_ = await refused(sidecar.vote("carla"))
+        assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED")
+        # Without a token the caller is nobody with a role.
+        code, reason, *_ = await refused(sidecar.operator.DecideApproval(vote()))
+        assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED")
+        code, reason, *_ = await refused(sidecar.vote("asha", digest="00" * 32))
+        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
+        sidecar.core.reject = command_pb2.Rejection(reason="STORE_UNAVAILABLE", message="the store failed")
+        code, reason, *_ = await refused(sidecar.vote("asha"))
+        assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_every_bad_field_is_named(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        nothing = pb.DecideApprovalRequest(request_id="v-1")
+        found = await refused(sidecar.operator.DecideApproval(nothing))
+        assert (found[:2], found[3]) == (INVALID, ["decision", "reason", "digest", "name"])
+        for fields, bad in (
+            ({"reason": "x" * 1025}, "reason"),
+            ({"reason": " "}, "reason"),
+            ({"digest": DIGEST.upper()}, "digest"),
+            ({"request_id": ""}, "request_id"),
+            ({"request_id": "x" * 129}, "request_id"),
+        ):
+            found = await refused(sidecar.vote("asha", **fields))
+            assert (found[:2], found[3]) == (INVALID, [bad])
+        assert sidecar.core.applied == []
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_an_unknown_approval_cannot_be_voted_on(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        found = await refused(sidecar.vote("asha", name=approval(7).name))
+        assert found[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+
+    scenario(tmp_path, test, ONE)
+
+
+# Agents --------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_on_the_agents_endpoint_can_decide_or_look_at_what_people_see(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        claims = (*AS_AGENT, *as_operator("asha"), ("x-fairlead-operator", "asha"))
+        for call in (
+            sidecar.deciding_as_agent.DecideApproval(vote(), metadata=claims),
+            sidecar.deciding_as_agent.GetApproval(pb.GetApprovalRequest(name=ONE.name), metadata=claims),
+            sidecar.deciding_as_agent.ListApprovals(pb.ListApprovalsRequest(), metadata=claims),
+        ):
+            try:
+                await call
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+            else:
+                raise AssertionError("an agent reached a method of operators")
+        assert sidecar.core.applied == []
+        methods = pb.DESCRIPTOR.services_by_name["ApprovalTicketService"].methods_by_name
+        assert set(methods) == {"GetTicket", "WaitTicket"}
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_an_agent_sees_the_state_of_its_ticket_and_why_it_was_refused_but_not_by_whom(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        request = pb.GetTicketRequest(ticket=ticket(ONE))
+        pending = (await sidecar.agent.GetTicket(request, metadata=AS_AGENT)).ticket
+        assert pending == pb.Ticket(
+            ticket=ticket(ONE),
+            approval=ONE.name,
+            state=pb.APPROVAL_STATE_PENDING,
+            expire_time=ONE.expire_time,
+        )
+        await sidecar.vote("asha", decision=pb.APPROVAL_DECISION_REJECT, reason="not ours")
+        refusal = (await sidecar.agent.GetTicket(request, metadata=AS_AGENT)).ticket
+        assert (refusal.state, refusal.reason) == (pb.APPROVAL_STATE_REJECTED, "not ours")
+        assert "asha" not in str(refusal)
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_a_ticket_is_there_only_for_the_agent_that_got_it(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        for who in (AS_OTHER_AGENT, AS_OTHER_TENANT):
+            for call in (
+                sidecar.agent.GetTicket(pb.GetTicketRequest(ticket=ticket(ONE)), metadata=who),
+                sidecar.agent.WaitTicket(pb.WaitTicketRequest(ticket=ticket(ONE)), metadata=who),
+            ):
+                assert (await refused(call))[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+        unknown = pb.GetTicketRequest(ticket=ticket(approval(7)))
+        found = await refused(sidecar.agent.GetTicket(unknown, metadata=AS_AGENT))
+        assert found[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+        found = await refused(sidecar.agent.GetTicket(unknown, metadata=AS_NOBODY))
+        assert found[:2] == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIAL_MISSING")
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_impossible_tickets_and_times_are_refused(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        for text in ("", "tkt_1", ONE.name, ONE.name.removeprefix("approvals/")):
+            for call in (
+                sidecar.agent.GetTicket(pb.GetTicketRequest(ticket=text), metadata=AS_AGENT),
+                sidecar.agent.WaitTicket(pb.WaitTicketRequest(ticket=text), metadata=AS_AGENT),
+            ):
+                found = await refused(call)
+                assert (found[:2], found[3]) == (INVALID, ["ticket"])
+        backwards = pb.WaitTicketRequest(ticket=ticket(ONE), timeout=Duration(seconds=-1))
+        found = await refused(sidecar.agent.WaitTicket(backwards, metadata=AS_AGENT))
+        assert (found[:2], found[3]) == (INVALID, ["timeout"])
+
+    scenario(tmp_path, test, ONE)
+
+
+async def until_waiting(sidecar: Sidecar, waiters: int = 1) -> None:
+    while sidecar.tickets.waiters < waiters:
+        await asyncio.sleep(0)
+
+
+def wait(sidecar: Sidecar, which: pb.Approval = ONE, seconds: int = 60) -> asyncio.Task[pb.WaitTicketResponse]:
+    request = pb.WaitTicketRequest(ticket=ticket(which), timeout=Duration(seconds=seconds))
+
+    async def waited() -> pb.WaitTicketResponse:
+        answer: pb.WaitTicketResponse = await sidecar.agent.WaitTicket(request, metadata=AS_AGENT)
+        return answer
+
+    return asyncio.create_task(waited())
+
+
+def test_waiting_ends_when_people_have_agreed_and_not_before(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        waiting = wait(sidecar)
+        await until_waiting(sidecar)
+        await sidecar.vote("asha")
+        assert not waiting.done()
+        await sidecar.vote("ben", "v-2")
+        assert (await waiting).ticket.state == pb.APPROVAL_STATE_APPROVED
+        assert sidecar.tickets.waiters == 0
+        # From then on it does not wait at all.
+        assert (await wait(sidecar)).ticket.state == pb.APPROVAL_STATE_APPROVED
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_waiting_ends_with_a_pending_ticket_when_the_time_is_over(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        assert (await wait(sidecar, seconds=0)).ticket.state == pb.APPROVAL_STATE_PENDING
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_waiting_ends_at_the_expiry(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        soon = approval(2, expire_time=at(sidecar.core.now + 1))
+        sidecar.core.put(soon)
+        waiting = wait(sidecar, soon)
+        await until_waiting(sidecar)
+        sidecar.core.now += 1
+        assert (await waiting).ticket.state == pb.APPROVAL_STATE_EXPIRED
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_waiting_costs_no_reads_as_long_as_nothing_happens(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        reads: list[bytes] = []
+        get = sidecar.core.store.get
+        sidecar.core.store.get = lambda family, key: (reads.append(key), get(family, key))[1]  # type: ignore[method-assign]
+        waiting = [wait(sidecar) for _ in range(10)]
+        await until_waiting(sidecar, 10)
+        while len(reads) < 10:
+            await asyncio.sleep(0)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert len(reads) == 10
+        for task in waiting:
+            task.cancel()
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_waiters_are_bounded_in_all_and_for_every_tenant(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        waiting = [wait(sidecar), wait(sidecar)]
+        await until_waiting(sidecar, 2)
+        found = await refused(wait(sidecar))
+        assert found[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
+        # A ticket of another tenant may still be waited for.
+        other = pb.WaitTicketRequest(ticket=ticket(approval(2)), timeout=Duration(seconds=0))
+        assert (await sidecar.agent.WaitTicket(other, metadata=AS_OTHER_TENANT)).ticket.state
+        for task in waiting:
+            task.cancel()
+        while sidecar.tickets.waiters:
+            await asyncio.sleep(0)
+        assert (await wait(sidecar, seconds=0)).ticket.state
+
+    scenario(tmp_path, test, ONE, approval(2, "globex"), max_waiters=3, max_waiters_of_a_tenant=2)
+
+
+def test_waiting_ends_when_the_sidecar_drains(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        waiting = wait(sidecar)
+        await until_waiting(sidecar)
+        sidecar.tickets.drain()
+        assert (await refused(waiting))[:2] == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+
+    scenario(tmp_path, test, ONE)

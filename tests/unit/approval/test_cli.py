@@ -1,0 +1,138 @@
+"""The approvals commands against a running sidecar."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import grpc
+import pytest
+
+from fairlead.approval.service import ApprovalDeskService
+from fairlead.approval.store import Approvals
+from fairlead.approval.votes import Votes
+from fairlead.cli.approvals import exact
+from fairlead.cli.main import main
+from fairlead.control.access import OperatorCredential, OperatorDoor, Operators
+from fairlead.control.approval_service import ApprovalServicer
+from fairlead.v1 import approval_service_pb2 as pb
+from fairlead.v1 import approval_service_pb2_grpc
+from tests.unit.approval.fakes import DIGEST, ROLES, ApprovalCore, approval
+
+ONE = approval(1)
+
+
+def run(data: Path, core: ApprovalCore, *commands: list[str]) -> list[int]:
+    """Runs commands one after the other beside a sidecar; their exit codes."""
+    operators = Operators()
+    operators.replace(OperatorCredential.of(name, roles, f"{name}-token") for name, roles in ROLES.items())
+    for name in ROLES:
+        (data / f"{name}.token").write_text(f"{name}-token\n")
+
+    async def beside() -> list[int]:
+        server = grpc.aio.server(interceptors=(OperatorDoor(operators, token_required=False),))
+        desk = ApprovalDeskService(core, core.store, Votes(), lambda: core.now)
+        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(ApprovalServicer(desk), server)
+        server.add_insecure_port(f"unix:{data}/admin.sock")
+        await server.start()
+        try:
+            async with asyncio.timeout(30):
+                return [await asyncio.to_thread(main, ["approvals", *given, "--data", str(data)]) for given in commands]
+        finally:
+            await server.stop(None)
+
+    return asyncio.run(beside())
+
+
+def as_(who: str, data: Path) -> list[str]:
+    return ["--token-file", str(data / f"{who}.token")]
+
+
+def test_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    core = ApprovalCore(ONE, approval(2, "globex", state=pb.APPROVAL_STATE_REJECTED))
+    assert run(tmp_path, core, ["list"], ["list", "--state", "pending"], ["list", "-n", "1", "--json"]) == [0, 0, 0]
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    header = "NAME STATE AGENT TOOL TIER MISSING EXPIRES"
+    pending = f"{ONE.name} pending acme/support-bot payments.refund high 2 of finance 2026-11-21 11:06:40 UTC"
+    assert lines[0] == lines[3] == header
+    assert lines[1].startswith(f"{approval(2).name} rejected globex/support-bot payments.refund high - ")
+    assert lines[2] == lines[4] == pending
+    assert json.loads(lines[5])["name"] == approval(2).name
+
+
+def test_show_prints_what_people_agree_to_with_nothing_hidden(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, ApprovalCore(ONE), ["show", ONE.name.removeprefix("approvals/")]) == [0]
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        f"name      {ONE.name}",
+        "state     pending",
+        "asked by  agent support-bot of tenant acme",
+        "session   s-1",
+        "run       r-1",
+        "tool      payments.refund (side effect, high risk)",
+        "key       refund/4711",
+        'arguments {"amount":20000,"note":"a\\u202eb"}',
+        f"digest    {DIGEST}",
+        "rule      refunds-need-finance of configuration 3fa2b1c09d1e",
+        "tier      high: 2 of finance",
+        "missing   2 of finance",
+        "asked at  2026-11-18 11:06:40 UTC",
+        "expires   2026-11-21 11:06:40 UTC",
+    ]
+
+
+def test_what_is_hidden_in_arguments_is_shown_as_json_escapes() -> None:
+    text = '{"a":"\u202e\U000e0041 ü"}'
+    assert exact(text.encode()) == '{"a":"\\u202e\\udb40\\udc41 ü"}'
+    assert json.loads(exact(text.encode())) == json.loads(text)
+
+
+def test_two_people_approve_with_the_digest_that_is_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    core = ApprovalCore(ONE)
+    approve = ["approve", ONE.name, "--reason", "the order was lost"]
+    assert run(tmp_path, core, [*approve, *as_("asha", tmp_path)], [*approve, *as_("ben", tmp_path)]) == [0, 0]
+    assert [command.caller.operator for command in core.applied] == ["asha", "ben"]
+    assert {command.decide_approval.digest for command in core.applied} == {DIGEST}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("missing   1 of finance") == 1 and lines.count("state     approved") == 1
+    assert lines[-1].endswith("UTC ben (finance, legal) approved: the order was lost")
+
+
+def test_reject_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    core = ApprovalCore(ONE)
+    assert run(tmp_path, core, ["reject", ONE.name, "--reason", "no", "--json", *as_("asha", tmp_path)]) == [0]
+    told = json.loads(capsys.readouterr().out)
+    assert (told["state"], told["votes"][0]["reason"]) == ("APPROVAL_STATE_REJECTED", "no")
+    assert json.loads(told["arguments"])["amount"] == 20000
+
+
+def test_the_token_comes_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_OPERATOR_TOKEN", "ben-token")
+    core = ApprovalCore(ONE)
+    assert run(tmp_path, core, ["approve", ONE.name, "--reason", "yes"]) == [0]
+    assert core.applied[0].caller.operator == "ben"
+
+
+def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    core = ApprovalCore(ONE)
+    approve = ["approve", ONE.name, "--reason", "yes"]
+    codes = run(
+        tmp_path,
+        core,
+        approve,
+        [*approve, *as_("carla", tmp_path)],
+        [*approve, "--token-file", str(tmp_path / "none")],
+        [*approve, "--digest", "00" * 32, *as_("asha", tmp_path)],
+        ["show", approval(7).name],
+        ["show", "apr_1"],
+        ["approve", ONE.name, "--reason", " ", *as_("asha", tmp_path)],
+    )
+    assert codes == [1, 1, 1, 1, 1, 2, 2]
+    said = capsys.readouterr().err
+    for part in ("operator local", "operator carla", "cannot be read", "digest", "is not known", "--request-id"):
+        assert part in said
+    _, stored, _ = next(Approvals(core.store).newest(None))
+    assert stored.approval == ONE

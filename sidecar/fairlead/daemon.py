@@ -40,7 +40,8 @@ from fairlead.approval.votes import Votes
 from fairlead.audit.service import AuditLogService
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
-from fairlead.config.loader import read_files
+from fairlead.config.document import Document
+from fairlead.config.loader import config_files, read_files
 from fairlead.config.notices import notices
 from fairlead.config.reload import Reloader
 from fairlead.config.secrets import files
@@ -62,6 +63,7 @@ from fairlead.control.server import (
 from fairlead.control.store_service import StoreService
 from fairlead.internal.v1 import command_pb2
 from fairlead.native import Core
+from fairlead.prices.lookup import book_files
 from fairlead.startup import (
     CannotStart,
     ExitCode,
@@ -155,9 +157,14 @@ class Daemon:
     async def _start(self) -> None:
         options, loop = self._options, asyncio.get_running_loop()
         # Before the files are read, so that an edit right behind that is seen.
-        named = files(read_files(options.config).value) if options.config is not None else frozenset()
+        document = read_files(options.config) if options.config is not None else Document()
+        named, books = files(document.value), book_files(document)
         reloader: Reloader | None = None
-        watcher = Watcher(options.config, lambda: named if reloader is None else reloader.secret_files())
+        watcher = Watcher(
+            options.config,
+            lambda: named if reloader is None else reloader.secret_files(),
+            listing=lambda path: [*config_files(path), *sorted(books if reloader is None else reloader.books())],
+        )
         loader = Loader(Core.compile, dev=options.dev)
         loaded, resolved = load_configuration(loader, options.config)
         self._on_applied(loaded.config, resolved)
@@ -224,7 +231,7 @@ class Daemon:
             _log.warning("DEVELOPMENT MODE: anyone who can reach the agent endpoint is tenant dev with token dev")
         for notice in notices(loaded.config):
             _log.warning("%s", notice)
-        reloader = Reloader(options.config, loader, configuration, named)
+        reloader = Reloader(options.config, loader, configuration, named, books)
         self._watching = asyncio.create_task(watcher.run(reloader.on_change))
 
     async def _listen_for_agents(self, core: Core, config: Config, servicers: Servicers) -> tuple[str, str]:

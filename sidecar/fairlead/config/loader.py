@@ -1,7 +1,8 @@
 """YAML → a valid configuration, or every violation at once.
 
 The stages, each of which works on as much as the ones before it left whole:
-YAML → schema (types, bounds, unknown keys) → rules across fields → names → secrets → native core (expressions).
+YAML → prices from books → schema (types, bounds, unknown keys) → rules across fields → names → secrets → native core
+(expressions).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fairlead.config.salvage import Salvaged, salvage
 from fairlead.config.schema import Config
 from fairlead.config.sections.base import broken_rules
 from fairlead.config.violation import ConfigError, Path, Violation, render
+from fairlead.prices import lookup
 
 # The native core's check: engine configuration in, (path, message) out.
 Compile = Callable[[bytes], Iterable[tuple[str, str]]]
@@ -70,7 +72,11 @@ class Loader:
         """A document that was read; raises `ConfigError` with everything that is wrong."""
         if self._dev:
             document = merge((document, *read(DEV_TENANT, DEV_FILE)))
+        prices = lookup.priced(document)
+        document = prices.document
         found = _Findings(document)
+        for path, message in prices.faults:
+            found.add(path, message)
         config = self._schema(found)
         if found.unreadable:
             # Names may be missing only because the text that defines them could not be read.

@@ -13,9 +13,11 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from fairlead.config.paths import select
 from fairlead.config.schema import Config
 from fairlead.config.sections.base import Section
 from fairlead.config.violation import Path
+from fairlead.prices import lookup
 
 _FIXED: Mapping[str, str] = {
     "bool_type": "must be true or false",
@@ -42,14 +44,16 @@ _FREE_OF_CHARGE = (
 )
 
 
-def translate(error: ValidationError, document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Every error as (path in the document, message)."""
+def translate(
+    error: ValidationError, document: dict[str, Any], root: type[Section] = Config
+) -> Iterator[tuple[Path, str]]:
+    """Every error as (path in the document, message); `root` describes the document."""
     for details in error.errors(include_url=False, include_input=False):
         path = _path(details["loc"], document, missing=details["type"] in ("missing", "extra_forbidden"))
         if details["type"] == "too_short" and _value(path, document):
             # pydantic counts the valid entries; the broken ones are reported themselves.
             continue
-        yield path, _message(details, path, document)
+        yield path, _message(details, path, document, root)
 
 
 def _path(loc: tuple[int | str, ...], document: Any, *, missing: bool) -> Path:
@@ -80,15 +84,15 @@ def _has(value: Any, part: int | str) -> bool:
     return isinstance(value, dict) and part in value
 
 
-def _message(details: ErrorDetails, path: Path, document: dict[str, Any]) -> str:
+def _message(details: ErrorDetails, path: Path, document: dict[str, Any], root: type[Section]) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind in _FIXED:
         return _FIXED[kind]
     match kind:
         case "missing":
-            return _missing(path, document)
+            return _missing(path, document, root)
         case "extra_forbidden":
-            return _unknown_key(path)
+            return _unknown_key(path, root)
         case "literal_error":
             return f"must be {context['expected']}"
         case "greater_than_equal":
@@ -107,7 +111,7 @@ def _message(details: ErrorDetails, path: Path, document: dict[str, Any]) -> str
     return details["msg"]
 
 
-def _missing(path: Path, document: dict[str, Any]) -> str:
+def _missing(path: Path, document: dict[str, Any], root: type[Section]) -> str:
     owner: Any = document
     name = None
     for part in path[:-1]:
@@ -115,12 +119,21 @@ def _missing(path: Path, document: dict[str, Any]) -> str:
         if isinstance(owner, dict) and isinstance(owner.get("name"), str):
             name = owner["name"]
     if len(path) == 3 and path[0] == "models" and path[-1] == "price":
-        return f"model {name or ''!r} has no price: {_FREE_OF_CHARGE}"
-    return f"is missing{f' in {name!r}' if name else ''}: {_description(path)}"
+        return f"model {name or ''!r} has no price{_in_books(path, document)}: {_FREE_OF_CHARGE}"
+    return f"is missing{f' in {name!r}' if name else ''}: {_description(path, root)}"
 
 
-def _unknown_key(path: Path) -> str:
-    model = _model_at(path[:-1])
+def _in_books(path: Path, document: dict[str, Any]) -> str:
+    """Where a price was looked for in vain."""
+    named = select(document, "prices.files[*]")
+    if next(named, None) is None or not isinstance(path[1], int):
+        return ""
+    sought = lookup.sought(document, path[1])
+    return f", and no book in prices.files has {sought}" if sought else ""
+
+
+def _unknown_key(path: Path, root: type[Section]) -> str:
+    model = _model_at(path[:-1], root)
     known = sorted(field.alias or name for name, field in model.model_fields.items()) if model else []
     close = get_close_matches(str(path[-1]), known, n=1)
     return f"unknown key: did you mean {close[0]}?" if close else f"unknown key: known are {', '.join(known)}"
@@ -135,17 +148,17 @@ def _pattern(path: Path) -> str:
     return "must start with a letter or digit and go on with letters, digits, dot, dash or underscore"
 
 
-def _description(path: Path) -> str:
-    model = _model_at(path[:-1])
+def _description(path: Path, root: type[Section]) -> str:
+    model = _model_at(path[:-1], root)
     for field in model.model_fields.values() if model else ():
         if field.alias == path[-1] and field.description:
             return field.description
     return "it is required"
 
 
-def _model_at(path: Path) -> type[Section] | None:
+def _model_at(path: Path, root: type[Section]) -> type[Section] | None:
     """The model that describes the mapping at a path."""
-    model: type[Section] | None = Config
+    model: type[Section] | None = root
     for part in path:
         if isinstance(part, int) or model is None:
             continue

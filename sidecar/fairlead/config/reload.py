@@ -13,6 +13,7 @@ from fairlead.config.service import ConfigurationService
 from fairlead.config.violation import ConfigError, Violation
 from fairlead.config.watch import Changed
 from fairlead.control.errors import Refusal, temporary
+from fairlead.prices.lookup import book_files
 
 _LOGGED_VIOLATIONS = 20
 _NOTHING: frozenset[Changed] = frozenset()
@@ -21,16 +22,22 @@ _log = logging.getLogger(__name__)
 
 
 class Reloader:
-    """Follows one configuration file or directory, if there is one, and the secrets of what runs."""
+    """Follows one configuration file or directory, if there is one, its price books, and the secrets of what runs."""
 
     def __init__(
-        self, path: Path | None, loader: Loader, service: ConfigurationService, named: frozenset[Path] = frozenset()
+        self,
+        path: Path | None,
+        loader: Loader,
+        service: ConfigurationService,
+        named: frozenset[Path] = frozenset(),
+        books: frozenset[Path] = frozenset(),
     ) -> None:
-        """`named` are the secret files that the configuration's file names."""
+        """`named` are the secret files that the configuration's file names, `books` the price books."""
         self._path = path
         self._loader = loader
         self._service = service
         self._named = named
+        self._books = books
         # Whether the file is one that does not run, and what was said about that.
         self._refused = False
         self._violations: Sequence[Violation] = ()
@@ -40,6 +47,10 @@ class Reloader:
         """The files to watch: those of the running configuration, wherever that came from, and those that the file
         names, which may be refused for want of one."""
         return self._service.secret_files() | self._named
+
+    def books(self) -> frozenset[Path]:
+        """The price books that the file names: a change of one is a change of the configuration."""
+        return self._books
 
     async def on_change(self, changed: frozenset[Changed]) -> frozenset[Changed]:
         """Handles a change that the watcher saw; returns what of it has to be reported again, because it could not be
@@ -69,7 +80,7 @@ class Reloader:
         """True when the file runs, with its secrets as they are now. `again`: the file itself has not changed."""
         source = str(path)
         document = await asyncio.to_thread(read_files, path)
-        self._named = files(document.value)
+        self._named, self._books = files(document.value), book_files(document)
         self._refused = True
         try:
             loaded = await asyncio.to_thread(self._loader.check, document)

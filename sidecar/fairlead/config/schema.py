@@ -18,6 +18,7 @@ from fairlead.config.sections.listen import Listen
 from fairlead.config.sections.models import Model
 from fairlead.config.sections.operators import Operator
 from fairlead.config.sections.policies import Policy
+from fairlead.config.sections.prices import Prices
 from fairlead.config.sections.providers import Provider
 from fairlead.config.sections.rate_limits import RateLimit
 from fairlead.config.sections.reservations import Reservations
@@ -35,6 +36,7 @@ class Config(Section):
     operators: Listed[Operator] = Field(default=(), max_length=1_000, description="people and tools that administer")
     tenants: Listed[Tenant] = Field(default=(), max_length=10_000, description="tenants and their agents")
     providers: Listed[Provider] = Field(default=(), max_length=1_000, description="upstream endpoints")
+    prices: Prices = Field(default=Prices(), description="price books", exclude=True)
     models: Listed[Model] = Field(default=(), max_length=10_000, description="priced physical targets")
     routes: Listed[Route] = Field(default=(), max_length=20_000, description="routes; the first that fits wins")
     budgets: Listed[Budget] = Field(default=(), max_length=1_000, description="budgets")

@@ -35,7 +35,8 @@ class Price(Section):
 
 
 class Model(Section):
-    """A model. A model that costs nothing says so: `price: {input: 0, output: 0}`."""
+    """A model. A model that costs nothing says so: `price: {input: 0, output: 0}`. When no price is given, the books in
+    `prices.files` have it; it is filled in before this is read."""
 
     name: ModelName = Field(description="unique name")
     provider: Name = Field(description="name of its provider")

@@ -47,4 +47,8 @@ pub trait DataReader: Send {
     fn produced(&self) -> i64;
     /// Usage that the provider reported, once it did.
     fn usage(&self) -> Option<Usage>;
+    /// The number of the next event, where the dialect numbers them.
+    fn next_sequence(&self) -> i64 {
+        0
+    }
 }

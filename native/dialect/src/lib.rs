@@ -12,17 +12,21 @@
 //! | [`sse`] | server-sent events, incrementally, byte for byte |
 //! | [`text`] | the texts of an answer, for rules about them |
 
+mod anthropic_messages;
 mod dialect;
+mod error;
 mod exchange;
 mod fields;
 mod invalid;
 mod json;
 pub mod neutral;
 pub mod openai_chat;
+mod openai_responses;
 mod reading;
 mod request;
 pub mod sse;
 pub mod text;
+mod translation;
 mod turn;
 mod usage;
 mod vendor;
@@ -52,6 +56,9 @@ pub trait EventReader: Send {
     /// Events that a clean end of the connection still owes the client: those of a translated stream whose source has no
     /// end marker.
     fn finish(&mut self) -> Vec<SseEvent>;
+    /// The event that ends this stream when it breaks, in the client's dialect and with its number in the stream; never
+    /// a clean end.
+    fn error_event(&self, code: &str, message: &str) -> SseEvent;
 }
 
 /// What an event is.

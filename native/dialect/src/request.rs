@@ -123,6 +123,7 @@ impl Request {
             body,
             dropped_fields: Vec::new(),
             request: self.clone(),
+            created: 0,
         })
     }
 

@@ -30,6 +30,8 @@ pub struct Turn {
     pub dropped_fields: Vec<String>,
     /// What the client asked for.
     pub(crate) request: Request,
+    /// Unix seconds of an answer whose provider tells none; 0 when unknown.
+    pub(crate) created: i64,
 }
 
 impl Turn {

@@ -5,10 +5,14 @@
 //! the other dialect cannot say is one of the writing. Nothing is lost in silence.
 
 mod answer;
+mod blocks;
+mod fold;
 mod request;
 mod stream;
 
 pub use answer::{Answer, Block, Finish};
+pub(crate) use blocks::Blocks;
+pub use fold::{Fold, Unfoldable};
 pub use request::{
     Conversation, Effort, Format, Limits, Media, MediaSource, Message, Part, Reasoning, Role, Tool, ToolChoice,
     ToolResult,

@@ -71,3 +71,10 @@ pub enum BlockKind {
         name: String,
     },
 }
+
+impl BlockKind {
+    /// True when its mere beginning is something that the model said.
+    pub(crate) fn is_content(&self) -> bool {
+        matches!(self, Self::RedactedThinking(_) | Self::ToolCall { .. })
+    }
+}

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{error, event, request, whole};
+use super::{event, request, whole};
+use crate::error::{self, ErrorObject};
 use crate::{DataReader, Dialect, Exchange, Facts, InvalidRequest, ProviderFault, Rewrite, WholeFacts, Wire, fields};
 
 /// A checked request. The body is kept as it came.
@@ -89,7 +90,7 @@ impl Exchange for ChatRequest {
     }
 
     fn read_error(&self, body: &[u8]) -> ProviderFault {
-        error::read(body)
+        ErrorObject::read(body).fault()
     }
 
     fn event_reader(&self) -> Box<dyn DataReader> {
@@ -98,7 +99,9 @@ impl Exchange for ChatRequest {
     }
 
     fn error_event(&self, code: &str, message: &str) -> Bytes {
-        error::event(code, message)
+        error::event(Dialect::OpenAiChat, code, message, 0)
+            .data
+            .unwrap_or_default()
     }
 
     fn choices(&self) -> i64 {

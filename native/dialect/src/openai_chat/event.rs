@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{error, usage};
+use super::usage;
 use crate::Usage;
+use crate::error::ErrorObject;
 use crate::json::Members;
 use crate::{DataReader, EventFacts};
 
@@ -17,8 +18,17 @@ struct Chunk<'a> {
     choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    /// Groq tells it here.
+    #[serde(borrow, default)]
+    x_groq: Option<Groq<'a>>,
     #[serde(default)]
     error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Groq<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +39,9 @@ struct Choice<'a> {
     delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
     finish_reason: Option<&'a RawValue>,
+    /// Moonshot tells it here.
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -67,13 +80,15 @@ impl DataReader for ChatEvents {
             return EventFacts::Garbled;
         };
         if let Some(fault) = &chunk.error {
-            return EventFacts::Fault(error::read_object(fault));
+            return EventFacts::Fault(ErrorObject::of(fault).fault());
         }
-        if let Some(report) = chunk.usage {
+        let choices = chunk.choices.unwrap_or_default();
+        let elsewhere = || chunk.x_groq.and_then(|groq| groq.usage);
+        let report = chunk.usage.or_else(elsewhere);
+        if let Some(report) = report.or_else(|| choices.iter().find_map(|choice| choice.usage)) {
             // A later report replaces an earlier one: some providers send a running total.
             self.usage = usage::read(report.get());
         }
-        let choices = chunk.choices.unwrap_or_default();
         if choices.is_empty() {
             let only_usage = chunk.usage.is_some();
             return if only_usage && !self.usage_asked {

@@ -1,9 +1,11 @@
 //! OpenAI Chat Completions.
 
+pub(crate) mod answer;
 mod chat;
 mod content;
-pub(crate) mod error;
 pub(crate) mod event;
+pub(crate) mod event_read;
+pub(crate) mod event_write;
 pub(crate) mod request;
 mod usage;
 pub(crate) mod whole;

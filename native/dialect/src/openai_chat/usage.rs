@@ -4,11 +4,10 @@
 //! any model can read makes the whole report count as absent, and the attempt's usage is estimated instead.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::Usage;
-
-/// More tokens than any model reads or writes in one call.
-const ABSURD: i64 = 100_000_000;
+use crate::usage::Count;
 
 #[derive(Deserialize)]
 struct Report {
@@ -22,92 +21,115 @@ struct Report {
     prompt_tokens_details: Option<PromptDetails>,
     #[serde(default)]
     completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek.
+    #[serde(default)]
+    prompt_cache_hit_tokens: Option<Count>,
+    /// Moonshot, Together.
+    #[serde(default)]
+    cached_tokens: Option<Count>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Option<Count>,
     #[serde(default)]
     cache_write_tokens: Option<Count>,
+    #[serde(default)]
+    audio_tokens: Option<Count>,
+    #[serde(default)]
+    image_tokens: Option<Count>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct CompletionDetails {
     #[serde(default)]
     reasoning_tokens: Option<Count>,
-}
-
-/// A number of tokens: an integer, also when it is written as `12.0`.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Whole(i64),
-    Fraction(f64),
-}
-
-impl Count {
-    fn tokens(self) -> Option<i64> {
-        let number = match self {
-            Self::Whole(number) => number,
-            // In this range every integral double is exact.
-            #[allow(clippy::cast_possible_truncation)]
-            Self::Fraction(number) if number.fract() == 0.0 && (0.0..=1e8).contains(&number) => number as i64,
-            Self::Fraction(_) => return None,
-        };
-        (0..=ABSURD).contains(&number).then_some(number)
-    }
-}
-
-/// `None`: there and wrong. `Some(None)`: absent.
-#[allow(clippy::option_option)]
-fn optional(count: Option<Count>) -> Option<Option<i64>> {
-    match count {
-        None => Some(None),
-        Some(count) => count.tokens().map(Some),
-    }
+    #[serde(default)]
+    audio_tokens: Option<Count>,
 }
 
 /// Reads a `usage` object; `None` when it does not make sense.
-pub(super) fn read(text: &str) -> Option<Usage> {
+///
+/// Accepted and rejected prediction tokens are billed as output and stay counted there.
+pub(crate) fn read(text: &str) -> Option<Usage> {
     let report: Report = serde_json::from_str(text).ok()?;
-    let total = optional(report.total_tokens)?;
-    let prompt = optional(report.prompt_tokens)??;
-    let completion = match (optional(report.completion_tokens)?, total) {
+    let total = Count::optional(report.total_tokens)?;
+    let prompt = Count::optional(report.prompt_tokens)??;
+    let completion = match (Count::optional(report.completion_tokens)?, total) {
         (Some(completion), _) => completion,
         (None, Some(total)) => total.checked_sub(prompt).filter(|rest| *rest >= 0)?,
         (None, None) => return None,
     };
-    let (cached, written) = match report.prompt_tokens_details {
-        None => (0, 0),
-        Some(details) => (
-            optional(details.cached_tokens)?.unwrap_or(0),
-            optional(details.cache_write_tokens)?.unwrap_or(0),
-        ),
-    };
-    let reasoning = match report.completion_tokens_details {
-        None => 0,
-        Some(details) => optional(details.reasoning_tokens)?.unwrap_or(0),
-    };
-    let input = prompt
-        .checked_sub(cached)?
-        .checked_sub(written)
-        .filter(|rest| *rest >= 0)?;
-    // OpenAI counts reasoning inside completion_tokens; some providers (xAI) beside it, which the total tells.
-    let beside =
-        reasoning > completion || (reasoning > 0 && total == prompt.checked_add(completion)?.checked_add(reasoning));
-    let output = if beside {
-        completion
-    } else {
-        completion.checked_sub(reasoning)?
-    };
+    let details = report.prompt_tokens_details.unwrap_or_default();
+    // The same number under the names of several providers: taken once.
+    let cached = Count::optional(details.cached_tokens)?
+        .or(Count::optional(report.prompt_cache_hit_tokens)?)
+        .or(Count::optional(report.cached_tokens)?)
+        .unwrap_or(0);
+    let written = Count::or_zero(details.cache_write_tokens)?;
+    let text = rest(prompt, &[cached, written])?;
+    let sound = Count::or_zero(details.audio_tokens)?;
+    let pictures = Count::or_zero(details.image_tokens)?;
+    // Cached sound and pictures would be in two counts: then the cache's count stands.
+    let (input, audio_input, image_input) =
+        rest(text, &[sound, pictures]).map_or((text, 0, 0), |input| (input, sound, pictures));
+    let details = report.completion_tokens_details.unwrap_or_default();
+    let audio_output = Count::or_zero(details.audio_tokens)?;
+    let (said, reasoning) = reasoning(prompt, completion, total, Count::or_zero(details.reasoning_tokens)?)?;
     Some(Usage {
         input,
         cached_input: cached,
         cache_write: written,
-        output,
+        audio_input,
+        image_input,
+        output: rest(said, &[audio_output])?,
+        audio_output,
         reasoning,
         ..Usage::default()
+    })
+}
+
+/// What is left; `None` when it would be negative.
+fn rest(all: i64, parts: &[i64]) -> Option<i64> {
+    parts
+        .iter()
+        .try_fold(all, |left, part| left.checked_sub(*part).filter(|left| *left >= 0))
+}
+
+/// Output without reasoning, and reasoning. OpenAI counts reasoning inside `completion_tokens`; some (xAI) beside it,
+/// which the total tells; Gemini's compatible endpoint reports it nowhere but in the total.
+fn reasoning(prompt: i64, completion: i64, total: Option<i64>, reported: i64) -> Option<(i64, i64)> {
+    let beyond = total
+        .and_then(|total| total.checked_sub(prompt)?.checked_sub(completion))
+        .filter(|beyond| *beyond > 0);
+    match beyond {
+        Some(beyond) if reported == 0 => Some((completion, beyond)),
+        Some(beyond) if reported == beyond => Some((completion, reported)),
+        _ if reported > completion => Some((completion, reported)),
+        _ => Some((rest(completion, &[reported])?, reported)),
+    }
+}
+
+/// A `usage` object.
+pub(crate) fn write(usage: &Usage) -> Value {
+    let (input, output) = (usage.all_input(), usage.all_output());
+    let mut prompt = json!({"cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input});
+    let written = usage.cache_write.saturating_add(usage.cache_write_1h);
+    if let (Value::Object(prompt), 1..) = (&mut prompt, written) {
+        prompt.insert("cache_write_tokens".to_owned(), written.into());
+    }
+    json!({
+        "prompt_tokens": input,
+        "completion_tokens": output,
+        "total_tokens": input.saturating_add(output),
+        "prompt_tokens_details": prompt,
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": usage.audio_output,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
     })
 }
 
@@ -150,6 +172,58 @@ mod tests {
         assert_eq!(read(beside), usage(10, 0, 30, 20));
         let more = r#"{"prompt_tokens":10,"completion_tokens":3,"completion_tokens_details":{"reasoning_tokens":20}}"#;
         assert_eq!(read(more), usage(10, 0, 3, 20));
+    }
+
+    #[test]
+    fn a_cache_hit_is_counted_once_whoever_reports_it() {
+        // DeepSeek gives it twice, and the misses as well.
+        let deepseek = r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"prompt_tokens_details":{"cached_tokens":64},
+            "prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}"#;
+        assert_eq!(read(deepseek), usage(36, 64, 5, 0));
+        let older =
+            r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}"#;
+        assert_eq!(read(older), usage(36, 64, 5, 0));
+        let moonshot = r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"cached_tokens":64}"#;
+        assert_eq!(read(moonshot), usage(36, 64, 5, 0));
+    }
+
+    #[test]
+    fn sound_and_pictures_are_apart() {
+        let text = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+            "prompt_tokens_details":{"cached_tokens":10,"audio_tokens":20,"image_tokens":30},
+            "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":15,"rejected_prediction_tokens":3}}"#;
+        let read_back = read(text).unwrap();
+        assert_eq!((read_back.input, read_back.cached_input), (40, 10));
+        assert_eq!((read_back.audio_input, read_back.image_input), (20, 30));
+        assert_eq!(
+            (read_back.output, read_back.audio_output, read_back.reasoning),
+            (30, 15, 5)
+        );
+        // Sound that came from the cache is in the cache's count only.
+        let cached = r#"{"prompt_tokens":100,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":90,"audio_tokens":80}}"#;
+        assert_eq!(read(cached), usage(10, 90, 1, 0));
+    }
+
+    #[test]
+    fn thinking_that_only_the_total_tells_is_counted() {
+        // Gemini's compatible endpoint.
+        let text = r#"{"prompt_tokens":10,"completion_tokens":30,"total_tokens":540}"#;
+        assert_eq!(read(text), usage(10, 0, 30, 500));
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let all = Usage {
+            input: 1,
+            cached_input: 2,
+            cache_write: 3,
+            audio_input: 4,
+            output: 5,
+            audio_output: 6,
+            reasoning: 7,
+            ..Usage::default()
+        };
+        assert_eq!(read(&write(&all).to_string()), Some(all));
     }
 
     #[test]

@@ -4,17 +4,25 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{error, usage};
+use super::usage;
 use crate::WholeFacts;
+use crate::error::ErrorObject;
 
 #[derive(Deserialize)]
 struct Completion<'a> {
     #[serde(borrow, default)]
-    choices: Option<Vec<&'a RawValue>>,
+    choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    /// Moonshot.
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 /// Reads an answer. What is not a JSON object is garbled, so that it is tried again instead of passed on; a field
@@ -24,13 +32,14 @@ pub(crate) fn read(body: &[u8]) -> WholeFacts {
         return WholeFacts::Garbled;
     };
     if let Some(fault) = &answer.error {
-        return WholeFacts::Fault(error::read_object(fault));
+        return WholeFacts::Fault(ErrorObject::of(fault).fault());
     }
-    if answer.choices.is_none() {
+    let Some(choices) = answer.choices else {
         return WholeFacts::Garbled;
-    }
+    };
+    let report = answer.usage.or_else(|| choices.iter().find_map(|choice| choice.usage));
     WholeFacts::Answer {
-        usage: answer.usage.and_then(|report| usage::read(report.get())),
+        usage: report.and_then(|report| usage::read(report.get())),
         body: None,
     }
 }

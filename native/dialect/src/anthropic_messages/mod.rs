@@ -1,0 +1,8 @@
+//! Anthropic Messages.
+
+pub(crate) mod answer;
+pub(crate) mod event;
+pub(crate) mod event_read;
+pub(crate) mod event_write;
+mod usage;
+pub(crate) mod whole;

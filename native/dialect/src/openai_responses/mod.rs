@@ -1,0 +1,9 @@
+//! OpenAI Responses.
+
+pub(crate) mod answer;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod event_read;
+pub(crate) mod event_write;
+mod usage;
+pub(crate) mod whole;

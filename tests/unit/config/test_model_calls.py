@@ -1,4 +1,4 @@
-"""Prices of every kind of token, pinned sessions, translation and the response cache: what the native core gets of them."""
+"""Prices of every kind of token, pinned sessions, translation, response cache: what the native core gets of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def route(text: str) -> pb.Route:
 
 
 def test_what_is_priced_apart_reaches_the_core_and_what_is_not_is_left_to_it() -> None:
-    apart = "price: {input: 0.15, output: 0.60, cacheWrite1h: 3, audioInput: 4, audioOutput: 5, imageInput: 6, reasoning: 0}"
+    more = "cacheWrite1h: 3, audioInput: 4, audioOutput: 5, imageInput: 6, reasoning: 0"
+    apart = f"price: {{input: 0.15, output: 0.60, {more}}}"
     small, large = to_engine(load(VALID.replace(PRICE, apart))).models
     assert [getattr(small.price, name) for name in FINER] == [3_000_000, 4_000_000, 5_000_000, 6_000_000, 0]
     assert small.price.HasField("reasoning_pico"), "free is not the same as not said"

@@ -3,21 +3,22 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_plan::{CallFacts, Compiled, InputSize, Tokens, UnixNanos};
-use fairlead_wire::internal::{InvocationRecord, Known, NeedsRecord, RequestRecord};
+use fairlead_plan::{CallFacts, Compiled, InputSize, Pins, Tokens, UnixNanos};
+use fairlead_wire::internal::{InvocationRecord, RequestRecord};
 use fairlead_wire::v1::admit_request::Input;
 use fairlead_wire::v1::{
     AdmitRequest, AdmitResponse, Decision, DroppedCandidate, InvocationState, PlannedTarget, Reservation,
 };
 use prost::Message;
 
-use crate::command::{AdmitExtra, Applied, Caller, Refusal};
+use crate::command::{AdmitExtra, Applied, Cached, Caller, Refusal};
 use crate::digest;
 use crate::engine::{Engine, Open, UnitBuilder};
 use crate::judge::{BudgetCase, Grant, Judgement, Outcome, Question, RateCase};
 use crate::keys::{self, InvocationId, RequestHash};
+use crate::pin;
 use crate::record::{self, Content, DecisionFacts, Head, OpenFacts, Shared};
-use crate::rejection::{FieldViolation, Reason, Rejection};
+use crate::rejection::{Reason, Rejection};
 use crate::ttl;
 use crate::unit::{Write, family};
 use crate::validate;
@@ -26,16 +27,47 @@ use crate::validate;
 const RECORD_BYTES: usize = 1000;
 
 /// One admission on its way.
-struct Admission<'a> {
-    now: i64,
-    caller: Caller<'a>,
-    id: InvocationId,
-    facts: &'a CallFacts<'a>,
+pub(crate) struct Admission<'a> {
+    pub(crate) now: i64,
+    pub(crate) caller: Caller<'a>,
+    pub(crate) id: InvocationId,
+    pub(crate) facts: &'a CallFacts<'a>,
     content: Content<'a>,
     /// Where the request id is remembered; `None` when it is not.
-    request: Option<RequestHash>,
+    pub(crate) request: Option<RequestHash>,
+    pub(crate) cached: Option<Cached<'a>>,
     wait_allowed: bool,
     settled_by_sidecar: bool,
+}
+
+impl Admission<'_> {
+    /// What every record of the decision has; neither held nor refused.
+    pub(crate) fn decided<'a>(
+        &'a self,
+        compiled: &'a Compiled,
+        judgement: &'a Judgement,
+        budgets: &'a [BudgetCase],
+        rates: &'a [RateCase],
+        reply: &'a AdmitResponse,
+    ) -> DecisionFacts<'a> {
+        DecisionFacts {
+            compiled,
+            facts: self.facts,
+            content: self.content,
+            decision: &judgement.decision,
+            budgets,
+            rates,
+            reply,
+            held: None,
+            expires_at: 0,
+            rejection: None,
+            settled_by_sidecar: self.settled_by_sidecar,
+            downgraded_to: model_name(compiled, judgement.downgraded_to),
+            cached: self.cached.map(|cached| (cached.model, cached.invocation)),
+            is_hit: matches!(judgement.outcome, Outcome::Cached),
+            session_switch: pin::switch(compiled, judgement),
+        }
+    }
 }
 
 impl Engine {
@@ -90,6 +122,14 @@ impl Engine {
         let labels = merged_labels(&compiled, caller, &request.labels);
         let untranslatable = validate::bounded(extra.untranslatable);
         let session_labels = self.sessions.labels(now, caller.tenant, &request.session).to_vec();
+        let (of_session, of_run) = (
+            self.pinned(now, caller.tenant, &request.session),
+            self.pinned(now, caller.tenant, &request.run),
+        );
+        let pins = Pins::Known {
+            session: &of_session,
+            run: &of_run,
+        };
         let id = keys::new_invocation(now, self.chain.head());
         let name = if request.request_id.is_empty() {
             keys::invocation_name(&id)
@@ -126,6 +166,7 @@ impl Engine {
             },
             dialect: extra.dialect,
             untranslatable: &untranslatable,
+            pins,
         };
         let content = Content {
             request_digest: &request_digest,
@@ -141,6 +182,7 @@ impl Engine {
                 facts: &facts,
                 content,
                 request: remembered,
+                cached: extra.cached,
                 wait_allowed: extra.wait_allowed,
                 settled_by_sidecar: extra.settled_by_sidecar,
             },
@@ -181,6 +223,7 @@ impl Engine {
             health: &self.health,
             budgets: &budgets,
             rates: &rates,
+            cached: admission.cached.map(|cached| cached.model),
             now: UnixNanos(now),
         };
         let mut judgement = question.judge();
@@ -192,23 +235,18 @@ impl Engine {
                 let reply = self.grant(compiled, &admission, &judgement, grant, &budgets, &rates, reply);
                 Ok(reply)
             }
+            Outcome::Cached => {
+                self.make_room(compiled, tenant, &[], &rates, now)?;
+                reply.invocation = keys::invocation_name(&admission.id);
+                Ok(self.answer_from_cache(compiled, &admission, &judgement, &budgets, &rates, reply))
+            }
             Outcome::RateLimited { wait: Some(wait), .. } if admission.wait_allowed => Err(Refusal::Wait(wait)),
             Outcome::Refused(ref rejection) | Outcome::RateLimited { ref rejection, .. } => {
                 reply.invocation = keys::invocation_name(&admission.id);
                 let rejection = rejection.clone().with("invocation", &reply.invocation);
                 let decided = DecisionFacts {
-                    compiled,
-                    facts,
-                    content: admission.content,
-                    decision: &judgement.decision,
-                    budgets: &budgets,
-                    rates: &rates,
-                    reply: &reply,
-                    held: None,
-                    expires_at: 0,
                     rejection: Some(&rejection),
-                    settled_by_sidecar: admission.settled_by_sidecar,
-                    downgraded_to: model_name(compiled, judgement.downgraded_to),
+                    ..admission.decided(compiled, &judgement, &budgets, &rates, &reply)
                 };
                 Ok(self.record_refusal(&admission, &decided, &rejection))
             }
@@ -296,18 +334,9 @@ impl Engine {
 
         let mut unit = self.begin();
         let decided = DecisionFacts {
-            compiled,
-            facts: admission.facts,
-            content: admission.content,
-            decision: &judgement.decision,
-            budgets,
-            rates,
-            reply: &reply,
             held: Some(grant.amount),
             expires_at,
-            rejection: None,
-            settled_by_sidecar: admission.settled_by_sidecar,
-            downgraded_to: model_name(compiled, judgement.downgraded_to),
+            ..admission.decided(compiled, judgement, budgets, rates, &reply)
         };
         let shared = self.append_decision(&mut unit, admission, &decided);
         for at in soft {
@@ -357,7 +386,7 @@ impl Engine {
         Applied::done(reply, Some(unit.done(self.is_power())))
     }
 
-    fn append_decision(
+    pub(crate) fn append_decision(
         &mut self,
         unit: &mut UnitBuilder,
         admission: &Admission<'_>,
@@ -375,7 +404,7 @@ impl Engine {
         shared
     }
 
-    fn remember(
+    pub(crate) fn remember(
         &mut self,
         unit: &mut UnitBuilder,
         admission: &Admission<'_>,
@@ -421,70 +450,6 @@ impl Engine {
             .push(Write::put(family::INVOCATIONS, key, record.encode_to_vec()));
         Applied::recorded(rejection.clone(), unit.done(self.is_power()))
     }
-
-    /// The first answer to a repeated request id; `None` when the id is new.
-    fn first_answer(
-        &self,
-        now: i64,
-        caller: Caller<'_>,
-        hash: &RequestHash,
-        digest: &[u8; 32],
-        known: Option<&Known>,
-    ) -> Result<Option<AdmitResponse>, Refusal> {
-        let Some(known) = known else {
-            let hours = self.requests.hours(hash, keys::hour(now));
-            if hours.is_empty() {
-                return Ok(None);
-            }
-            let request_keys = hours.into_iter().map(|hour| keys::request(hour, hash)).collect();
-            return Err(Refusal::NeedsRecord(NeedsRecord {
-                request_keys,
-                ..NeedsRecord::default()
-            }));
-        };
-        let Some(record) = known.request.as_ref().filter(|_| known.request_found) else {
-            return Ok(None);
-        };
-        if record.tenant != caller.tenant {
-            return Ok(None);
-        }
-        if record.digest != digest {
-            return Err(reused_request_id().into());
-        }
-        let open = keys::invocation_id(&record.invocation)
-            .and_then(|id| self.open.get(&id))
-            .and_then(Open::decode);
-        let ended = known
-            .invocation
-            .as_ref()
-            .filter(|ended| known.invocation_found && ended.invocation == record.invocation);
-        if ended.is_some_and(|ended| ended.settled_by_sidecar && ended.state() == InvocationState::Released) {
-            // Nothing was sent: as if the id had never been used.
-            return Ok(None);
-        }
-        match open
-            .as_ref()
-            .or(ended)
-            .and_then(|invocation| invocation.admitted.clone())
-        {
-            Some(reply) => Ok(Some(reply)),
-            // It ended between the look-up and now; the next look-up finds it.
-            None => Err(
-                Rejection::new(Reason::StoreUnavailable, "the first answer is being written, try again")
-                    .retry_after(100_000_000)
-                    .into(),
-            ),
-        }
-    }
-}
-
-/// The same request id with another request.
-pub(crate) fn reused_request_id() -> Rejection {
-    let description = "was used for another request: a repetition must be the same, another request needs its own id";
-    Rejection::invalid(vec![FieldViolation {
-        field: "request_id".to_owned(),
-        description: description.to_owned(),
-    }])
 }
 
 /// A bound is reached.
@@ -529,7 +494,7 @@ pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResp
     };
     let limit = match &judgement.outcome {
         Outcome::Granted(grant) => grant.max_output,
-        Outcome::Refused(_) | Outcome::RateLimited { .. } => 0,
+        Outcome::Cached | Outcome::Refused(_) | Outcome::RateLimited { .. } => 0,
     };
     AdmitResponse {
         decision: Some(Decision {

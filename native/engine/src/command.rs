@@ -94,8 +94,25 @@ pub struct AdmitExtra<'a> {
     pub dialect: &'a str,
     /// What the other dialects that providers speak cannot say of the body.
     pub untranslatable: &'a [Untranslatable],
+    /// The answer that the response cache has for the call. When the call may be answered by its model the reply has no
+    /// reservation: it has ended, was charged nothing, and the cached answer is to be given. A reply with a reservation
+    /// says that the answer in the cache cannot be used, and the call is admitted like any other.
+    pub cached: Option<Cached<'a>>,
     /// What the store has, after a [`Refusal::NeedsRecord`].
     pub known: Option<&'a Known>,
+}
+
+/// An answer that the response cache has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cached<'a> {
+    /// Name of the model that gave it.
+    pub model: &'a str,
+    /// Invocation that it is from.
+    pub invocation: &'a str,
+    /// SHA-256 of its bytes.
+    pub content_digest: [u8; 32],
+    /// Its size in bytes.
+    pub content_bytes: i64,
 }
 
 /// What a settlement or a release needs beside the request.

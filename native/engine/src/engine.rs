@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, Probe, UnixNanos, millis_to_nanos};
+use fairlead_plan::{AttemptReport, Compiled, Durability, HealthBook, Pinned, Probe, UnixNanos, millis_to_nanos};
 use fairlead_wire::internal::InvocationRecord;
 use fairlead_wire::v1::{AuditRecord, BudgetEvent, EventKind, audit_record::Body};
 use prost::Message;
@@ -158,6 +158,12 @@ impl Engine {
         let holds = self.expiries.first().map(|(at, _)| *at);
         let all = [holds, self.sessions.next_expiry()];
         all.into_iter().flatten().min().map(UnixNanos)
+    }
+
+    /// What a session or run keeps to, by route.
+    pub(crate) fn pinned(&self, now: i64, tenant: &str, name: &str) -> Pinned {
+        let known = self.sessions.get(now, tenant, name);
+        known.map(|known| known.pins.clone()).unwrap_or_default()
     }
 
     /// Feeds health with one attempt. Not durable, no unit. A model that is not configured any more is ignored.

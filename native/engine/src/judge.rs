@@ -57,6 +57,8 @@ pub(crate) struct Grant {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Granted(Grant),
+    /// The response cache has the answer, and it may be given.
+    Cached,
     Refused(Rejection),
     /// Only rate limits are in the way. With `wait`, all of them let a call wait.
     RateLimited {
@@ -86,6 +88,8 @@ pub(crate) struct Question<'a, H> {
     pub health: &'a H,
     pub budgets: &'a [BudgetCase],
     pub rates: &'a [RateCase],
+    /// Model of the answer that the response cache has.
+    pub cached: Option<&'a str>,
     pub now: UnixNanos,
 }
 
@@ -103,6 +107,9 @@ impl<H: HealthSource> Question<'_, H> {
         let decision = self.compiled.decide(self.facts, self.health, self.now);
         if let Some(refusal) = self.refusal(&decision) {
             return Judgement::refused(decision, refusal);
+        }
+        if self.is_hit(&decision) {
+            return self.within_rates(Judgement::cached(decision));
         }
         match self.within_budgets(decision) {
             Ok(judgement) => self.within_rates(judgement),
@@ -402,17 +409,19 @@ impl<H: HealthSource> Question<'_, H> {
 
     /// Asks the rate limits; changes nothing.
     fn within_rates(&self, mut judgement: Judgement) -> Judgement {
-        let Outcome::Granted(grant) = &judgement.outcome else {
-            return judgement;
+        let (tokens, is_hit) = match &judgement.outcome {
+            Outcome::Granted(grant) => (Tokens(grant.rate_tokens), false),
+            Outcome::Cached => (Tokens::ZERO, true),
+            Outcome::Refused(_) | Outcome::RateLimited { .. } => return judgement,
         };
-        let tokens = Tokens(grant.rate_tokens);
         let mut worst: Option<(&RateCase, RateExceeded)> = None;
         let mut may_wait = true;
         for case in self.rates {
             let Some(limit) = self.compiled.rate_limit(case.id) else {
                 continue;
             };
-            if let Err(exceeded) = limit.rule.check(&case.state, self.now, tokens) {
+            let rule = if is_hit { limit.rule.of_requests() } else { limit.rule };
+            if let Err(exceeded) = rule.check(&case.state, self.now, tokens) {
                 may_wait &= limit.max_wait_nanos > 0 && rates::severity(&exceeded).0 < 2;
                 if worst
                     .as_ref()

@@ -11,6 +11,8 @@
 //! | module | idea |
 //! |---|---|
 //! | `admit` → `judge` → `fit` | a call is decided by a pure function of its inputs, then held everywhere or nowhere |
+//! | `hit` | answers from the response cache, which hold nothing |
+//! | `pin` | the model that a session or run keeps |
 //! | `ending`, `settle`, `release`, `expire`, `usage` | every hold ends exactly once |
 //! | `budget` | instances and windows |
 //! | `rates` | instances of rate limits |
@@ -40,15 +42,18 @@ mod ending;
 mod engine;
 mod expire;
 mod fit;
+mod hit;
 mod judge;
 #[allow(dead_code)]
 mod keys;
+mod pin;
 mod rates;
 mod recompute;
 mod record;
 mod recover;
 mod rejection;
 mod release;
+mod replay;
 mod requests;
 #[allow(dead_code)]
 mod session;
@@ -59,7 +64,7 @@ mod usage;
 mod validate;
 mod views;
 
-pub use command::{AdmitExtra, Applied, Caller, EndExtra, Method, RateWait, Refusal};
+pub use command::{AdmitExtra, Applied, Cached, Caller, EndExtra, Method, RateWait, Refusal};
 pub use engine::Engine;
 pub use expire::MOST_EXPIRED;
 pub use recompute::RecomputeError;

@@ -164,6 +164,14 @@ impl Rates {
         }
     }
 
+    /// Takes the request of a call that nothing is sent for.
+    pub(crate) fn take_request(&mut self, id: RateLimitId, tenant: &str, instance: &str, now: UnixNanos) {
+        Book::key(&mut self.scratch, tenant, instance);
+        if let Some(book) = self.current.get(id.index()).and_then(|at| self.books.get_mut(*at)) {
+            book.change(&self.scratch, |rule, state| rule.take_request(state, now));
+        }
+    }
+
     /// Ends a call in one of its instances.
     pub(crate) fn end(&mut self, tenant: &str, hold: &RateHold, now: UnixNanos, end: RateEnd) {
         let estimated = Tokens(hold.tokens);

@@ -1,15 +1,17 @@
 //! The same decision again, from its record and its configuration alone.
 use std::fmt;
 
-use fairlead_plan::{CallFacts, Compiled, InputSize, InstanceKey, RateState, RecordedHealth, UnixNanos};
+use fairlead_plan::{CallFacts, Compiled, InputSize, InstanceKey, Pins, RateState, RecordedHealth, UnixNanos};
 use fairlead_wire::v1::{AuditRecord, DecisionInputs, DecisionRecord, Reservation, audit_record::Body};
 use prost::Message;
 
 use crate::admit::{reply, timestamp};
+use crate::amount::ZERO;
 use crate::budget::View;
 use crate::encode::Encoder;
 use crate::engine::Engine;
 use crate::judge::{BudgetCase, Outcome, Question, RateCase};
+use crate::pin;
 use crate::record::{Content, DecisionFacts};
 use crate::ttl;
 
@@ -67,12 +69,15 @@ impl Engine {
             health: &health,
             budgets: &budgets,
             rates: &rates,
+            cached: (!inputs.cached_model.is_empty()).then_some(&inputs.cached_model),
             now,
         };
         let mut judgement = question.judge();
         let mut reply = reply(compiled, &mut judgement);
         reply.invocation.clone_from(&record.invocation);
         let ttl = ttl::nanos(compiled, &judgement, inputs.settled_by_sidecar);
+        let is_hit = matches!(judgement.outcome, Outcome::Cached);
+        let session_switch = pin::switch(compiled, &judgement);
         let (mut held, mut expires_at, mut rejection) = (None, 0, None);
         match judgement.outcome {
             Outcome::Granted(grant) => {
@@ -85,6 +90,7 @@ impl Engine {
                 reply.max_output_tokens = grant.max_output;
                 reply.clamped = grant.clamped;
             }
+            Outcome::Cached => held = Some(ZERO),
             Outcome::Refused(refused) | Outcome::RateLimited { rejection: refused, .. } => {
                 rejection = Some(refused.with("invocation", &record.invocation));
             }
@@ -107,6 +113,9 @@ impl Engine {
             rejection: rejection.as_ref(),
             settled_by_sidecar: inputs.settled_by_sidecar,
             downgraded_to: downgraded.map_or("", |model| &model.name),
+            cached: question.cached.map(|model| (model, inputs.cached_invocation.as_str())),
+            is_hit,
+            session_switch,
         };
         let mut bytes = Vec::new();
         decision.encode(&mut Encoder::new(&mut bytes));
@@ -141,6 +150,7 @@ fn facts<'a>(record: &'a AuditRecord, inputs: &'a DecisionInputs) -> CallFacts<'
         split_key: &inputs.split_key,
         dialect: &inputs.dialect,
         untranslatable: &inputs.untranslatable,
+        pins: Pins::Recorded(&inputs.pinned_model),
     }
 }
 

@@ -2,7 +2,7 @@
 use std::ops::Range;
 
 use fairlead_plan::{CallFacts, Compiled, InputSize, PlanDecision};
-use fairlead_wire::v1::{AdmitResponse, Amount, EventKind, InvocationState};
+use fairlead_wire::v1::{AdmitResponse, Amount, EventKind, InvocationState, SessionSwitch};
 
 use crate::budget::window_code;
 use crate::chain::HASH_BYTES;
@@ -36,6 +36,11 @@ pub(crate) struct DecisionFacts<'a> {
     pub rejection: Option<&'a Rejection>,
     pub settled_by_sidecar: bool,
     pub downgraded_to: &'a str,
+    /// Model and invocation of the answer that the response cache has.
+    pub cached: Option<(&'a str, &'a str)>,
+    /// True when that answer is given: nothing is charged.
+    pub is_hit: bool,
+    pub session_switch: Option<SessionSwitch>,
 }
 
 /// Head of an audit record.
@@ -108,7 +113,7 @@ impl DecisionFacts<'_> {
         out.int(7, self.reply.max_output_tokens);
         out.flag(8, self.reply.clamped);
         let charges = out.position();
-        if let Some(held) = &self.held {
+        if let Some(held) = self.held.as_ref().filter(|_| !self.is_hit) {
             encode_charges(out, 9, self.compiled, self.budgets, held);
         }
         let charges = charges..out.position();
@@ -117,6 +122,10 @@ impl DecisionFacts<'_> {
             out.map(11, &rejection.metadata);
         }
         out.text(12, self.downgraded_to);
+        if let Some(switch) = &self.session_switch {
+            out.message(13, switch);
+        }
+        out.flag(14, self.is_hit);
         Shared { answer, charges }
     }
 
@@ -180,8 +189,13 @@ impl DecisionFacts<'_> {
         for one in facts.untranslatable {
             out.message(26, one);
         }
+        out.text(27, &self.decision.pinned);
         for label in facts.session_labels {
             out.element(28, label.as_bytes());
+        }
+        if let Some((model, invocation)) = self.cached {
+            out.text(29, model);
+            out.text(30, invocation);
         }
     }
 }
@@ -287,5 +301,7 @@ impl OpenFacts<'_> {
         out.int(17, bound);
         out.text(18, compiled.version());
         out.flag(19, self.decision.settled_by_sidecar);
+        let route = self.decision.decision.route.and_then(|id| compiled.route(id));
+        out.text(20, route.map_or("", |route| route.keeps_by(self.decision.facts)));
     }
 }

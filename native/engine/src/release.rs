@@ -2,13 +2,13 @@
 use fairlead_plan::UnixNanos;
 use fairlead_wire::v1::{EventKind, HoldEnded, InvocationState, ReleaseRequest, ReleaseResponse, audit_record::Body};
 
-use crate::admit::reused_request_id;
 use crate::amount::ZERO;
 use crate::command::{Applied, Caller, EndExtra, Refusal};
 use crate::digest;
 use crate::ending;
 use crate::engine::Engine;
 use crate::rates::RateEnd;
+use crate::replay::reused_request_id;
 use crate::unit::{Write, family};
 use crate::validate;
 

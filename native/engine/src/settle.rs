@@ -9,7 +9,6 @@ use fairlead_wire::v1::{
     audit_record::Body,
 };
 
-use crate::admit::reused_request_id;
 use crate::amount;
 use crate::command::{Applied, Caller, EndExtra, Refusal};
 use crate::digest;
@@ -17,6 +16,7 @@ use crate::ending::{self, Found};
 use crate::engine::{Engine, UnitBuilder};
 use crate::rates::RateEnd;
 use crate::rejection::{FieldViolation, Rejection};
+use crate::replay::reused_request_id;
 use crate::unit::{Write, family};
 use crate::usage::{self, Charged};
 use crate::validate;
@@ -82,6 +82,7 @@ impl Engine {
                 answer.to_vec(),
             ));
         }
+        self.keep(&mut unit, at, &found.record, answered(&request.attempts));
         if !extra.attempts_reported {
             self.feed_health(now, &request.attempts);
         }

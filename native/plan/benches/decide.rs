@@ -143,6 +143,7 @@ fn main() {
         split_key: "request-0123456789",
         dialect: "openai-chat",
         untranslatable: &[],
+        pins: fairlead_plan::Pins::None,
     };
     println!("{:>8} {:>12} {:>24}", "rules", "decide ns", "budgets and rates ns");
     for count in [10, 100, 1_000, 10_000] {

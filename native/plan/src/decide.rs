@@ -82,6 +82,9 @@ impl Compiled {
             considered: SmallVec::new(),
             decision: PlanDecision::refused(Verdict::Allowed, matched, deciding),
         };
+        if let Some(route) = route {
+            planner.decision.pinned = route.pinned(facts).to_owned();
+        }
         planner.consider_all(only, way, health, now);
         planner.plan(only, way);
         planner.finish(&policy)
@@ -187,8 +190,17 @@ impl Planner<'_, '_> {
                 // A ramp sheds load onto others, not onto nobody: a model that is shed is still better than none.
                 let shed = if ready.is_empty() { picker.pick(&targets) } else { None };
                 let spare = chain.iter().copied().find(|fit| !fit.is_shed);
-                let first = picker.pick(&ready).or(spare).or(shed);
-                for fit in first.into_iter().chain(chain).chain(shed) {
+                let pinned = self.compiled.model_id(&self.decision.pinned).and_then(fit_of);
+                let kept = pinned.filter(|fit| !fit.is_shed);
+                let replaces = kept.is_some_and(|fit| route.choice.models().any(|model| model == fit.planned.model));
+                // A kept target stands for the selection. A kept model of the chain does not: what it was the substitute of
+                // comes next.
+                let first = if replaces {
+                    None
+                } else {
+                    picker.pick(&ready).or(spare).or(shed)
+                };
+                for fit in kept.into_iter().chain(first).chain(chain).chain(shed) {
                     if !order.iter().any(|planned| planned.planned.model == fit.planned.model) {
                         order.push(fit);
                     }
@@ -288,6 +300,7 @@ impl PlanDecision {
         Self {
             verdict,
             route: None,
+            pinned: String::new(),
             rules,
             deciding_rule,
             reason: String::new(),

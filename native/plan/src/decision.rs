@@ -133,6 +133,8 @@ pub struct PlanDecision {
     pub verdict: Verdict,
     /// The route that matched; `None` when the call named a model directly, or none matched.
     pub route: Option<RouteId>,
+    /// Name of the model that the session or run was pinned to on this route; empty when to none.
+    pub pinned: String,
     /// Policy rules that matched, in configuration order.
     pub rules: Vec<PolicyId>,
     /// The rule that decided; `None` when a default did.

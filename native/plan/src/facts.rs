@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fairlead_wire::v1::Untranslatable;
 
+use crate::pin::Pins;
 use crate::units::Tokens;
 
 /// Size of the input.
@@ -70,4 +71,6 @@ pub struct CallFacts<'a> {
     pub dialect: &'a str,
     /// What other dialects cannot say of the body; dialects that are not named can say all of it.
     pub untranslatable: &'a [Untranslatable],
+    /// Models that the session and the run keep to.
+    pub pins: Pins<'a>,
 }

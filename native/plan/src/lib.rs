@@ -19,6 +19,7 @@
 //! | `matching`, `index` | literal conditions, and how ten thousand of them cost as much as ten |
 //! | `policy`, `route`, `constraint`, `selection`, `decide` | the decision |
 //! | `split` | the weighted draw |
+//! | `pin` | which model a session or run keeps |
 //! | `translation` | which dialect a provider is spoken to in |
 //! | `health` | breaker, latency and learned input ratio per model |
 //! | `rate` | GCRA |
@@ -36,6 +37,7 @@ mod ids;
 mod index;
 mod matching;
 pub mod money;
+mod pin;
 mod policy;
 pub mod rate;
 mod reason;
@@ -56,6 +58,7 @@ pub use facts::{CallFacts, InputSize};
 pub use health::{AttemptReport, HealthBook, HealthSource, Probe, RecordedHealth};
 pub use ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
 pub use money::{Price, counted_tokens};
+pub use pin::{Pinned, Pins};
 pub use rate::{Gcra, RateExceeded, RateRefusal, RateRule, RateState};
 pub use scope::{Dimension, InstanceKey, Scope};
 pub use units::{NanoUsd, Overflow, Tokens, UnixNanos, millis_to_nanos};

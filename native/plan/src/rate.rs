@@ -172,11 +172,25 @@ impl RateRule {
         }
     }
 
-    /// Takes a call that [`check`](Self::check) let through.
-    pub fn take(&self, state: &mut RateState, now: UnixNanos, tokens: Tokens) {
+    /// The limiter of requests alone, for a call that nothing is sent for.
+    #[must_use]
+    pub fn of_requests(&self) -> Self {
+        Self {
+            requests: self.requests,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the request of a call that nothing is sent for: it has no tokens and is not in flight.
+    pub fn take_request(&self, state: &mut RateState, now: UnixNanos) {
         if let Some(limiter) = &self.requests {
             state.requests_tat = limiter.charge(state.requests_tat, now, 1);
         }
+    }
+
+    /// Takes a call that [`check`](Self::check) let through.
+    pub fn take(&self, state: &mut RateState, now: UnixNanos, tokens: Tokens) {
+        self.take_request(state, now);
         if let Some(limiter) = &self.tokens {
             state.tokens_tat = limiter.charge(state.tokens_tat, now, units(tokens));
         }

@@ -36,6 +36,9 @@ impl Compiled {
                 let first = decision.plan.first().and_then(|planned| self.model(planned.model));
                 let model = first.map_or("", |model| &model.name);
                 match decision.route.and_then(|id| self.route(id)) {
+                    Some(route) if *model == *decision.pinned => {
+                        format!("route `{}` keeps `{model}`, which answered last", route.name)
+                    }
                     Some(route) => format!("route `{}` chose `{model}` {}", route.name, route.choice.how()),
                     None => format!("the call names the model `{model}`"),
                 }

@@ -236,6 +236,7 @@ mod tests {
             split_key: "",
             dialect: "",
             untranslatable: &[],
+            pins: crate::pin::Pins::None,
         }
     }
 

@@ -5,7 +5,7 @@
 //! crash and at the end both must be what the engine says.
 use std::collections::BTreeMap;
 
-use fairlead_engine::Reason;
+use fairlead_engine::{AdmitExtra, Cached, Caller, Reason};
 use fairlead_wire::internal::{BudgetView, EngineConfig, OnExceed, WindowKind};
 use fairlead_wire::v1::{Amount, AttemptOutcome, AuditRecord, BudgetCharge, EventKind, audit_record::Body};
 use proptest::prelude::*;
@@ -19,6 +19,7 @@ enum Step {
         input: i64,
         output: i64,
         large: bool,
+        cached: bool,
     },
     Settle {
         which: usize,
@@ -50,8 +51,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..3_u8, 0..400_i64, 1..400_i64, any::<bool>())
-            .prop_map(|(run, input, output, large)| Step::Admit { run, input, output, large }),
+        8 => (0..3_u8, 0..400_i64, 1..400_i64, any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(run, input, output, large, cached)| Step::Admit { run, input, output, large, cached }),
         6 => (any::<usize>(), 0..600_i64, 0..600_i64, 0..3_u8)
             .prop_map(|(which, input, output, failures)| Step::Settle { which, input, output, failures }),
         2 => any::<usize>().prop_map(|which| Step::Release { which }),
@@ -89,6 +90,10 @@ fn start(charge_on_expiry: bool) -> EngineConfig {
         models: vec!["large".to_owned()],
         ..fairlead_wire::internal::Match::default()
     });
+    // Runs keep what answered them, in a book that has no room for all of them.
+    all.sticky_by = "run".to_owned();
+    config.limits.as_mut().unwrap().sessions = 2;
+    config.reservations.as_mut().unwrap().session_ttl_millis = 3_600_000;
     config.routes.push(all);
     config
 }
@@ -158,12 +163,22 @@ impl Machine {
                 input,
                 output,
                 large,
+                cached,
             } => {
                 let id = self.bench.request_id();
                 let mut request = call(&id, input, output);
                 request.run = format!("r-{run}");
                 request.model = if large { "large" } else { "small" }.to_owned();
-                match self.bench.admit(&request) {
+                let extra = AdmitExtra {
+                    remember: true,
+                    cached: cached.then(|| Cached {
+                        model: "small",
+                        ..Cached::default()
+                    }),
+                    ..AdmitExtra::default()
+                };
+                match self.bench.admit_as(Caller::agent("acme", "bot"), &request, extra) {
+                    Ok(response) if cached => assert!(response.reservation.is_none(), "a hit holds nothing"),
                     Ok(response) => self.admitted.push((response.invocation.clone(), request, response)),
                     Err(refused) => assert_eq!(refused.reason, Reason::BudgetExhausted, "{refused:?}"),
                 }
@@ -244,9 +259,9 @@ impl Machine {
             }
             Step::Crash => {
                 // INVARIANT (I4). An instance that was only ever released is empty and need not come back.
-                let before = self.counting();
+                let before = (self.counting(), self.bench.engine.sessions());
                 self.bench.crash();
-                assert_eq!(self.counting(), before);
+                assert_eq!((self.counting(), self.bench.engine.sessions()), before);
             }
         }
         self.check();

@@ -11,11 +11,13 @@
 mod admission;
 mod bench;
 mod budgets;
+mod cache;
 mod configuration;
 mod ending;
 mod golden;
 mod health;
 mod machine;
+mod pins;
 mod rates;
 mod recovery;
 mod requests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_engine::{AdmitExtra, Caller, RateWait, Refusal, Rejection};
-use fairlead_plan::{CallFacts, Compiled, InputSize, UnixNanos};
+use fairlead_plan::{CallFacts, Compiled, InputSize, Pins, UnixNanos};
 use fairlead_wire::internal::Known;
 use fairlead_wire::v1::admit_request::Input;
 use fairlead_wire::v1::{AdmitRequest, AdmitResponse};
@@ -319,6 +319,7 @@ fn line_of(
         split_key: &request.request_id,
         dialect: "",
         untranslatable: &[],
+        pins: Pins::None,
     };
     compiled.rate_limits_for(&facts).find_map(|(id, instance)| {
         let limit = compiled.rate_limit(id)?;

@@ -123,6 +123,7 @@ pub fn call() -> CallFacts<'static> {
         split_key: "request-1",
         dialect: "",
         untranslatable: &[],
+        pins: fairlead_plan::Pins::None,
     }
 }
 

@@ -1,4 +1,4 @@
-"""The Python client: governed model calls against a Fairlead sidecar, sync and asyncio.
+"""The Python client: governed model calls and tool calls against a Fairlead sidecar, sync and asyncio.
 
 >>> from fairlead.client import Client
 >>> with Client("127.0.0.1:7400", token="dev") as client:                       # doctest: +SKIP
@@ -7,12 +7,22 @@
 ...             answer = ask(attempt.upstream_model, invocation.max_output_tokens)
 ...             attempt.used(input=answer.input_tokens, output=answer.output_tokens)
 
+A tool call is made once for its key, whatever crashes; a later caller gets the recorded result:
+
+>>> refunded = client.call_tool(                                                # doctest: +SKIP
+...     "payments.refund", {"amount": 20}, refund, idempotency_key="refund/4711", wait=600
+... )
+
 Needs grpcio, protobuf and googleapis-common-protos only; none of the daemon's dependencies is imported.
 """
 
 from fairlead.client._aio import AsyncClient, AsyncInvocation
+from fairlead.client._aio_tools import AsyncToolCall
 from fairlead.client._attempt import AttemptRecorder
 from fairlead.client._errors import (
+    ApprovalExpired,
+    ApprovalPending,
+    ApprovalRejected,
     BudgetExhausted,
     ConnectionFailed,
     CredentialRefused,
@@ -30,10 +40,26 @@ from fairlead.client._errors import (
     TemporarilyUnavailable,
 )
 from fairlead.client._sync import Client, Invocation
+from fairlead.client._sync_tools import ToolCall
+from fairlead.client._tools import (
+    Granted,
+    Pending,
+    Replayed,
+    Ticket,
+    TicketState,
+    ToolAnswer,
+    ToolEffect,
+    ToolNotCalled,
+    ToolOutcome,
+)
 
 __all__ = [
+    "ApprovalExpired",
+    "ApprovalPending",
+    "ApprovalRejected",
     "AsyncClient",
     "AsyncInvocation",
+    "AsyncToolCall",
     "AttemptRecorder",
     "BudgetExhausted",
     "Client",
@@ -41,15 +67,25 @@ __all__ = [
     "CredentialRefused",
     "DeadlineExceeded",
     "FairleadError",
+    "Granted",
     "InvalidArgument",
     "InvalidState",
     "Invocation",
     "NoRoute",
     "NotFound",
     "PayloadTooLarge",
+    "Pending",
     "PolicyDenied",
     "QueueFull",
     "RateLimited",
+    "Replayed",
     "TargetsExhausted",
     "TemporarilyUnavailable",
+    "Ticket",
+    "TicketState",
+    "ToolAnswer",
+    "ToolCall",
+    "ToolEffect",
+    "ToolNotCalled",
+    "ToolOutcome",
 ]

@@ -12,10 +12,12 @@ import grpc
 import grpc.aio
 
 from fairlead.client import _requests
+from fairlead.client._aio_tools import AsyncToolCalls
 from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
 from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
 from fairlead.v1 import (
+    approval_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
     gate_service_pb2,
@@ -27,7 +29,7 @@ from fairlead.v1 import (
 Response = TypeVar("Response")
 
 
-class AsyncClient:
+class AsyncClient(AsyncToolCalls):
     """A connection to one sidecar, for one event loop. `await close()`, or use it with `async with`.
 
     `timeout` bounds every call, retries included, in seconds. Cancelling a call cancels it at the sidecar.
@@ -50,6 +52,7 @@ class AsyncClient:
         self._background: set[asyncio.Future[None]] = set()
         self._gate: Any = gate_service_pb2_grpc.GateServiceStub(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._tickets: Any = approval_service_pb2_grpc.ApprovalTicketServiceStub(self._channel)
         self._budgets: Any = budget_service_pb2_grpc.BudgetServiceStub(self._channel)
 
     async def __aenter__(self) -> AsyncClient:

@@ -8,6 +8,9 @@ FairleadError
 ├── CredentialRefused        CREDENTIAL_MISSING, CREDENTIAL_INVALID
 ├── NotFound                 NOT_FOUND: not there, or not yours
 ├── NoRoute                  NO_ROUTE: no route or model fits
+├── ApprovalPending          APPROVAL_PENDING: people have to agree first; metadata names approval and ticket
+├── ApprovalRejected         APPROVAL_REJECTED: people refused
+├── ApprovalExpired          APPROVAL_EXPIRED: nobody decided in time
 ├── TargetsExhausted         TARGETS_EXHAUSTED: every model of the plan failed
 ├── InvalidState             INVALID_STATE: already settled, released, …
 ├── InvalidArgument          INVALID_ARGUMENT: `violations` lists every bad field
@@ -81,6 +84,18 @@ class NotFound(FairleadError):
 
 class NoRoute(FairleadError):
     """No route or model fits the call."""
+
+
+class ApprovalPending(FairleadError):
+    """People have to agree first, and have not yet. `retry_after` says when to ask again."""
+
+
+class ApprovalRejected(FairleadError):
+    """People refused."""
+
+
+class ApprovalExpired(FairleadError):
+    """Nobody decided in time."""
 
 
 class TargetsExhausted(FairleadError):

@@ -8,7 +8,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairlead.v1 import decision_pb2, gate_service_pb2, model_service_pb2
+from fairlead.v1 import (
+    approval_service_pb2,
+    decision_pb2,
+    gate_service_pb2,
+    model_service_pb2,
+    tool_pb2,
+)
 
 DEFAULT_TARGET = "127.0.0.1:7400"
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -94,6 +100,61 @@ def release(invocation: str, reason: str, request_id: str | None = None) -> gate
     )
 
 
+def authorize_tool(
+    tool: str,
+    arguments: Mapping[str, Any] | bytes,
+    effect: tool_pb2.ToolEffect,
+    *,
+    idempotency_key: str = "",
+    session: str = "",
+    run: str = "",
+    step: str = "",
+    labels: Mapping[str, str] | None = None,
+    ticket: str = "",
+    request_id: str | None = None,
+) -> gate_service_pb2.AuthorizeToolRequest:
+    """A tool call. `idempotency_key` is the business's own, such as `refund/4711`; Fairlead makes one when it is
+    empty."""
+    return gate_service_pb2.AuthorizeToolRequest(
+        request_id=request_id or new_request_id(),
+        tool=tool,
+        arguments=arguments if isinstance(arguments, bytes) else _json(arguments),
+        effect=effect,
+        idempotency_key=idempotency_key,
+        session=session,
+        run=run,
+        step=step,
+        labels=dict(labels or {}),
+        ticket=ticket,
+    )
+
+
+def complete_tool(
+    grant: str, outcome: gate_service_pb2.ToolOutcome, result: bytes, request_id: str | None = None
+) -> gate_service_pb2.CompleteToolRequest:
+    """The end of a granted tool call; `result` is JSON, empty for none."""
+    return gate_service_pb2.CompleteToolRequest(
+        request_id=request_id or new_request_id(), grant=grant, outcome=outcome, result=result
+    )
+
+
+def encode_result(result: Any) -> bytes:
+    """A JSON value as JSON, None as nothing; raises TypeError and ValueError when it is no JSON value."""
+    return b"" if result is None else _json(result)
+
+
+def get_ticket(ticket: str) -> approval_service_pb2.GetTicketRequest:
+    """The state of a ticket."""
+    return approval_service_pb2.GetTicketRequest(ticket=ticket)
+
+
+def wait_ticket(ticket: str, seconds: float) -> approval_service_pb2.WaitTicketRequest:
+    """The state of a ticket once it is not pending."""
+    request = approval_service_pb2.WaitTicketRequest(ticket=ticket)
+    request.timeout.FromNanoseconds(int(seconds * 1e9))
+    return request
+
+
 def generate(
     body: Mapping[str, Any] | bytes, request_id: str | None, context: Mapping[str, Any]
 ) -> model_service_pb2.GenerateRequest:
@@ -120,6 +181,10 @@ def stream_generate(
 
 def _encode(body: Mapping[str, Any] | bytes) -> bytes:
     return body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _context(values: Mapping[str, Any]) -> model_service_pb2.CallContext:

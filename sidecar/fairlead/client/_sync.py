@@ -14,7 +14,9 @@ from fairlead.client import _requests
 from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
 from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
+from fairlead.client._sync_tools import ToolCalls
 from fairlead.v1 import (
+    approval_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
     gate_service_pb2,
@@ -26,7 +28,7 @@ from fairlead.v1 import (
 Response = TypeVar("Response")
 
 
-class Client:
+class Client(ToolCalls):
     """A connection to one sidecar. Safe to share between threads; `close` it, or use it as a context manager.
 
     `timeout` bounds every call, retries included, in seconds.
@@ -46,6 +48,7 @@ class Client:
         self._retry = retry or RetryPolicy()
         self._gate: Any = gate_service_pb2_grpc.GateServiceStub(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._tickets: Any = approval_service_pb2_grpc.ApprovalTicketServiceStub(self._channel)
         self._budgets: Any = budget_service_pb2_grpc.BudgetServiceStub(self._channel)
 
     def __enter__(self) -> Client:

@@ -13,6 +13,8 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from fairlead.v1 import (
+    approval_service_pb2,
+    approval_service_pb2_grpc,
     decision_pb2,
     gate_service_pb2,
     gate_service_pb2_grpc,
@@ -31,8 +33,12 @@ class Refusal:
     retry_after: float | None = None
 
 
-class Gate(gate_service_pb2_grpc.GateServiceServicer, model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
-    """Answers with the scripted refusals first, then well."""
+class Gate(  # type: ignore[misc]
+    gate_service_pb2_grpc.GateServiceServicer,
+    model_service_pb2_grpc.ModelServiceServicer,
+    approval_service_pb2_grpc.ApprovalTicketServiceServicer,
+):
+    """Answers with the scripted refusals first, then well; tools and tickets as scripted, the last one for ever."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
@@ -40,6 +46,8 @@ class Gate(gate_service_pb2_grpc.GateServiceServicer, model_service_pb2_grpc.Mod
         self.authorizations: list[str] = []
         self.admitted, self.answering = threading.Event(), threading.Event()
         self.answering.set()
+        self.tools: list[gate_service_pb2.AuthorizeToolResponse] = []
+        self.tickets: list[approval_service_pb2.Ticket] = []
 
     def Admit(
         self, request: gate_service_pb2.AdmitRequest, context: grpc.ServicerContext
@@ -61,6 +69,35 @@ class Gate(gate_service_pb2_grpc.GateServiceServicer, model_service_pb2_grpc.Mod
     ) -> gate_service_pb2.ReleaseResponse:
         self._record(request, context)
         return gate_service_pb2.ReleaseResponse()
+
+    def AuthorizeTool(
+        self, request: gate_service_pb2.AuthorizeToolRequest, context: grpc.ServicerContext
+    ) -> gate_service_pb2.AuthorizeToolResponse:
+        self._record(request, context)
+        self.admitted.set()
+        self.answering.wait(5)
+        return self.tools.pop(0) if len(self.tools) > 1 else self.tools[0]
+
+    def CompleteTool(
+        self, request: gate_service_pb2.CompleteToolRequest, context: grpc.ServicerContext
+    ) -> gate_service_pb2.CompleteToolResponse:
+        self._record(request, context)
+        return gate_service_pb2.CompleteToolResponse(session_labels=["saw_untrusted"])
+
+    def GetTicket(
+        self, request: approval_service_pb2.GetTicketRequest, context: grpc.ServicerContext
+    ) -> approval_service_pb2.GetTicketResponse:
+        self._record(request, context)
+        return approval_service_pb2.GetTicketResponse(ticket=self._next_ticket())
+
+    def WaitTicket(
+        self, request: approval_service_pb2.WaitTicketRequest, context: grpc.ServicerContext
+    ) -> approval_service_pb2.WaitTicketResponse:
+        self._record(request, context)
+        return approval_service_pb2.WaitTicketResponse(ticket=self._next_ticket())
+
+    def _next_ticket(self) -> approval_service_pb2.Ticket:
+        return self.tickets.pop(0) if len(self.tickets) > 1 else self.tickets[0]
 
     def StreamGenerate(
         self, request: model_service_pb2.StreamGenerateRequest, context: grpc.ServicerContext
@@ -102,6 +139,7 @@ def serving() -> Iterator[tuple[Gate, str]]:
     gate = Gate()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
     gate_service_pb2_grpc.add_GateServiceServicer_to_server(gate, server)
+    approval_service_pb2_grpc.add_ApprovalTicketServiceServicer_to_server(gate, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(gate, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

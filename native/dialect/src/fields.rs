@@ -43,6 +43,14 @@ pub(crate) fn text(members: &Members<'_>, field: &str) -> Result<Option<String>,
         .transpose()
 }
 
+/// A field that is an object or absent.
+pub(crate) fn object<'a>(members: &Members<'a>, field: &str) -> Result<Option<Members<'a>>, InvalidRequest> {
+    members
+        .get(field)
+        .map(|value| Members::parse(value.get().as_bytes()).map_err(|error| InvalidRequest::object(field, &error)))
+        .transpose()
+}
+
 /// A field that is a boolean or absent.
 pub(crate) fn boolean(members: &Members<'_>, field: &str) -> Result<Option<bool>, InvalidRequest> {
     match members.get(field).map(RawValue::get) {

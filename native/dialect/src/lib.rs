@@ -19,17 +19,22 @@ mod exchange;
 mod fields;
 mod invalid;
 mod json;
+mod media;
 pub mod neutral;
+mod openai;
 pub mod openai_chat;
 mod openai_responses;
+mod reader;
 mod reading;
 mod request;
+mod size;
 pub mod sse;
 pub mod text;
 mod translation;
 mod turn;
 mod usage;
 mod vendor;
+mod words;
 
 use bytes::Bytes;
 

@@ -1,13 +1,16 @@
 //! A call as the client wrote it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::neutral::Untranslatable;
+use crate::json::Members;
+use crate::neutral::{Conversation, Untranslatable};
+use crate::reader::Unsaid;
 use crate::turn::{Turn, Wire};
-use crate::{Dialect, InvalidRequest, fields, openai_chat};
+use crate::words::{self, Word};
+use crate::{Dialect, InvalidRequest, Vendor, anthropic_messages, fields, openai_chat, openai_responses};
 
 /// What a decision needs to know about a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,9 @@ pub struct Facts {
     /// Size of what the model reads, an upper bound of its tokens. Text counts its JSON bytes; pictures, sound and
     /// documents count what the known providers bill at most.
     pub input_bytes: i64,
+    /// True when the model also reads what the provider has stored (`previous_response_id`, `conversation`, `prompt`), so
+    /// that `input_bytes` is no bound: only the model's context is.
+    pub stored_input: bool,
     /// What a model must be able to do, sorted: `json`, `tools`, `vision`.
     pub capabilities: Vec<String>,
     /// The end user as the client names it to the provider, an opaque id.
@@ -37,6 +43,14 @@ struct Inner {
     dialect: Dialect,
     body: Bytes,
     facts: Facts,
+    /// Made when a target of another dialect is first asked about.
+    reading: OnceLock<Reading>,
+}
+
+/// The request in common words, and what has none.
+struct Reading {
+    conversation: Conversation,
+    unsaid: Vec<Untranslatable>,
 }
 
 impl fmt::Debug for Request {
@@ -58,11 +72,19 @@ impl Request {
     pub fn parse(dialect: Dialect, body: Bytes) -> Result<Self, InvalidRequest> {
         let facts = match dialect {
             Dialect::OpenAiChat => openai_chat::request::parse(&body)?,
-            Dialect::OpenAiResponses | Dialect::AnthropicMessages => {
-                return Err(InvalidRequest::new("", format!("cannot be read as {}", dialect.name())));
-            }
+            Dialect::OpenAiResponses => openai_responses::request::parse(&body)?,
+            Dialect::AnthropicMessages => anthropic_messages::request::parse(&body)?,
         };
-        Ok(Self(Arc::new(Inner { dialect, body, facts })))
+        Ok(Self::new(dialect, body, facts))
+    }
+
+    fn new(dialect: Dialect, body: Bytes, facts: Facts) -> Self {
+        Self(Arc::new(Inner {
+            dialect,
+            body,
+            facts,
+            reading: OnceLock::new(),
+        }))
     }
 
     /// The dialect of the client.
@@ -89,42 +111,102 @@ impl Request {
         if self.0.facts.stream == stream {
             return self;
         }
-        Self(Arc::new(Inner {
-            dialect: self.0.dialect,
-            body: fields::with_stream(&self.0.body, stream),
-            facts: Facts {
-                stream,
-                ..self.0.facts.clone()
-            },
-        }))
+        let facts = Facts {
+            stream,
+            ..self.0.facts.clone()
+        };
+        Self::new(self.0.dialect, fields::with_stream(&self.0.body, stream), facts)
     }
 
-    /// What `to` cannot say; empty for the request's own dialect.
+    /// What `to` cannot say, in the order of reading; empty for the request's own dialect. After 256 fields, further
+    /// ones that merely tune are not listed.
     #[must_use]
     pub fn untranslatable(&self, to: Dialect) -> Vec<Untranslatable> {
         if to == self.0.dialect {
             return Vec::new();
         }
-        vec![Untranslatable::essential("")]
+        let wire = Wire {
+            dialect: to,
+            vendor: Vendor::OpenAiCompatible,
+            upstream_model: "",
+            max_output_tokens: 1,
+            drop_untranslatable: false,
+        };
+        self.translated(&wire).1
     }
 
     /// The exchange with one target: the body to send, and how to read what comes back.
     ///
     /// # Errors
-    /// What the target's dialect cannot say.
+    /// What the target's dialect cannot say; with `drop_untranslatable` only when some of it is essential.
     pub fn turn(&self, wire: &Wire<'_>) -> Result<Turn, Vec<Untranslatable>> {
-        let unsaid = self.untranslatable(wire.dialect);
-        if !unsaid.is_empty() {
+        let (body, unsaid) = if wire.dialect == self.0.dialect {
+            (self.rewritten(wire), Vec::new())
+        } else {
+            self.translated(wire)
+        };
+        if unsaid.iter().any(|field| field.essential || !wire.drop_untranslatable) {
             return Err(unsaid);
         }
-        let body = openai_chat::request::rewritten(&self.0.body, &self.0.facts, wire);
         Ok(Turn {
             dialect: wire.dialect,
             body,
-            dropped_fields: Vec::new(),
+            dropped_fields: unsaid.into_iter().map(|field| field.field).collect(),
             request: self.clone(),
             created: 0,
         })
+    }
+
+    fn rewritten(&self, wire: &Wire<'_>) -> Bytes {
+        let (body, facts) = (&self.0.body, &self.0.facts);
+        match self.0.dialect {
+            Dialect::OpenAiChat => openai_chat::request::rewritten(body, facts, wire),
+            Dialect::OpenAiResponses => openai_responses::request::rewritten(body, facts, wire),
+            Dialect::AnthropicMessages => anthropic_messages::request::rewritten(body, facts, wire),
+        }
+    }
+
+    /// The body in the target's dialect, and what is missing in it.
+    fn translated(&self, wire: &Wire<'_>) -> (Bytes, Vec<Untranslatable>) {
+        let client = self.0.dialect;
+        let reading = self.0.reading.get_or_init(|| self.read());
+        let conversation = &reading.conversation;
+        let mut unsaid = Unsaid::new(reading.unsaid.clone());
+        let body = match wire.dialect {
+            Dialect::OpenAiChat => openai_chat::request::write::write(conversation, client, wire, &mut unsaid),
+            Dialect::OpenAiResponses => {
+                openai_responses::request::write::write(conversation, client, wire, &mut unsaid)
+            }
+            Dialect::AnthropicMessages => {
+                if words::limit(conversation, wire).is_none() {
+                    // Messages does not go without.
+                    unsaid.essential(Word::Limit.of(client));
+                }
+                anthropic_messages::request::write::write(conversation, client, wire, &mut unsaid)
+            }
+        };
+        (Bytes::from(body), unsaid.into_inner())
+    }
+
+    fn read(&self) -> Reading {
+        let mut unsaid = Unsaid::default();
+        let mut conversation = match Members::parse(&self.0.body) {
+            Ok(members) => match self.0.dialect {
+                Dialect::OpenAiChat => openai_chat::request::read::read(&members, &mut unsaid),
+                Dialect::OpenAiResponses => openai_responses::request::read::read(&members, &mut unsaid),
+                Dialect::AnthropicMessages => anthropic_messages::request::read::read(&members, &mut unsaid),
+            },
+            // The body was parsed before, so this does not happen; nothing would be sent.
+            Err(_other) => {
+                unsaid.essential("");
+                Conversation::default()
+            }
+        };
+        conversation.max_output_tokens = self.0.facts.max_output_tokens;
+        Reading {
+            conversation,
+            unsaid: unsaid.into_inner(),
+        }
     }
 
     /// The event that ends a broken stream, framed, in the client's dialect.

@@ -7,14 +7,16 @@
 mod answer;
 mod blocks;
 mod fold;
+mod raw;
 mod request;
 mod stream;
 
 pub use answer::{Answer, Block, Finish};
 pub(crate) use blocks::Blocks;
 pub use fold::{Fold, Unfoldable};
+pub use raw::{Place, Raw};
 pub use request::{
-    Conversation, Effort, Format, Limits, Media, MediaSource, Message, Part, Reasoning, Role, Tool, ToolChoice,
+    Conversation, Format, Media, MediaKind, MediaSource, Message, Part, Reasoning, Role, Tool, ToolCall, ToolChoice,
     ToolResult,
 };
 pub use stream::{BlockKind, Delta};

@@ -1,13 +1,12 @@
 //! A request.
 
-use serde_json::Value;
+use super::{Place, Raw};
 
-/// A request in common words. Ids of tool calls are the client's own, in every dialect.
+/// A request in common words: what at least two dialects can say. What one alone can say is an
+/// [`Untranslatable`](super::Untranslatable) of the reading.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
-    /// What the system and the developer say, in order, before the first message.
-    pub system: Vec<Part>,
-    /// The messages. Two of the same role may follow each other.
+    /// The messages, system prompts included. Two of the same role may follow each other.
     pub messages: Vec<Message>,
     /// Tools that the model may call.
     pub tools: Vec<Tool>,
@@ -15,37 +14,26 @@ pub struct Conversation {
     pub tool_choice: Option<ToolChoice>,
     /// May it call several at once? `None`: the dialect's default, which is yes everywhere.
     pub parallel_tools: Option<bool>,
-    /// Bounds and tuning.
-    pub limits: Limits,
+    /// Most output tokens, as the client asked.
+    pub max_output_tokens: Option<i64>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// 0 to 2 at OpenAI, 0 to 1 at Anthropic: what is above is untranslatable.
+    pub temperature: Option<Raw>,
+    /// 0 to 1.
+    pub top_p: Option<Raw>,
     /// Form of the answer; `None`: text.
     pub format: Option<Format>,
     /// How much to think.
     pub reasoning: Option<Reasoning>,
     /// The end user, for the provider's abuse detection; an opaque id.
     pub user: Option<String>,
-}
-
-/// Bounds and tuning of the answer. Numbers keep their spelling.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Limits {
-    /// Most output tokens, as the client asked.
-    pub max_output_tokens: Option<i64>,
-    /// Number of answers; 1 means one.
-    pub choices: i64,
-    /// Texts that end the answer.
-    pub stop: Vec<String>,
-    /// 0 to 2 at OpenAI, 0 to 1 at Anthropic: what is above is untranslatable.
-    pub temperature: Option<serde_json::Number>,
-    /// 0 to 1.
-    pub top_p: Option<serde_json::Number>,
-    /// Anthropic and most local models.
-    pub top_k: Option<serde_json::Number>,
-    /// OpenAI Chat only.
-    pub seed: Option<serde_json::Number>,
-    /// OpenAI Chat only.
-    pub presence_penalty: Option<serde_json::Number>,
-    /// OpenAI Chat only.
-    pub frequency_penalty: Option<serde_json::Number>,
+    /// What both dialects of OpenAI say in the same words, by name: `store`, `metadata`, `service_tier` and others.
+    pub openai: Vec<(&'static str, Raw)>,
+    /// `verbosity` of both dialects of OpenAI.
+    pub verbosity: Option<Raw>,
+    /// True when the answer is a stream.
+    pub stream: bool,
 }
 
 /// Who speaks.
@@ -55,7 +43,7 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
-    /// System or developer, in the middle of a conversation.
+    /// System or developer: the newer word means the same, and only OpenAI knows it.
     System,
 }
 
@@ -66,45 +54,36 @@ pub struct Message {
     pub role: Role,
     /// What is said, in order.
     pub parts: Vec<Part>,
+    /// Where it stands.
+    pub at: Place,
 }
 
-/// A part of a message. `cache` marks the end of a prefix that Anthropic should cache; other dialects cache by
-/// themselves, so dropping it changes costs only.
+/// A part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     /// Text.
-    Text {
-        /// The text.
-        text: String,
-        /// Anthropic's `cache_control`, as it stands.
-        cache: Option<Value>,
-    },
+    Text(String),
     /// A refusal that the model gave before.
     Refusal(String),
     /// A picture or document.
     Media(Media),
-    /// Thinking of the model that has to be given back as it was. Only for the dialect that it came from.
-    Thinking {
-        /// The text; empty when it is withheld.
-        text: String,
-        /// What proves it, or the encrypted thinking; opaque.
-        signature: Option<String>,
-        /// True for Anthropic's `redacted_thinking` (then `signature` is its data).
-        redacted: bool,
-    },
     /// The model calls a tool.
-    ToolCall {
-        /// Id, which the result repeats.
-        id: String,
-        /// Name of the tool.
-        name: String,
-        /// Arguments: the text of a JSON object, as the model wrote it.
-        arguments: String,
-        /// As for text.
-        cache: Option<Value>,
-    },
+    ToolCall(ToolCall),
     /// The result of a tool call.
     ToolResult(ToolResult),
+}
+
+/// A call of a tool; in [`Role::Assistant`] messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolCall {
+    /// Id, which the result repeats; the client's own.
+    pub id: String,
+    /// Name of the tool.
+    pub name: String,
+    /// Arguments: the text of a JSON object, as the model wrote it.
+    pub arguments: String,
+    /// Where it stands.
+    pub at: Place,
 }
 
 /// The result of a tool call; in [`Role::User`] messages.
@@ -112,27 +91,34 @@ pub enum Part {
 pub struct ToolResult {
     /// Id of the call.
     pub id: String,
-    /// Text and pictures.
+    /// Text, pictures and documents.
     pub parts: Vec<Part>,
-    /// Anthropic's `is_error`.
+    /// The call failed (Anthropic).
     pub is_error: bool,
-    /// As for text.
-    pub cache: Option<Value>,
 }
 
 /// A picture or document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Media {
-    /// Such as `image/png` or `application/pdf`; `None` for a URL whose type is not said.
-    pub media_type: Option<String>,
+    /// Which of the two.
+    pub kind: MediaKind,
     /// Where it is.
     pub source: MediaSource,
     /// File name or title of a document.
     pub name: Option<String>,
     /// OpenAI's `detail` of a picture.
     pub detail: Option<String>,
-    /// As for text.
-    pub cache: Option<Value>,
+    /// Where it stands.
+    pub at: Place,
+}
+
+/// A picture or a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaKind {
+    /// A picture.
+    Picture,
+    /// A document.
+    Document,
 }
 
 /// Where a picture or document is.
@@ -140,8 +126,13 @@ pub struct Media {
 pub enum MediaSource {
     /// At a URL.
     Url(String),
-    /// Here, in base64.
-    Base64(String),
+    /// Here.
+    Inline {
+        /// Such as `image/png` or `application/pdf`.
+        media_type: String,
+        /// The bytes in base64.
+        base64: String,
+    },
 }
 
 /// A tool.
@@ -152,11 +143,11 @@ pub struct Tool {
     /// What it does.
     pub description: Option<String>,
     /// JSON Schema of its arguments; `None`: no arguments.
-    pub parameters: Option<Value>,
-    /// OpenAI's `strict`.
-    pub strict: Option<bool>,
-    /// As for text.
-    pub cache: Option<Value>,
+    pub parameters: Option<Raw>,
+    /// Calls must match the schema.
+    pub strict: bool,
+    /// Where it stands.
+    pub at: Place,
 }
 
 /// Which tool to call.
@@ -179,30 +170,25 @@ pub enum Format {
     JsonObject,
     /// JSON of this schema.
     JsonSchema {
-        /// Name.
-        name: String,
+        /// Name, a label; Anthropic has none.
+        name: Option<String>,
         /// What it is.
         description: Option<String>,
         /// The schema.
-        schema: Value,
-        /// OpenAI's `strict`.
-        strict: Option<bool>,
+        schema: Raw,
+        /// The answer must match; always so at Anthropic.
+        strict: bool,
     },
 }
 
 /// How much to think.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reasoning {
-    /// OpenAI's words.
-    Effort(Effort),
+    /// `minimal`, `low`, `medium`, `high`, `xhigh` or `max`; the same words everywhere but for `minimal`, which only
+    /// OpenAI knows.
+    Effort(String),
     /// Anthropic's budget in tokens.
     Budget(i64),
     /// Not at all.
     Off,
-    /// Anthropic's `adaptive`: as the model likes.
-    Adaptive,
 }
-
-/// OpenAI's `reasoning_effort`, also Anthropic's `output_config.effort`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effort(pub String);

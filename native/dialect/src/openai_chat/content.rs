@@ -1,8 +1,4 @@
-//! The size and needs of what the model is given to read.
-//!
-//! The size is an upper bound of input tokens before any scaling: a token of text is at least one byte of its JSON.
-//! Pictures and sound are not billed by their bytes: a picture given as a URL has few bytes and many tokens, one given
-//! inline has a thousand times more bytes than tokens. They count what the known providers bill at most.
+//! The size and needs of what the model is given to read; see [`size`](crate::size).
 
 use std::borrow::Cow;
 
@@ -11,13 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::InvalidRequest;
 use crate::json::Members;
+use crate::size::{self, PICTURE, SOUND_BYTES_PER_TOKEN};
 
-/// Counted for one picture. OpenAI's tile and patch schemes bill 765 to 2,500 tokens for a large picture, Anthropic
-/// about 1,600, and `gpt-4o-mini` 2,833 for one in low detail.
-const PICTURE: usize = 4096;
-/// Inline sound: base64 bytes for one counted token. Sound is billed about 10 tokens per second, and a second takes at
-/// least 1,000 bytes when compressed for speech.
-const SOUND_BYTES_PER_TOKEN: usize = 64;
 /// Fields other than the messages that a model reads.
 const FURTHER: [&str; 6] = [
     "tools",
@@ -47,6 +38,8 @@ struct Part<'a> {
     image_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
     input_audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    file: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +66,11 @@ pub(super) fn read(messages: &RawValue, members: &Members<'_>) -> Result<Content
                 vision = true;
                 bytes = bytes.saturating_sub(picture.get().len()).saturating_add(PICTURE);
             }
+            if let Some(file) = part.file {
+                vision = true;
+                let length = file.get().len();
+                bytes = bytes.saturating_sub(length).saturating_add(size::document(length));
+            }
             if let Some(sound) = part.input_audio {
                 let length = sound.get().len();
                 bytes = bytes
@@ -84,22 +82,13 @@ pub(super) fn read(messages: &RawValue, members: &Members<'_>) -> Result<Content
     for field in FURTHER {
         bytes = bytes.saturating_add(members.get(field).map_or(0, |value| value.get().len()));
     }
-    let mut capabilities = Vec::new();
-    if members.get("response_format").is_some_and(wants_json) {
-        capabilities.push("json".to_owned());
-    }
-    if ["tools", "functions"]
+    let wants_json = members.get("response_format").is_some_and(wants_json);
+    let has_tools = ["tools", "functions"]
         .iter()
-        .any(|field| members.get(field).is_some_and(|list| !is_empty_list(list)))
-    {
-        capabilities.push("tools".to_owned());
-    }
-    if vision {
-        capabilities.push("vision".to_owned());
-    }
+        .any(|field| members.get(field).is_some_and(|list| !is_empty_list(list)));
     Ok(Content {
         input_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-        capabilities,
+        capabilities: size::capabilities(wants_json, has_tools, vision),
     })
 }
 

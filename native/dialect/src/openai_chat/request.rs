@@ -1,5 +1,8 @@
 //! A request: the facts a decision needs, and the rewrite for a target.
 
+pub(crate) mod read;
+pub(crate) mod write;
+
 use bytes::Bytes;
 
 use super::content;
@@ -40,6 +43,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
         max_output_tokens,
         choices,
         input_bytes: content.input_bytes,
+        stored_input: false,
         capabilities: content.capabilities,
         user: fields::text(&members, "safety_identifier")?.or(fields::text(&members, "user")?),
     })

@@ -112,7 +112,7 @@ policies:
 defaults: {model.call: deny, tool.call: allow}
 approvals:
   tiers:
-    - {name: high, require: [{role: finance, count: 1}, {role: legal}], expiresAfter: 72h, onExpire: deny}
+    - {name: high, require: [{role: finance, count: 1}], expiresAfter: 72h, onExpire: deny}
 workflows: []
 audit: {content: digest}
 durability: {model.call: power, tool.call: process}

@@ -157,6 +157,8 @@ BAD: list[tuple[str, str, str, str]] = [
     ("too few people", OPERATORS + TIER.replace("count: 2", "count: 3"), "approvals.tiers[0].require[0]",
      "'high' can never be approved: it needs that 3 operators have the role 'finance', and 2 have"),
     ("local", "operators: [{name: local, token: {fromEnv: ASHA}}]", "operators[0].name", "without a token"),
+    ("one person for two roles", OPERATORS + TIER.replace("count: 2}", "count: 2}, {role: legal}"),
+     "approvals.tiers[0].require", "needs 3 different people, and the operators' roles give 2"),
     ("nobody", TIER.replace("count: 2", "count: 1"), "approvals.tiers[0].require[0]",
      "'high' can never be approved: it needs that an operator has the role 'finance', and none has"),
 ]  # fmt: skip
@@ -177,3 +179,13 @@ def test_a_schema_is_bounded() -> None:
 def test_people_are_counted_even_where_other_parts_of_the_document_are_broken() -> None:
     broken = OPERATORS.replace("name: ben", "name: 'b e n'") + TIER
     assert [path for path, _ in violations(broken)] == ["operators[1].name"]
+
+
+def test_who_has_two_roles_takes_the_place_that_helps() -> None:
+    tier = "approvals: {tiers: [{name: both, require: [{role: finance}, {role: legal}]}]}\n"
+    Loader(None, ENVIRON).load_text(VALID + OPERATORS + tier)
+
+
+def test_a_tier_cannot_ask_for_a_crowd() -> None:
+    crowd = TIER.replace("count: 2}", "count: 40}, {role: legal, count: 25}")
+    assert ("approvals.tiers[0].require", "asks for more than 64 people") in violations(crowd)

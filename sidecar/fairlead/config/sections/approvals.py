@@ -12,6 +12,9 @@ from fairlead.config.quantities import Duration
 from fairlead.config.sections.base import Listed, Name, Section
 from fairlead.config.violation import Path
 
+# Most people that one tier may ask for, as in native/plan.
+PEOPLE_MAX = 64
+
 
 def _never_approve(value: Any) -> Any:
     if value == "approve":
@@ -22,10 +25,10 @@ def _never_approve(value: Any) -> Any:
 
 
 class Quorum(Section):
-    """A number of different people with a role."""
+    """A number of different people with a role; everybody counts for one role."""
 
     role: Name = Field(description="role, as operators have it")
-    count: int = Field(default=1, ge=1, le=100, description="different people with this role")
+    count: int = Field(default=1, ge=1, le=PEOPLE_MAX, description="different people with this role")
 
 
 class Tier(Section):
@@ -41,10 +44,12 @@ class Tier(Section):
     )
 
     def rules(self) -> Iterator[tuple[Path, str]]:
-        """A role is asked for once."""
+        """A role is asked for once, and the people are not too many."""
         for index, quorum in enumerate(self.require):
             if any(quorum.role == other.role for other in self.require[:index]):
                 yield ("require", index, "role"), f"the role {quorum.role!r} is asked for twice: add up the counts"
+        if sum(quorum.count for quorum in self.require) > PEOPLE_MAX:
+            yield ("require",), f"asks for more than {PEOPLE_MAX} people"
 
 
 class Approvals(Section):

@@ -35,6 +35,7 @@ GROUPS = (
     Group("approvals", "approvals", "list what waits for people, and approve or reject it"),
     Group("explain", "explain", "what an invocation did, and why"),
     Group("audit", "audit", "follow, verify and export the audit log"),
+    Group("import", "importing", "turn the configuration of another gateway into one of Fairlead"),
     Group("prices", "prices", "import and show price books"),
     Group("dev-provider", "dev_provider", "run a local model provider with faults on demand"),
 )

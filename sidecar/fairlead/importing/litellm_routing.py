@@ -1,0 +1,177 @@
+"""LiteLLM's groups, fallbacks and retries → routes and breakers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fairlead.importing.draft import seconds, unique
+from fairlead.importing.source import count, listed, mapping
+
+if TYPE_CHECKING:
+    from fairlead.importing.litellm import Deployment, Imported
+
+_ATTEMPTS_MAX = 10
+_CHAIN_MAX = 16
+_SELECTIONS = {
+    "latency-based-routing": "fastest",
+    "cost-based-routing": "cheapest",
+    "lowest-cost": "cheapest",
+    "lowest-latency": "fastest",
+}
+_BY_LOAD = frozenset(("least-busy", "usage-based-routing", "usage-based-routing-v2"))
+_KNOWN_ROUTER = frozenset(
+    [
+        "routing_strategy",
+        "fallbacks",
+        "default_fallbacks",
+        "context_window_fallbacks",
+        "content_policy_fallbacks",
+        "num_retries",
+        "max_retries",
+        "cooldown_time",
+        "allowed_fails",
+        "retry_after",
+        "timeout",
+        "model_group_alias",
+        "enable_pre_call_checks",
+        "provider_budget_config",
+        "redis_host",
+        "redis_port",
+        "redis_password",
+        "redis_url",
+        "redis_db",
+        "set_verbose",
+        "debug_level",
+    ]
+)
+
+
+def convert(imported: Imported) -> None:
+    """One route for each group, and for each alias of one."""
+    draft, router = imported.draft, imported.router
+    for key in router.keys() - _KNOWN_ROUTER:
+        draft.lose(f"router_settings.{key}", "is not known here")
+    if any(key.startswith("redis_") for key in router):
+        draft.decide("router_settings.redis_… is not needed: the sidecar keeps its state itself, one for each pod")
+    _breakers(imported)
+    for group, deployments in imported.groups.items():
+        _route(imported, group, deployments)
+    for alias, target in mapping(router.get("model_group_alias")).items():
+        name = mapping(target).get("model") if isinstance(target, dict) else target
+        aliased = imported.groups.get(str(name))
+        if aliased:
+            _route(imported, str(alias), aliased)
+        else:
+            draft.lose(f"router_settings.model_group_alias.{alias}", "leads to no group of model_list")
+
+
+def chain(imported: Imported, group: str) -> list[str]:
+    """The models that come after those of a group."""
+    found: list[str] = []
+    own = {deployment.model for deployment in imported.groups.get(group, ())}
+    for source, settings in (("router_settings", imported.router), ("litellm_settings", imported.module)):
+        general = _named(settings.get("fallbacks"), group)
+        if not general:
+            general = [str(name) for name in listed(settings.get("default_fallbacks"))]
+        larger = _named(settings.get("context_window_fallbacks"), group)
+        if larger:
+            imported.draft.decide(
+                f"{source}.context_window_fallbacks come last in the chain: give models contextTokens, and one that "
+                "is too small for a call is left out before it is made"
+            )
+        if _named(settings.get("content_policy_fallbacks"), group):
+            imported.draft.lose(
+                f"{source}.content_policy_fallbacks", "a refusal by a provider is an answer; see rules on model.output"
+            )
+        for name in (*general, *larger):
+            targets = imported.groups.get(name)
+            if targets is None:
+                imported.draft.lose(f"{source}.fallbacks", f"from {group} to {name}, which is not in model_list")
+            else:
+                found += [deployment.model for deployment in targets]
+    return [model for model in unique(found) if model not in own][:_CHAIN_MAX]
+
+
+def _named(value: Any, group: str) -> list[str]:
+    """The names that a list of `{group: [names]}` has for a group; `*` is for all."""
+    for wanted in (group, "*"):
+        for item in listed(value):
+            names = mapping(item).get(wanted)
+            if names is not None:
+                return [str(name) for name in listed(names) if isinstance(name, str)]
+    return []
+
+
+def _route(imported: Imported, called: str, deployments: list[Deployment]) -> None:
+    draft, router, module = imported.draft, imported.router, imported.module
+    group = deployments[0].group
+    strategy = str(router.get("routing_strategy", "simple-shuffle"))
+    selection = _SELECTIONS.get(strategy) if len(deployments) > 1 else None
+    models = [deployment.model for deployment in deployments]
+    if strategy in _BY_LOAD:
+        draft.lose("router_settings.routing_strategy", f"{strategy}: calls are spread by weight instead")
+    elif strategy not in (*_SELECTIONS, "simple-shuffle"):
+        draft.lose("router_settings.routing_strategy", "this strategy is not known here: calls are spread by weight")
+    weights = [one.weight or one.requests_per_minute or one.tokens_per_minute or 1 for one in deployments]
+    retries = next((one.retries for one in deployments if one.retries), None) or count(
+        router.get("num_retries", router.get("max_retries", module.get("num_retries")))
+    )
+    # LiteLLM goes on with another deployment of the group before it leaves the group.
+    after = unique([*(models if len(models) > 1 else ()), *chain(imported, group)])[:_CHAIN_MAX]
+    drops = module.get("drop_params") is True
+    draft.add(
+        "routes",
+        {
+            "name": draft.name("routes", called),
+            "match": {"model": called},
+            "targets": None
+            if selection
+            else [
+                {"model": model, "weight": weight} if len(models) > 1 else {"model": model}
+                for model, weight in zip(models, weights, strict=True)
+            ],
+            "select": selection,
+            "candidates": models if selection else None,
+            "fallback": {"chain": after} if after else None,
+            "retry": _retry(retries, router.get("retry_after")),
+            "timeout": seconds(router.get("timeout", module.get("request_timeout"))),
+            "onUntranslatable": "drop" if drops else None,
+            "cache": _cache(imported),
+        },
+    )
+
+
+def _retry(retries: int | None, retry_after: Any) -> dict[str, Any] | None:
+    wait = seconds(retry_after)
+    retry: dict[str, Any] = {"attempts": min(retries + 1, _ATTEMPTS_MAX)} if retries else {}
+    if wait:
+        retry["backoff"] = {"initial": wait, "max": "1h" if count(retry_after) and int(retry_after) > 5 else "5s"}
+    return retry or None
+
+
+def _cache(imported: Imported) -> dict[str, Any] | None:
+    module = imported.module
+    if module.get("cache") is not True:
+        return None
+    params = mapping(module.get("cache_params"))
+    kind = params.get("type", "local")
+    if kind not in ("local", None):
+        imported.draft.decide(
+            "litellm_settings.cache_params: answers are kept by the sidecar itself, same request only"
+        )
+    ttl = seconds(params.get("ttl"))
+    if ttl is None:
+        imported.draft.decide("litellm_settings.cache has no ttl: answers are given again for ten minutes")
+    return {"ttl": ttl or "10m"}
+
+
+def _breakers(imported: Imported) -> None:
+    """`allowed_fails` and `cooldown_time` are the breaker of every provider."""
+    fails, cooldown = count(imported.router.get("allowed_fails")), seconds(imported.router.get("cooldown_time"))
+    breaker = {"consecutiveFailures": fails + 1 if fails else None, "open": cooldown}
+    kept = {key: value for key, value in breaker.items() if value is not None}
+    if cooldown and int(cooldown.rstrip("ms")) > 300 and not cooldown.endswith("ms"):
+        kept["maxOpen"] = cooldown
+    if kept:
+        for provider in imported.draft.config.get("providers", ()):
+            provider["breaker"] = dict(kept)

@@ -13,6 +13,8 @@ from fairlead.config.sections.budgets import Rolling
 from fairlead.importing import litellm, orchvynt, source, writing
 
 SAMPLES = Path(__file__).parent / "samples"
+# Each line has the one before it nine times.
+DOUBLING = "".join(f"c{n}: &c{n} [{', '.join([f'*c{n - 1}' if n else '*b'] * 9)}]\n" for n in range(9))
 ORCHVYNT = [SAMPLES / name for name in ("routing.yaml", "fallback.yaml", "budgets.yaml", "hitl.yaml")]
 
 
@@ -277,8 +279,7 @@ def test_a_note_cannot_leave_its_comment(capsys: pytest.CaptureFixture[str], mon
         ("a: [", "f.yaml: line 1: is not YAML"),
         ("a: !!python/object/apply:os.system [id]", "f.yaml: line 1: is not YAML: could not determine a constructor"),
         ("[1]", "f.yaml: must be a mapping of sections"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\n" + "".join(
-            f"c{n}: &c{n} [{', '.join([f'*c{n - 1}' if n else '*b'] * 9)}]\n" for n in range(9)), "aliases are written"),
+        (f"a: &b [x, x]\n{DOUBLING}", "aliases are written"),
         ("x" * ((1 << 20) + 1), "f.yaml: is larger than"),
     ],
     ids=range(6),

@@ -28,7 +28,7 @@ def test_the_quickstart_is_valid_and_says_what_it_promises() -> None:
     assert any(policy.effect == "deny" and policy.match.labels == {"data": "secret"} for policy in config.policies)
 
 
-@pytest.mark.parametrize("document", ["docs/models.md", "docs/prices.md"])
+@pytest.mark.parametrize("document", ["docs/models.md", "docs/prices.md", "docs/tools.md"])
 def test_the_configurations_that_documents_show_are_valid(document: str) -> None:
     shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
     whole = [text for text in shown if text.startswith("apiVersion: fairlead/v1\n")]

@@ -118,6 +118,16 @@ impl Request {
         Self::new(self.0.dialect, fields::with_stream(&self.0.body, stream), facts)
     }
 
+    /// The request in common words; made once, when it is first asked for.
+    #[must_use]
+    pub fn conversation(&self) -> &Conversation {
+        &self.reading().conversation
+    }
+
+    fn reading(&self) -> &Reading {
+        self.0.reading.get_or_init(|| self.read())
+    }
+
     /// What `to` cannot say, in the order of reading; empty for the request's own dialect. After 256 fields, further
     /// ones that merely tune are not listed.
     #[must_use]
@@ -169,7 +179,7 @@ impl Request {
     /// The body in the target's dialect, and what is missing in it.
     fn translated(&self, wire: &Wire<'_>) -> (Bytes, Vec<Untranslatable>) {
         let client = self.0.dialect;
-        let reading = self.0.reading.get_or_init(|| self.read());
+        let reading = self.reading();
         let conversation = &reading.conversation;
         let mut unsaid = Unsaid::new(reading.unsaid.clone());
         let body = match wire.dialect {

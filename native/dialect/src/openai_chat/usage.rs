@@ -114,16 +114,15 @@ fn reasoning(prompt: i64, completion: i64, total: Option<i64>, reported: i64) ->
 /// A `usage` object.
 pub(crate) fn write(usage: &Usage) -> Value {
     let (input, output) = (usage.all_input(), usage.all_output());
-    let mut prompt = json!({"cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input});
-    let written = usage.cache_write.saturating_add(usage.cache_write_1h);
-    if let (Value::Object(prompt), 1..) = (&mut prompt, written) {
-        prompt.insert("cache_write_tokens".to_owned(), written.into());
-    }
     json!({
         "prompt_tokens": input,
         "completion_tokens": output,
         "total_tokens": input.saturating_add(output),
-        "prompt_tokens_details": prompt,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_input,
+            "cache_write_tokens": usage.cache_write.saturating_add(usage.cache_write_1h),
+            "audio_tokens": usage.audio_input,
+        },
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning,
             "audio_tokens": usage.audio_output,

@@ -57,14 +57,12 @@ pub(super) fn read(text: &str) -> Option<Usage> {
 /// A `usage` object.
 pub(super) fn write(usage: &Usage) -> Value {
     let (input, output) = (usage.all_input(), usage.all_output());
-    let mut details = json!({"cached_tokens": usage.cached_input});
-    let written = usage.cache_write.saturating_add(usage.cache_write_1h);
-    if let (Value::Object(details), 1..) = (&mut details, written) {
-        details.insert("cache_write_tokens".to_owned(), written.into());
-    }
     json!({
         "input_tokens": input,
-        "input_tokens_details": details,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_input,
+            "cache_write_tokens": usage.cache_write.saturating_add(usage.cache_write_1h),
+        },
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": input.saturating_add(output),

@@ -21,6 +21,7 @@ from fairlead.v1 import audit_service_pb2 as pb
 from tests.contract.control import refused, served
 from tests.unit.audit.fakes import FakeCore, FakeStore
 from tests.unit.audit.records import INVOCATION, OTHER, T0, ended, log
+from tests.unit.audit.tool_records import APPROVAL, CALL, stored
 
 INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
 LOG = log(40)
@@ -387,6 +388,23 @@ def test_explain_refuses_what_is_not_there(tmp_path: Path) -> None:
             assert metadata == {"invocation": OTHER}
             answer = await refused(stub.ExplainInvocation(pb.ExplainInvocationRequest(invocation="inv_1")))
             assert answer == (*INVALID, {"violations": "1"}, ["invocation"])
+
+    run(test)
+
+
+def test_a_tool_call_is_explained_by_its_grant_or_its_approval_and_its_records_are_listed(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path, stored(is_open=False)) as (_, stub):
+            for name in (CALL, f"approvals/{APPROVAL}"):
+                explained = await stub.ExplainInvocation(pb.ExplainInvocationRequest(invocation=name))
+                assert (explained.invocation, explained.state) == (CALL, 0)
+                assert explained.tool_call_state == audit_record_pb2.TOOL_CALL_STATE_SUCCEEDED
+                assert explained.narrative[-1].startswith("Order: votes in records 3, 4, granted in record 5")
+            page = await stub.ListEvents(pb.ListEventsRequest(filter=pb.EventFilter(invocation=CALL)))
+            assert [event.record.sequence for event in page.events] == [2, 3, 4, 5, 6, 7]
+            unknown = CALL[:-1] + "0"
+            found = await refused(stub.ExplainInvocation(pb.ExplainInvocationRequest(invocation=unknown)))
+            assert found[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
 
     run(test)
 

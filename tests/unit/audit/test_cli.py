@@ -19,6 +19,7 @@ from fairlead.store import CommitFeed, Family, keys, open_store
 from fairlead.v1 import audit_service_pb2_grpc
 from tests.unit.audit.fakes import FakeCore, FakeStore
 from tests.unit.audit.records import INVOCATION, OTHER, T0, ended, log
+from tests.unit.audit.tool_records import CALL, stored
 
 LOG = log(30)
 HEAD = f"{30}:{LOG[-1].record_hash.hex()}"
@@ -264,6 +265,26 @@ def test_explain_offline(stopped: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (told["state"], [event["sequence"] for event in told["events"]]) == ("SETTLED", [2, 3])
     assert main(["explain", OTHER, "--offline", "--data", str(stopped)]) == 1
     assert "is not known" in capsys.readouterr().err
+
+
+def test_explain_a_tool_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_store(tmp_path) as store:
+        for family, entries in stored(is_open=True).families.items():
+            store.write([(family, key, value) for key, value in entries.items()])
+        store.flush_wal()
+    offline = ["--offline", "--data", str(tmp_path)]
+    assert main(["explain", CALL, *offline]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{CALL}  OPEN"
+    assert lines[-1].endswith("payments.refund: it happened")
+    assert main(["explain", CALL, "--json", *offline]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "OPEN"
+    assert main(["audit", "tail", "--invocation", CALL, "--kind", "approval-voted", *offline]) == 0
+    voted = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[-1] for line in voted] == [
+        "payments.refund: asha approved, pending, missing 1 of finance",
+        "payments.refund: ben approved, approved",
+    ]
 
 
 def test_a_group_without_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,6 +113,11 @@ impl<'a> Writer<'a> {
             .replace(close..close, format!("{comma}{}:{value}", quoted(key)));
     }
 
+    /// Replaces a value somewhere inside the object, that was read from the same text.
+    pub(crate) fn replace(&mut self, value: &RawValue, with: String) {
+        self.edits.replace(range_in(self.text, value), with);
+    }
+
     /// The edited text; `text` is what the writer was made for.
     pub(crate) fn finish(self, text: &Bytes) -> Bytes {
         self.edits.apply(text)

@@ -27,6 +27,7 @@ mod openai_responses;
 mod reader;
 mod reading;
 mod request;
+mod schema;
 mod size;
 pub mod sse;
 pub mod text;

@@ -144,7 +144,7 @@ pub struct Tool {
     pub description: Option<String>,
     /// JSON Schema of its arguments; `None`: no arguments.
     pub parameters: Option<Raw>,
-    /// Calls must match the schema.
+    /// Calls must match the schema; as for [`Format::JsonSchema`].
     pub strict: bool,
     /// Where it stands.
     pub at: Place,
@@ -176,7 +176,8 @@ pub enum Format {
         description: Option<String>,
         /// The schema.
         schema: Raw,
-        /// The answer must match; always so at Anthropic.
+        /// The answer must match. Always so at Anthropic, which enforces more schemas than OpenAI: one that OpenAI would
+        /// refuse is read as not strict.
         strict: bool,
     },
 }

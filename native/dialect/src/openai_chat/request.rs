@@ -4,6 +4,7 @@ pub(crate) mod read;
 pub(crate) mod write;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::content;
 use crate::fields::{self, Writer, boolean, positive};
@@ -65,8 +66,8 @@ fn asks_for_usage(members: &Members<'_>) -> Result<bool, InvalidRequest> {
     Ok(asked.unwrap_or(false))
 }
 
-/// The body for a target. Only `model`, the output limit and, for streams, `stream_options.include_usage` change, and
-/// only where they differ.
+/// The body for a target. Only `model`, the output limit, for streams `stream_options.include_usage`, and the role
+/// `developer` where it is not known change, and only where they differ.
 pub(crate) fn rewritten(body: &Bytes, facts: &Facts, wire: &Wire<'_>) -> Bytes {
     // The body was parsed before, so this does not fail.
     let Some(mut writer) = Writer::new(body) else {
@@ -78,13 +79,16 @@ pub(crate) fn rewritten(body: &Bytes, facts: &Facts, wire: &Wire<'_>) -> Bytes {
     if wire.max_output_tokens > 0 {
         write_limit(&mut writer, wire);
     }
+    if !matches!(wire.vendor, Vendor::OpenAi | Vendor::AzureOpenAi) {
+        write_roles(&mut writer);
+    }
     if facts.stream && !usage_asked(body) {
         write_usage(&mut writer);
     }
     writer.finish(body)
 }
 
-/// Sets the limit where the client set it, else where the vendor expects it.
+/// Sets the limit where the client set it, and where the vendor expects it if that is not obeyed.
 fn write_limit(writer: &mut Writer<'_>, wire: &Wire<'_>) {
     let value = wire.max_output_tokens.to_string();
     let mut written = false;
@@ -96,7 +100,8 @@ fn write_limit(writer: &mut Writer<'_>, wire: &Wire<'_>) {
             }
         }
     }
-    if !written {
+    // Ollama passes over the newer field, and would go on without end.
+    if !written || (wire.vendor == Vendor::Ollama && writer.get("max_tokens").is_none()) {
         writer.set(limit_field(wire.vendor), value);
     }
 }
@@ -106,6 +111,27 @@ pub(crate) fn limit_field(vendor: Vendor) -> &'static str {
     match vendor {
         Vendor::OpenAi | Vendor::AzureOpenAi => "max_completion_tokens",
         Vendor::Anthropic | Vendor::Ollama | Vendor::OpenAiCompatible => "max_tokens",
+    }
+}
+
+/// Writes the role `developer` as `system`, which means the same: the newer word is refused or passed over by who does
+/// not know it.
+fn write_roles(writer: &mut Writer<'_>) {
+    let Some(messages) = writer.get("messages") else {
+        return;
+    };
+    // Most requests have none, and need no second look at their messages.
+    if !messages.get().contains("developer") {
+        return;
+    }
+    let messages: Vec<&RawValue> = serde_json::from_str(messages.get()).unwrap_or_default();
+    for message in messages {
+        let role = Members::parse(message.get().as_bytes())
+            .ok()
+            .and_then(|members| members.get("role"));
+        if let Some(role) = role.filter(|role| role.get() == "\"developer\"") {
+            writer.replace(role, "\"system\"".to_owned());
+        }
     }
 }
 

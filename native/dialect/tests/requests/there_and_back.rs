@@ -78,7 +78,8 @@ fn tools() -> impl Strategy<Value = Value> {
         Just(json!({"tool_choice": {"type": "function", "function": {"name": "f"}}, "parallel_tool_calls": true})),
     ];
     (choice, any::<bool>(), prop::option::of(text())).prop_map(|(mut fields, strict, description)| {
-        let schema = json!({"type": "object", "properties": {"b": {"const": 1.0}, "a": {}}});
+        let schema = json!({"type": "object", "properties": {"b": {"const": 1.0}, "a": {}}, "required": ["b", "a"],
+            "additionalProperties": false});
         let mut function = json!({"name": "f", "parameters": schema, "strict": strict});
         if let Some(description) = description {
             function["description"] = json!(description);
@@ -110,7 +111,7 @@ fn tuning() -> impl Strategy<Value = Value> {
                 fields["user"] = json!(user);
             }
             if json {
-                let schema = json!({"type": "object", "required": ["a"]});
+                let schema = json!({"type": "object", "required": ["a"], "additionalProperties": false});
                 fields["response_format"] = json!({"type": "json_schema",
                     "json_schema": {"name": "answer", "schema": schema, "strict": true}});
             }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::json::Members;
 use crate::neutral::{Conversation, Format, Message, Part, Reasoning, Role, Tool, ToolChoice};
 use crate::reader::{Path, Unsaid, is_true, raw_of, text_of};
+use crate::schema::strict_at_openai;
 
 /// Fields that are read here.
 const KNOWN: [&str; 18] = [
@@ -160,11 +161,12 @@ fn format(value: &RawValue, path: &Path<'_>, unsaid: &mut Unsaid) -> Option<Form
     if schema.is_none() {
         unsaid.essential(path);
     }
+    let schema = schema?;
     Some(Format::JsonSchema {
         name: None,
         description: None,
-        schema: schema?,
-        strict: true,
+        strict: strict_at_openai(&schema),
+        schema,
     })
 }
 
@@ -214,11 +216,12 @@ fn tool(value: &RawValue, path: &Path<'_>, unsaid: &mut Unsaid) -> Option<Tool> 
         path,
         &["type", "name", "description", "input_schema", "strict"],
     );
+    let parameters = raw_of(&members, "input_schema");
     Some(Tool {
         name: unsaid.required(&members, path, "name")?,
         description: text_of(&members, "description"),
-        parameters: raw_of(&members, "input_schema"),
-        strict: is_true(&members, "strict"),
+        strict: is_true(&members, "strict") && parameters.as_ref().is_some_and(strict_at_openai),
+        parameters,
         at: path.place(),
     })
 }

@@ -13,6 +13,7 @@ use crate::neutral::{
 };
 use crate::openai::NO_ARGUMENTS;
 use crate::reader::Unsaid;
+use crate::schema::closed;
 use crate::words::{self, Word};
 use crate::{Dialect, Wire};
 
@@ -122,7 +123,7 @@ struct OutputConfig<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum OutputFormat<'a> {
-    JsonSchema { schema: &'a Raw },
+    JsonSchema { schema: Cow<'a, Raw> },
 }
 
 /// Writes a body for a target, and lists what it has no place for.
@@ -356,7 +357,7 @@ fn output_config<'a>(conversation: &'a Conversation, client: Dialect, unsaid: &m
             if description.is_some() {
                 unsaid.tuning(Word::Description.of(client));
             }
-            Some(OutputFormat::JsonSchema { schema })
+            Some(OutputFormat::JsonSchema { schema: closed(schema) })
         }
         _ => None,
     };

@@ -98,8 +98,12 @@ fn the_limit_goes_where_the_client_put_it() {
     );
     let body = r#"{"model":"m","max_completion_tokens":100,"messages":[]}"#;
     assert_eq!(
-        rewritten(body, 50, Vendor::Ollama),
+        rewritten(body, 50, Vendor::OpenAiCompatible),
         r#"{"model":"up","max_completion_tokens":50,"messages":[]}"#
+    );
+    assert_eq!(
+        rewritten(body, 50, Vendor::Ollama),
+        r#"{"model":"up","max_completion_tokens":50,"messages":[],"max_tokens":50}"#
     );
 }
 
@@ -119,6 +123,14 @@ fn a_missing_limit_is_added_by_kind() {
         rewritten(null, 9, Vendor::Ollama),
         r#"{"model":"up","messages":[],"max_tokens":9}"#
     );
+}
+
+#[test]
+fn the_developer_is_the_system_where_nobody_knows_it() {
+    let body = r#"{"model":"up","messages":[{"role": "developer","content":"developer"},{"role":"user","content":"\"developer\""}]}"#;
+    assert_eq!(rewritten(body, 0, Vendor::OpenAi), body);
+    let system = body.replace(r#""role": "developer""#, r#""role": "system""#);
+    assert_eq!(rewritten(body, 0, Vendor::Ollama), system);
 }
 
 #[test]

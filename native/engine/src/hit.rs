@@ -17,12 +17,16 @@ use crate::record::DecisionFacts;
 use crate::unit::{Write, family};
 
 impl<H> Question<'_, H> {
-    /// Whether the answer that the cache has may be given: its model may take the call now. An answer that was made before
+    /// Whether the answer that the cache has may be given: the route keeps answers, and the model may take the call now. An answer that was made before
     /// policy lowered the output could be longer than policy allows, so it is not given then.
     pub(crate) fn is_hit(&self, decision: &PlanDecision) -> bool {
         let model = self.cached.and_then(|name| self.compiled.model_id(name));
         let may_answer = model.is_some_and(|model| decision.plan.iter().any(|planned| planned.model == model));
-        may_answer && !decision.policy_clamped
+        let keeps_answers = decision
+            .route
+            .and_then(|id| self.compiled.route(id))
+            .is_some_and(|route| route.cache_ttl.is_some());
+        may_answer && keeps_answers && !decision.policy_clamped
     }
 }
 

@@ -17,6 +17,7 @@ fn with_cache(model: &str) -> AdmitExtra<'_> {
         cached: Some(Cached {
             model,
             invocation: "inv_before",
+            output_rules: &[],
             content_digest: [7; 32],
             content_bytes: 11,
         }),
@@ -27,6 +28,7 @@ fn with_cache(model: &str) -> AdmitExtra<'_> {
 fn routed() -> EngineConfig {
     let mut config = config();
     config.routes.push(route("all", "large", &["small"], 1));
+    config.routes[0].cache_ttl_millis = 60_000;
     config
 }
 
@@ -86,6 +88,9 @@ fn a_model_that_may_not_answer_now_makes_it_an_ordinary_call() {
     assert!(!is_hit(&reply) && reply.plan.len() == 2);
     let decision = last_decision(&bench);
     assert!(!decision.cached && decision.inputs.unwrap().cached_model == "elsewhere");
+    bench.load(|config| config.routes[0].cache_ttl_millis = 0);
+    let reply = bench.admit_as(BOT, &call("", 100, 10), with_cache("small")).unwrap();
+    assert!(!is_hit(&reply), "the route keeps no answers");
 }
 
 #[test]

@@ -124,11 +124,14 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The same body as a stream or a whole answer.
+/// The same body as a stream or a whole answer. Options of a stream are refused without one.
 pub(crate) fn with_stream(body: &Bytes, stream: bool) -> Bytes {
     let Some(mut writer) = Writer::new(body) else {
         return body.clone();
     };
     writer.set("stream", stream.to_string());
+    if !stream && writer.get("stream_options").is_some() {
+        writer.set("stream_options", "null".to_owned());
+    }
     writer.finish(body)
 }

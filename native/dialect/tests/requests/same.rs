@@ -68,6 +68,16 @@ fn the_stream_can_be_switched() {
     );
 }
 
+#[test]
+fn options_of_a_stream_go_with_it() {
+    let body = r#"{"model":"m","input":"x","stream":true,"stream_options":{"include_obfuscation":false}}"#;
+    let whole = request(RESPONSES, body).unwrap().with_stream(false);
+    assert_eq!(
+        &whole.body()[..],
+        br#"{"model":"m","input":"x","stream":false,"stream_options":null}"#
+    );
+}
+
 proptest! {
     /// Fields that Fairlead does not know reach the provider with their exact text, whatever their place.
     #[test]

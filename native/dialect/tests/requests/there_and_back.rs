@@ -102,6 +102,7 @@ fn tuning() -> impl Strategy<Value = Value> {
             let mut fields = json!({"stream": stream});
             if let Some(temperature) = temperature {
                 fields["temperature"] = temperature;
+            } else {
                 fields["top_p"] = json!(0.95);
             }
             if let Some(effort) = effort {

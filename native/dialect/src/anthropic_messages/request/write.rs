@@ -134,6 +134,10 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
     if conversation.verbosity.is_some() {
         unsaid.tuning(Word::Verbosity.of(client));
     }
+    // Blank ones are refused.
+    if conversation.stop.iter().any(|text| text.trim().is_empty()) {
+        unsaid.essential(Word::Stop.of(client));
+    }
     let mut system = Vec::new();
     let mut turns: Vec<(Role, Vec<Block<'_>>)> = Vec::new();
     for message in &conversation.messages {
@@ -167,8 +171,8 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
             .collect(),
         tools: conversation.tools.iter().map(|tool| definition(tool, unsaid)).collect(),
         tool_choice: choice(conversation),
-        temperature: temperature(conversation, unsaid),
-        top_p: conversation.top_p.as_ref(),
+        temperature: temperature(conversation, client, unsaid),
+        top_p: top_p(conversation, client, unsaid),
         stop_sequences: &conversation.stop,
         thinking: (reasoning == Some(&Reasoning::Off)).then(|| json!({"type": "disabled"})),
         output_config: output_config(conversation, client, unsaid),
@@ -329,13 +333,26 @@ fn choice(conversation: &Conversation) -> Option<Value> {
     Some(choice)
 }
 
-fn temperature<'a>(conversation: &'a Conversation, unsaid: &mut Unsaid) -> Option<&'a Raw> {
+fn temperature<'a>(conversation: &'a Conversation, client: Dialect, unsaid: &mut Unsaid) -> Option<&'a Raw> {
     let temperature = conversation.temperature.as_ref()?;
     if temperature.number().is_some_and(|number| number <= 1.0) {
         return Some(temperature);
     }
-    unsaid.tuning(Word::Temperature.of(Dialect::OpenAiChat));
+    unsaid.tuning(Word::Temperature.of(client));
     None
+}
+
+/// Newer models take one of temperature and `top_p`, not both; 1 is what they do anyway.
+fn top_p<'a>(conversation: &'a Conversation, client: Dialect, unsaid: &mut Unsaid) -> Option<&'a Raw> {
+    let top_p = conversation.top_p.as_ref()?;
+    if top_p.number() == Some(1.0) {
+        return None;
+    }
+    if conversation.temperature.is_some() {
+        unsaid.tuning(Word::TopP.of(client));
+        return None;
+    }
+    Some(top_p)
 }
 
 fn output_config<'a>(conversation: &'a Conversation, client: Dialect, unsaid: &mut Unsaid) -> Option<OutputConfig<'a>> {

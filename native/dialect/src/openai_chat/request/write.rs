@@ -10,10 +10,13 @@ use crate::media::{tool_id, url};
 use crate::neutral::{Conversation, Format, Media, MediaKind, MediaSource, Part, Raw, Role, Tool, ToolChoice};
 use crate::openai::{self, DOCUMENT_NAME, NAME, Shared};
 use crate::reader::Unsaid;
-use crate::{Dialect, Wire, words};
+use crate::words::{self, Word};
+use crate::{Dialect, Wire};
 
 /// Longest id of a tool call that OpenAI accepts here.
 const ID: usize = 40;
+/// Most texts that end the answer.
+const STOPS: usize = 4;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -142,6 +145,9 @@ struct Schema<'a> {
 
 /// Writes a body for a target, and lists what it has no place for.
 pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_>, unsaid: &mut Unsaid) -> Vec<u8> {
+    if conversation.stop.len() > STOPS {
+        unsaid.essential(Word::Stop.of(client));
+    }
     let mut messages = Vec::new();
     for (role, parts) in openai::turns(&conversation.messages) {
         match role {

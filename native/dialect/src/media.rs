@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
+
 use crate::neutral::{Media, MediaSource};
 
 /// What a URL names: the data itself, or a place. `None`: data that is not in base64.
@@ -29,11 +31,18 @@ pub(crate) fn document(data: String, name: Option<&str>) -> Option<MediaSource> 
     })
 }
 
-/// As OpenAI writes it: the URL, or a data URL.
-pub(crate) fn url(media: &Media) -> Cow<'_, str> {
-    match &media.source {
-        MediaSource::Url(url) => Cow::Borrowed(url),
-        MediaSource::Inline { media_type, base64 } => Cow::Owned(format!("data:{media_type};base64,{base64}")),
+/// A picture or document as OpenAI writes it: the URL, or a data URL. Put together only where it is written, as it can be
+/// megabytes.
+pub(crate) struct Url<'a>(pub(crate) &'a Media);
+
+impl Serialize for Url<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.source {
+            MediaSource::Url(url) => serializer.serialize_str(url),
+            MediaSource::Inline { media_type, base64 } => {
+                serializer.collect_str(&format_args!("data:{media_type};base64,{base64}"))
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::json::Members;
 use crate::neutral::{Conversation, Untranslatable};
@@ -142,7 +143,7 @@ impl Request {
             max_output_tokens: 1,
             drop_untranslatable: false,
         };
-        self.translated(&wire).1
+        self.translated(&wire, false).1
     }
 
     /// The exchange with one target: the body to send, and how to read what comes back.
@@ -153,7 +154,7 @@ impl Request {
         let (body, unsaid) = if wire.dialect == self.0.dialect {
             (self.rewritten(wire), Vec::new())
         } else {
-            self.translated(wire)
+            self.translated(wire, true)
         };
         if unsaid.iter().any(|field| field.essential || !wire.drop_untranslatable) {
             return Err(unsaid);
@@ -176,26 +177,33 @@ impl Request {
         }
     }
 
-    /// The body in the target's dialect, and what is missing in it.
-    fn translated(&self, wire: &Wire<'_>) -> (Bytes, Vec<Untranslatable>) {
+    /// The body in the target's dialect, empty unless `wanted`, and what is missing in it.
+    fn translated(&self, wire: &Wire<'_>, wanted: bool) -> (Bytes, Vec<Untranslatable>) {
         let client = self.0.dialect;
         let reading = self.reading();
         let conversation = &reading.conversation;
         let mut unsaid = Unsaid::new(reading.unsaid.clone());
         let body = match wire.dialect {
-            Dialect::OpenAiChat => openai_chat::request::write::write(conversation, client, wire, &mut unsaid),
-            Dialect::OpenAiResponses => {
-                openai_responses::request::write::write(conversation, client, wire, &mut unsaid)
-            }
+            Dialect::OpenAiChat => encoded(
+                &openai_chat::request::write::write(conversation, client, wire, &mut unsaid),
+                wanted,
+            ),
+            Dialect::OpenAiResponses => encoded(
+                &openai_responses::request::write::write(conversation, client, wire, &mut unsaid),
+                wanted,
+            ),
             Dialect::AnthropicMessages => {
                 if words::limit(conversation, wire).is_none() {
                     // Messages does not go without.
                     unsaid.essential(Word::Limit.of(client));
                 }
-                anthropic_messages::request::write::write(conversation, client, wire, &mut unsaid)
+                encoded(
+                    &anthropic_messages::request::write::write(conversation, client, wire, &mut unsaid),
+                    wanted,
+                )
             }
         };
-        (Bytes::from(body), unsaid.into_inner())
+        (body, unsaid.into_inner())
     }
 
     fn read(&self) -> Reading {
@@ -224,4 +232,13 @@ impl Request {
     pub fn error_event(&self, code: &str, message: &str) -> Bytes {
         crate::reading::error_event(self.0.dialect, code, message)
     }
+}
+
+/// A body as JSON, or nothing when only what it lacks was asked for.
+fn encoded(body: &impl Serialize, wanted: bool) -> Bytes {
+    if !wanted {
+        return Bytes::new();
+    }
+    // Every member has a text as its key and comes from JSON, so this does not fail.
+    serde_json::to_vec(body).map_or_else(|_impossible| Bytes::new(), Bytes::from)
 }

@@ -28,8 +28,9 @@ const BEGINNING: &str = "(The conversation begins.)";
 /// Asks for any JSON object: structured outputs need a schema.
 const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else.";
 
+/// A body, to be serialized.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(crate) struct Body<'a> {
     model: &'a str,
     max_tokens: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +128,12 @@ enum OutputFormat<'a> {
 }
 
 /// Writes a body for a target, and lists what it has no place for.
-pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_>, unsaid: &mut Unsaid) -> Vec<u8> {
+pub(crate) fn write<'a>(
+    conversation: &'a Conversation,
+    client: Dialect,
+    wire: &Wire<'a>,
+    unsaid: &mut Unsaid,
+) -> Body<'a> {
     for (name, _) in conversation.openai.iter().filter(|(name, value)| asks(name, value)) {
         unsaid.tuning(name);
     }
@@ -156,7 +162,7 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
         unsaid.essential(&last.at.0);
     }
     let reasoning = conversation.reasoning.as_ref();
-    let body = Body {
+    Body {
         model: wire.upstream_model,
         max_tokens: words::limit(conversation, wire).unwrap_or(0),
         system: content(system),
@@ -178,8 +184,7 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
         output_config: output_config(conversation, client, unsaid),
         metadata: words::user(conversation, client, USER, unsaid).map(|user| json!({"user_id": user})),
         stream: conversation.stream.then_some(true),
-    };
-    serde_json::to_vec(&body).unwrap_or_default()
+    }
 }
 
 /// Does a field of OpenAI ask for anything that Anthropic would not do anyway?

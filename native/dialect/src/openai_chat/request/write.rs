@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::limit_field;
-use crate::media::{tool_id, url};
+use crate::media::{Url, tool_id};
 use crate::neutral::{Conversation, Format, Media, MediaKind, MediaSource, Part, Raw, Role, Tool, ToolChoice};
 use crate::openai::{self, DOCUMENT_NAME, NAME, Shared};
 use crate::reader::Unsaid;
@@ -18,8 +18,9 @@ const ID: usize = 40;
 /// Most texts that end the answer.
 const STOPS: usize = 4;
 
+/// A body, to be serialized.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(crate) struct Body<'a> {
     model: &'a str,
     messages: Vec<Message<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,7 +84,7 @@ enum ContentPart<'a> {
 
 #[derive(Serialize)]
 struct Picture<'a> {
-    url: Cow<'a, str>,
+    url: Url<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
 }
@@ -91,7 +92,7 @@ struct Picture<'a> {
 #[derive(Serialize)]
 struct File<'a> {
     filename: &'a str,
-    file_data: Cow<'a, str>,
+    file_data: Url<'a>,
 }
 
 #[derive(Serialize)]
@@ -144,7 +145,12 @@ struct Schema<'a> {
 }
 
 /// Writes a body for a target, and lists what it has no place for.
-pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_>, unsaid: &mut Unsaid) -> Vec<u8> {
+pub(crate) fn write<'a>(
+    conversation: &'a Conversation,
+    client: Dialect,
+    wire: &Wire<'a>,
+    unsaid: &mut Unsaid,
+) -> Body<'a> {
     if conversation.stop.len() > STOPS {
         unsaid.essential(Word::Stop.of(client));
     }
@@ -159,7 +165,7 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
     let has_tools = !conversation.tools.is_empty();
     let limit = words::limit(conversation, wire);
     let newer = limit_field(wire.vendor) == "max_completion_tokens";
-    let body = Body {
+    Body {
         model: wire.upstream_model,
         messages,
         tools: conversation.tools.iter().map(|tool| definition(tool, unsaid)).collect(),
@@ -177,8 +183,7 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
         shared: Shared(&conversation.openai),
         stream: conversation.stream.then_some(true),
         stream_options: conversation.stream.then(|| json!({"include_usage": true})),
-    };
-    serde_json::to_vec(&body).unwrap_or_default()
+    }
 }
 
 /// A message of texts and media; `None` when nothing is said.
@@ -220,7 +225,7 @@ fn media_part<'a>(media: &'a Media, unsaid: &mut Unsaid) -> Option<ContentPart<'
     match (media.kind, &media.source) {
         (MediaKind::Picture, _) => Some(ContentPart::ImageUrl {
             image_url: Picture {
-                url: url(media),
+                url: Url(media),
                 detail: media.detail.as_deref(),
             },
         }),
@@ -232,7 +237,7 @@ fn media_part<'a>(media: &'a Media, unsaid: &mut Unsaid) -> Option<ContentPart<'
         (MediaKind::Document, MediaSource::Inline { .. }) => Some(ContentPart::File {
             file: File {
                 filename: media.name.as_deref().unwrap_or(DOCUMENT_NAME),
-                file_data: url(media),
+                file_data: Url(media),
             },
         }),
     }

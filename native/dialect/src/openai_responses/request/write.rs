@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::media::{tool_id, url};
+use crate::media::{Url, tool_id};
 use crate::neutral::{
     Conversation, Format, Media, MediaKind, MediaSource, Message, Part, Raw, Role, Tool, ToolChoice, ToolResult,
 };
@@ -18,8 +18,9 @@ use crate::{Dialect, Wire};
 /// Longest id of a tool call that OpenAI accepts here.
 const ID: usize = 64;
 
+/// A body, to be serialized.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(crate) struct Body<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<&'a str>,
@@ -88,14 +89,14 @@ enum ContentPart<'a> {
         refusal: &'a str,
     },
     InputImage {
-        image_url: Cow<'a, str>,
+        image_url: Url<'a>,
         detail: &'a str,
     },
     InputFile {
         #[serde(skip_serializing_if = "Option::is_none")]
         filename: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        file_data: Option<Cow<'a, str>>,
+        file_data: Option<Url<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         file_url: Option<&'a str>,
     },
@@ -141,7 +142,12 @@ enum TextFormat<'a> {
 }
 
 /// Writes a body for a target, and lists what it has no place for.
-pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_>, unsaid: &mut Unsaid) -> Vec<u8> {
+pub(crate) fn write<'a>(
+    conversation: &'a Conversation,
+    client: Dialect,
+    wire: &Wire<'a>,
+    unsaid: &mut Unsaid,
+) -> Body<'a> {
     if !conversation.stop.is_empty() {
         unsaid.essential(Word::Stop.of(client));
     }
@@ -156,7 +162,7 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
         format: conversation.format.as_ref().map(format),
         verbosity: conversation.verbosity.as_ref(),
     };
-    let body = Body {
+    Body {
         model: wire.upstream_model,
         instructions,
         input,
@@ -177,8 +183,7 @@ pub(crate) fn write(conversation: &Conversation, client: Dialect, wire: &Wire<'_
         // Responses are stored unless one says no; elsewhere they are not.
         store: (!says_store).then_some(false),
         stream: conversation.stream.then_some(true),
-    };
-    serde_json::to_vec(&body).unwrap_or_default()
+    }
 }
 
 /// A first message of the system with one text is what `instructions` are for.
@@ -255,7 +260,7 @@ fn content_part(part: &Part, role: Role) -> Option<ContentPart<'_>> {
 fn media_part(media: &Media) -> ContentPart<'_> {
     match (media.kind, &media.source) {
         (MediaKind::Picture, _) => ContentPart::InputImage {
-            image_url: url(media),
+            image_url: Url(media),
             detail: media.detail.as_deref().unwrap_or("auto"),
         },
         (MediaKind::Document, MediaSource::Url(at)) => ContentPart::InputFile {
@@ -265,7 +270,7 @@ fn media_part(media: &Media) -> ContentPart<'_> {
         },
         (MediaKind::Document, MediaSource::Inline { .. }) => ContentPart::InputFile {
             filename: Some(media.name.as_deref().unwrap_or(DOCUMENT_NAME)),
-            file_data: Some(url(media)),
+            file_data: Some(Url(media)),
             file_url: None,
         },
     }

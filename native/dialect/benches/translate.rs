@@ -1,5 +1,6 @@
-//! Time of reading and translating one request. One JSON line per measurement: `parse/FROM`, `untranslatable/FROM-TO` (a
-//! fresh reading each), `turn/FROM-TO`; for a conversation of an agent with 40 messages and 10 tools, some 20 KiB.
+//! Time of reading and translating requests and answers. One JSON line per measurement: `parse/FROM`, `untranslatable/FROM-TO` (a
+//! fresh reading each), `turn/FROM-TO`; for a conversation of an agent with 40 messages and 10 tools, some 20 KiB. And of
+//! what comes back: `answer/PROVIDER-CLIENT` for 1,200 bytes of text, `100-events/PROVIDER-CLIENT`.
 //! Standard library only; `cargo bench -p fairlead-dialect`.
 #![allow(
     missing_docs,
@@ -7,6 +8,9 @@
     clippy::indexing_slicing,
     reason = "a measurement fails loudly"
 )]
+
+#[path = "translate/answers.rs"]
+mod answers;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -43,6 +47,7 @@ fn main() {
             });
         }
     }
+    answers::run(measured);
 }
 
 fn wire(dialect: Dialect) -> Wire<'static> {

@@ -77,6 +77,19 @@ fn an_answer_is_passed_on_in_its_own_dialect_and_translated_into_any_other() {
 }
 
 #[test]
+fn an_answer_of_a_server_that_gives_no_reason_to_end_is_an_answer() {
+    let body = br#"{"choices":[{"message":{"content":"hi"},"finish_reason":null}]}"#;
+    let facts = turn(Dialect::AnthropicMessages, Dialect::OpenAiChat).read_whole(body);
+    assert!(matches!(
+        facts,
+        WholeFacts::Answer {
+            usage: None,
+            body: Some(_)
+        }
+    ));
+}
+
+#[test]
 fn a_response_repeats_what_was_asked_and_is_of_now() {
     let WholeFacts::Answer { body: Some(body), .. } =
         turn(Dialect::OpenAiResponses, Dialect::AnthropicMessages).read_whole(ANSWERS[2].1.as_bytes())

@@ -12,8 +12,7 @@ use crate::translation::{Manner, Misread, Reader};
 pub(crate) fn read(body: &[u8], out: &mut Vec<Delta>) -> Result<(), Misread> {
     let mut reader = ChatReader::default();
     reader.read(body, out)?;
-    // An answer without a message, or without a reason to end, is none.
-    if !reader.complete() {
+    if !reader.has_started() {
         return Err(Misread::Garbled);
     }
     reader.close(out);

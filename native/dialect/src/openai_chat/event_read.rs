@@ -193,6 +193,11 @@ impl ChatReader {
         Ok(())
     }
 
+    /// True when a message came; some servers give a whole answer no reason to end.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
     fn start(&mut self, id: String, model: String, created: i64, out: &mut Vec<Delta>) {
         self.started = true;
         self.id.clone_from(&id);

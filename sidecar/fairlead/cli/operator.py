@@ -26,6 +26,17 @@ class Unreachable(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--data`, `--socket` and `--token-file`."""
+    add_place(parser)
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="PATH",
+        help="file with your operator token (default: $FAIRLEAD_OPERATOR_TOKEN, else you are the local operator)",
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Adds `--data` and `--socket`."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
         "--data",
@@ -36,12 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     place.add_argument(
         "--socket", type=Path, metavar="PATH", help="operator socket (default: as DIR/endpoints.json says)"
-    )
-    parser.add_argument(
-        "--token-file",
-        type=Path,
-        metavar="PATH",
-        help="file with your operator token (default: $FAIRLEAD_OPERATOR_TOKEN, else you are the local operator)",
     )
 
 

@@ -233,6 +233,18 @@ def test_a_repeated_vote_gets_the_first_answer_and_counts_once(tmp_path: Path) -
     scenario(tmp_path, test, ONE)
 
 
+def test_it_takes_different_people_and_ends_when_they_have_agreed(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        await sidecar.vote("asha")
+        found = await refused(sidecar.vote("asha", "v-2"))
+        assert found[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
+        await sidecar.vote("ben", "v-3")
+        found = await refused(sidecar.vote("ben", "v-4"))
+        assert found[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
+
+    scenario(tmp_path, test, ONE)
+
+
 def test_votes_at_the_same_moment_are_counted_one_after_the_other(tmp_path: Path) -> None:
     async def test(sidecar: Sidecar) -> None:
         answers = await asyncio.gather(*(sidecar.vote("asha") for _ in range(20)))
@@ -263,8 +275,8 @@ def test_what_is_refused_by_the_core_is_refused_here(tmp_path: Path) -> None:
         # Without a token the caller is nobody with a role.
         code, reason, *_ = await refused(sidecar.operator.DecideApproval(vote()))
         assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED")
-        code, reason, *_ = await refused(sidecar.vote("asha", digest="00" * 32))
-        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
+        found = await refused(sidecar.vote("asha", digest="00" * 32))
+        assert (found[:2], found[3]) == (INVALID, ["digest"])
         sidecar.core.reject = command_pb2.Rejection(reason="STORE_UNAVAILABLE", message="the store failed")
         code, reason, *_ = await refused(sidecar.vote("asha"))
         assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
@@ -278,7 +290,7 @@ def test_every_bad_field_is_named(tmp_path: Path) -> None:
         found = await refused(sidecar.operator.DecideApproval(nothing))
         assert (found[:2], found[3]) == (INVALID, ["decision", "reason", "digest", "name"])
         for fields, bad in (
-            ({"reason": "x" * 1025}, "reason"),
+            ({"reason": "x" * 513}, "reason"),
             ({"reason": " "}, "reason"),
             ({"digest": DIGEST.upper()}, "digest"),
             ({"request_id": ""}, "request_id"),
@@ -401,7 +413,18 @@ def test_waiting_ends_when_people_have_agreed_and_not_before(tmp_path: Path) -> 
         # From then on it does not wait at all.
         assert (await wait(sidecar)).ticket.state == pb.APPROVAL_STATE_APPROVED
 
-    scenario(tmp_path, test, ONE)
+    scenario(tmp_path, test, ONE, recheck_seconds=3600)
+
+
+def test_waiting_ends_when_the_core_decides_without_a_vote(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        waiting = wait(sidecar)
+        await until_waiting(sidecar)
+        # The agent came back meanwhile, and the policy says no by now.
+        sidecar.core.put(approval(1, state=pb.APPROVAL_STATE_REJECTED))
+        assert (await waiting).ticket.state == pb.APPROVAL_STATE_REJECTED
+
+    scenario(tmp_path, test, ONE, recheck_seconds=0.01)
 
 
 def test_waiting_ends_with_a_pending_ticket_when_the_time_is_over(tmp_path: Path) -> None:
@@ -438,7 +461,7 @@ def test_waiting_costs_no_reads_as_long_as_nothing_happens(tmp_path: Path) -> No
         for task in waiting:
             task.cancel()
 
-    scenario(tmp_path, test, ONE)
+    scenario(tmp_path, test, ONE, recheck_seconds=3600)
 
 
 def test_waiters_are_bounded_in_all_and_for_every_tenant(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ MAX_PAGE_SIZE = 1000
 MAX_PAGE_BYTES = 2 << 20
 # With a filter that matches little, a page ends here, short or empty, and says where to go on (AIP-158 allows it).
 MAX_LOOKED_AT = 4096
-REASON_MAX_CHARACTERS = 1024
+# As the core has it.
+REASON_MAX_CHARACTERS = 512
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # As it is in the core's own terms for what is not one of the open ones.
 _NOT_FOUND = "NOT_FOUND"

@@ -38,8 +38,10 @@ class TicketService:
         *,
         max_waiters: int = MAX_WAITERS,
         max_waiters_of_a_tenant: int = MAX_WAITERS_OF_A_TENANT,
+        recheck_seconds: float = RECHECK_SECONDS,
     ) -> None:
         """`clock` gives Unix nanoseconds; more waiters at once are refused."""
+        self._recheck_seconds = recheck_seconds
         self._approvals = Approvals(reader)
         self._votes = votes
         self._clock = clock
@@ -78,7 +80,7 @@ class TicketService:
                     if approval.state != pb.APPROVAL_STATE_PENDING or left <= 0:
                         return pb.WaitTicketResponse(ticket=ticket_of(approval))
                     expires = (approval.expire_time.ToNanoseconds() - self._clock()) / _NANOS
-                    await self._until(voted, max(0.0, min(left, expires, RECHECK_SECONDS)))
+                    await self._until(voted, max(0.0, min(left, expires, self._recheck_seconds)))
             finally:
                 self._votes.unsubscribe(wanted, voted)
 

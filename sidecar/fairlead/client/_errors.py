@@ -5,12 +5,12 @@ FairleadError
 ├── RateLimited              RATE_LIMITED: `retry_after` says when
 ├── QueueFull                QUEUE_FULL: too much is waiting
 ├── PolicyDenied             POLICY_DENIED: metadata names the rule
+│   ├── ApprovalRejected     people refused, and why
+│   └── ApprovalExpired      nobody decided, or nobody came back with the ticket, in time
 ├── CredentialRefused        CREDENTIAL_MISSING, CREDENTIAL_INVALID
 ├── NotFound                 NOT_FOUND: not there, or not yours
 ├── NoRoute                  NO_ROUTE: no route or model fits
 ├── ApprovalPending          APPROVAL_PENDING: people have to agree first; metadata names approval and ticket
-├── ApprovalRejected         APPROVAL_REJECTED: people refused
-├── ApprovalExpired          APPROVAL_EXPIRED: nobody decided in time
 ├── TargetsExhausted         TARGETS_EXHAUSTED: every model of the plan failed
 ├── InvalidState             INVALID_STATE: already settled, released, …
 ├── InvalidArgument          INVALID_ARGUMENT: `violations` lists every bad field
@@ -90,12 +90,12 @@ class ApprovalPending(FairleadError):
     """People have to agree first, and have not yet. `retry_after` says when to ask again."""
 
 
-class ApprovalRejected(FairleadError):
+class ApprovalRejected(PolicyDenied):
     """People refused."""
 
 
-class ApprovalExpired(FairleadError):
-    """Nobody decided in time."""
+class ApprovalExpired(PolicyDenied):
+    """Nobody decided in time, or nobody came back with the ticket."""
 
 
 class TargetsExhausted(FairleadError):
@@ -144,6 +144,9 @@ _BY_REASON: dict[str, type[FairleadError]] = {
     "STORE_UNAVAILABLE": TemporarilyUnavailable,
 }
 
+# POLICY_DENIED because of what became of an approval, by its state.
+_BY_APPROVAL_STATE: dict[str, type[FairleadError]] = {"REJECTED": ApprovalRejected, "EXPIRED": ApprovalExpired}
+
 
 def from_rpc_error(error: grpc.RpcError) -> FairleadError:
     """Turns an error of a gRPC call into the client's, by its `ErrorInfo.reason`.
@@ -154,6 +157,8 @@ def from_rpc_error(error: grpc.RpcError) -> FairleadError:
     info, retry_after, violations = _details(cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ()))
     if info is not None:
         kind = _BY_REASON.get(info.reason, FairleadError)
+        if kind is PolicyDenied and info.metadata.get("cause") == "approval":
+            kind = _BY_APPROVAL_STATE.get(info.metadata.get("state", ""), PolicyDenied)
         return kind(details, reason=info.reason, metadata=info.metadata, retry_after=retry_after, violations=violations)
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(details or "deadline exceeded", reason="DEADLINE_EXCEEDED")

@@ -134,13 +134,13 @@ def ticket_of(message: approval_service_pb2.Ticket) -> Ticket:
 
 def settled(pending: Pending, ticket: Ticket) -> None:
     """Returns when the call may be asked for again; raises what the ticket says otherwise."""
-    facts = {"approval": ticket.approval, "ticket": ticket.ticket, "state": ticket.state.name}
+    facts = {"cause": "approval", "approval": ticket.approval, "state": ticket.state.name, "reason": ticket.reason}
     if ticket.state is TicketState.PENDING:
         raise pending_error(pending)
     if ticket.state is TicketState.REJECTED:
-        raise ApprovalRejected(f"people refused: {ticket.reason}", reason="APPROVAL_REJECTED", metadata=facts)
+        raise ApprovalRejected(f"people refused: {ticket.reason}", reason="POLICY_DENIED", metadata=facts)
     if ticket.state is TicketState.EXPIRED:
-        raise ApprovalExpired("nobody decided in time", reason="APPROVAL_EXPIRED", metadata=facts)
+        raise ApprovalExpired("nobody decided in time", reason="POLICY_DENIED", metadata=facts)
 
 
 def pending_error(pending: Pending) -> ApprovalPending:

@@ -77,13 +77,17 @@ class ApprovalCore(FakeCore):
         stored = self.store.get(Family.APPROVALS, _key(vote.approval))
         assert stored is not None
         one = state_pb2.ApprovalRecord.FromString(stored).approval
-        if vote.digest != one.digest:
-            return _rejection("INVALID_STATE", "the digest is not the one of this approval")
-        if one.state != pb.APPROVAL_STATE_PENDING:
-            return _rejection("NOT_FOUND", "the approval is not open")
+        if one.state not in (pb.APPROVAL_STATE_PENDING, pb.APPROVAL_STATE_APPROVED):
+            return _rejection("NOT_FOUND", "there is no open approval of this name")
         roles = ROLES.get(operator, [])
         if "finance" not in roles:
             return _rejection("POLICY_DENIED", f"operator {operator} has none of the roles that are asked for")
+        if one.state == pb.APPROVAL_STATE_APPROVED:
+            return _rejection("INVALID_STATE", "the approval is APPROVED: there is nothing to decide any more")
+        if vote.digest != one.digest:
+            return _rejection("INVALID_ARGUMENT", "invalid", "digest")
+        if any(said.operator == operator for said in one.votes):
+            return _rejection("INVALID_STATE", "the operator has voted already: it takes different people")
         one.votes.add(
             operator=operator, roles=roles, decision=vote.decision, reason=vote.reason, vote_time=at(self.now)
         )
@@ -91,7 +95,7 @@ class ApprovalCore(FakeCore):
             one.state = pb.APPROVAL_STATE_REJECTED
             one.end_time.CopyFrom(at(self.now))
         else:
-            left = 2 - len({said.operator for said in one.votes})
+            left = 2 - len(one.votes)
             del one.missing[:]
             if left:
                 one.missing.add(role="finance", count=left)
@@ -110,5 +114,8 @@ def _key(name: str) -> bytes:
     return keys.approval(raw)
 
 
-def _rejection(reason: str, message: str) -> command_pb2.CommandResult:
-    return command_pb2.CommandResult(rejection=command_pb2.Rejection(reason=reason, message=message))
+def _rejection(reason: str, message: str, *fields: str) -> command_pb2.CommandResult:
+    rejection = command_pb2.Rejection(reason=reason, message=message)
+    for field in fields:
+        rejection.violations.add(field=field, description="is not the one of this approval")
+    return command_pb2.CommandResult(rejection=rejection)

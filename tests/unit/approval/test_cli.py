@@ -130,7 +130,7 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["show", "apr_1"],
         ["approve", ONE.name, "--reason", " ", *as_("asha", tmp_path)],
     )
-    assert codes == [1, 1, 1, 1, 1, 2, 2]
+    assert codes == [1, 1, 1, 2, 1, 2, 2]
     said = capsys.readouterr().err
     for part in ("operator local", "operator carla", "cannot be read", "digest", "is not known", "--request-id"):
         assert part in said

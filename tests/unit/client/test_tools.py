@@ -257,6 +257,13 @@ def test_refused_expired_and_still_pending_calls_are_typed(sidecar: tuple[Gate, 
     gate.tickets = [ticket("EXPIRED")]
     with pytest.raises(ApprovalExpired):
         client.authorize_tool("t", wait=30)
+    for state, kind in (("REJECTED", ApprovalRejected), ("EXPIRED", ApprovalExpired), ("CONSUMED", PolicyDenied)):
+        gate.refusals = [
+            Refusal(grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED", {"cause": "approval", "state": state})
+        ]
+        with pytest.raises(PolicyDenied) as over:
+            client.authorize_tool("t", ticket="tkt_1")
+        assert type(over.value) is kind
     with pytest.raises(ApprovalPending) as pending, client.tool_call("t"):
         raise AssertionError("a pending call must not begin")
     assert (pending.value.metadata["ticket"], pending.value.retry_after) == ("tkt_1", 0.001)

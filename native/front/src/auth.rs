@@ -1,4 +1,7 @@
-//! Who calls: a bearer token, looked up by its SHA-256.
+//! Who calls: a token, looked up by its SHA-256.
+//!
+//! It comes as `authorization: Bearer TOKEN`, or in the header in which an SDK sends its API key: `x-api-key` (Anthropic),
+//! `api-key` (Azure OpenAI). `authorization` wins.
 //!
 //! Tokens are hashed when the secrets are loaded and never kept. The look-up compares digests, so its time says nothing
 //! about how much of a token was right. No token is ever part of a message or a log line.
@@ -11,6 +14,9 @@ use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 use crate::refusal;
+
+/// Headers in which SDKs send their API key.
+const API_KEYS: [&str; 2] = ["x-api-key", "api-key"];
 
 /// The agent behind a credential; in the extensions of every request past the door.
 #[derive(Debug, Clone)]
@@ -77,12 +83,19 @@ impl Credentials {
 
     /// The agent of a request.
     pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, Rejection> {
-        let value = headers
-            .get(header::AUTHORIZATION)
-            .map_or(b"".as_slice(), HeaderValue::as_bytes);
-        let token = bearer(value);
+        let value = |name: &str| headers.get(name).map_or(b"".as_slice(), HeaderValue::as_bytes);
+        let authorization = value(header::AUTHORIZATION.as_str());
+        let token = if authorization.is_empty() {
+            API_KEYS
+                .into_iter()
+                .map(|name| value(name).trim_ascii())
+                .find(|key| !key.is_empty())
+                .or(Some(b""))
+        } else {
+            bearer(authorization)
+        };
         // A client whose token variable is empty sends `Bearer ` and nothing else.
-        if value.is_empty() || token.is_some_and(<[u8]>::is_empty) {
+        if token.is_some_and(<[u8]>::is_empty) {
             return Err(refusal::of(
                 Reason::CredentialMissing,
                 "the call has no credential: send `authorization: Bearer TOKEN`",
@@ -144,6 +157,26 @@ mod tests {
             let identity = identify(value).unwrap();
             assert_eq!(identity.caller(), Caller::agent("acme", "support-bot"));
         }
+    }
+
+    #[test]
+    fn an_sdks_own_header_is_read_where_there_is_no_other() {
+        let identify = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            credentials().identify(&headers).map_err(|rejection| rejection.reason)
+        };
+        assert!(identify(&[("x-api-key", "s3cret")]).is_ok());
+        assert!(identify(&[("api-key", " s3cret")]).is_ok());
+        assert!(identify(&[("x-api-key", ""), ("api-key", "s3cret")]).is_ok());
+        assert!(identify(&[("x-api-key", "placeholder"), ("authorization", "Bearer s3cret")]).is_ok());
+        assert_eq!(
+            identify(&[("x-api-key", "s3cret"), ("authorization", "Bearer other")]).unwrap_err(),
+            Reason::CredentialInvalid
+        );
+        assert_eq!(identify(&[("x-api-key", "")]).unwrap_err(), Reason::CredentialMissing);
     }
 
     #[test]

@@ -44,6 +44,11 @@ pub fn deadline_exceeded() -> Rejection {
     )
 }
 
+/// The caller went away before anything was decided; nobody reads this.
+pub fn caller_gone() -> Rejection {
+    of(Reason::DeadlineExceeded, "the caller went away while the call waited")
+}
+
 /// The body is larger than the configuration allows.
 pub fn too_large(most: u64) -> Rejection {
     of(

@@ -18,6 +18,8 @@ pub use attempts::{
     Answer, AnswerStream, Attempt, AttemptLog, Call, Exhausted, FallbackOn, HealthSink, Jitter, Outcome, RetryPolicy,
     StreamEnd, StreamItem, SystemJitter, Target, Whole,
 };
-pub use client::{ProviderSettings, Secret, SettingsError, Timeouts, Upstream, warm_up};
-pub use fairlead_dialect::{Dialect, Usage, Vendor};
+pub use client::{
+    FORWARDED_HEADERS, ProviderSettings, ProxySettings, Secret, SettingsError, Timeouts, Upstream, warm_up,
+};
+pub use fairlead_dialect::{Dialect, Request, Usage, Vendor};
 pub use screening::{Finding, FindingAction, Screened, Screening, StreamScreened, StreamScreening};

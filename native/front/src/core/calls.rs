@@ -6,9 +6,9 @@ use fairlead_plan::{AttemptReport, UnixNanos};
 use fairlead_wire::internal::{Known, NeedsRecord};
 use fairlead_wire::v1::{AdmitRequest, AdmitResponse, ReleaseRequest, ReleaseResponse, SettleRequest, SettleResponse};
 use tokio::sync::MutexGuard;
-use tokio::time::Instant;
 
 use super::queue::{Commit, Receipt};
+use super::waiting::Patience;
 use super::{Core, Decided, lost, rejected};
 use crate::metrics::Stage;
 use crate::refusal;
@@ -30,7 +30,8 @@ pub(super) struct LookedUp<'a> {
 }
 
 impl Core {
-    /// Asks for permission. Waits for rate limits where they allow it, never past `deadline`, and for the commit.
+    /// Asks for permission. Waits for rate limits where they allow it, as long as the caller's patience
+    /// lasts, and for the commit.
     ///
     /// Dropping the future leaves nothing half done: before the decision nothing happened; after it the hold is committed
     /// and stays until it is settled, released, or expires.
@@ -39,9 +40,9 @@ impl Core {
         caller: Caller<'_>,
         request: &AdmitRequest,
         extra: AdmitExtra<'_>,
-        deadline: Option<Instant>,
+        patience: impl Into<Patience<'_>>,
     ) -> Result<Admitted, Rejection> {
-        let outcome = match self.arrive(caller, request, extra, deadline).await {
+        let outcome = match self.arrive(caller, request, extra, patience.into()).await {
             Ok(decided) => self.finish(decided).await,
             Err(rejection) => Err(rejection),
         };

@@ -51,6 +51,7 @@ use self::queue::{CommitQueue, Receipt};
 pub use self::running::Running;
 use self::store::Phase;
 pub use self::store::RecoverError;
+pub use self::waiting::Patience;
 use crate::metrics::{Metrics, Stage};
 use crate::refusal;
 use crate::wait::WaitQueue;

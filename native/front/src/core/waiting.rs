@@ -26,7 +26,22 @@ struct Call<'a> {
     request: &'a AdmitRequest,
     extra: AdmitExtra<'a>,
     arrived: UnixNanos,
-    deadline: Option<Instant>,
+    patience: Patience<'a>,
+}
+
+/// How long a caller waits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Patience<'a> {
+    /// Never past this.
+    pub deadline: Option<Instant>,
+    /// Notified when the caller goes away: a call that has not been decided yet gives up its place.
+    pub gone: Option<&'a Notify>,
+}
+
+impl From<Option<Instant>> for Patience<'_> {
+    fn from(deadline: Option<Instant>) -> Self {
+        Self { deadline, gone: None }
+    }
 }
 
 /// What an arrival leads to.
@@ -64,7 +79,7 @@ impl Core {
         caller: Caller<'_>,
         request: &AdmitRequest,
         extra: AdmitExtra<'_>,
-        deadline: Option<Instant>,
+        patience: Patience<'_>,
     ) -> Result<Decided<AdmitResponse>, Rejection> {
         let started = std::time::Instant::now();
         let arrived = self.now();
@@ -73,7 +88,7 @@ impl Core {
             request,
             extra,
             arrived,
-            deadline,
+            patience,
         };
         let mut arrival = self.try_first(call)?;
         let mut waited = false;
@@ -180,7 +195,12 @@ impl Core {
     async fn stand(&self, call: Call<'_>, ticket: Ticket) -> Result<Arrival, Rejection> {
         let mut standing = self.lock().waits.standing(&ticket.line, ticket.id);
         loop {
-            self.sleep(standing, &ticket).await;
+            tokio::select! {
+                biased;
+                // Its ticket is dropped, so that the next one moves up now.
+                () = left(call.patience) => return Err(refusal::caller_gone()),
+                () = self.sleep(standing, &ticket) => {}
+            }
             let mut state = self.lock();
             let now = self.now();
             standing = state.waits.standing(&ticket.line, ticket.id);
@@ -265,7 +285,9 @@ impl Core {
     /// Until when a call waits: the limit's bound, or the caller's deadline.
     fn give_up(&self, call: Call<'_>, max_wait: i64) -> UnixNanos {
         let bound = call.arrived.plus_nanos(max_wait);
-        let Some(deadline) = call.deadline else { return bound };
+        let Some(deadline) = call.patience.deadline else {
+            return bound;
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         bound.min(
             self.now()
@@ -281,6 +303,14 @@ impl Core {
         if matches!(arrival, Arrival::Decided(decided) if decided.receipt.is_some()) {
             self.shared.queued.notify_one();
         }
+    }
+}
+
+/// Returns when the caller goes away.
+async fn left(patience: Patience<'_>) {
+    match patience.gone {
+        Some(gone) => gone.notified().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Refusals as OpenAI error objects: the one place that maps a [`Reason`] to a status of this dialect.
+//! Refusals as error objects of the dialects: the one place that maps a [`Reason`] to a status. The codes are OpenAI's;
+//! Anthropic's words are in [`super::anthropic`].
 //!
 //! | reason | status | code | SDKs |
 //! |---|---|---|---|
@@ -18,7 +19,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tonic::body::Body;
 
-use super::{put, put_head};
+use super::{Family, anthropic, put, put_head};
 use crate::model::Refused;
 use crate::status::REASON_HEADER;
 
@@ -26,9 +27,17 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// The response of a refusal.
-pub(super) fn refused(refused: &Refused) -> Response<Body> {
+pub(super) fn refused(refused: &Refused, family: Family) -> Response<Body> {
     let Refused { rejection, head } = refused;
-    let mut response = super::json(status(rejection.reason), object(rejection).to_string());
+    let object = match family {
+        Family::OpenAi => object(rejection),
+        Family::Anthropic => {
+            let known = rejection.metadata.get("invocation").map(String::as_str);
+            let invocation = head.as_ref().map(|head| head.invocation.as_str()).or(known);
+            anthropic::object(rejection, invocation.unwrap_or_default())
+        }
+    };
+    let mut response = super::json(status(rejection.reason), object.to_string());
     let headers = response.headers_mut();
     if let Some(head) = head {
         put_head(headers, head);
@@ -56,7 +65,7 @@ pub(super) fn refused(refused: &Refused) -> Response<Body> {
 }
 
 /// The error object: OpenAI's four members, and the facts for programs beside them.
-pub(super) fn object(rejection: &Rejection) -> Value {
+fn object(rejection: &Rejection) -> Value {
     let param = match rejection.reason {
         Reason::NoRoute => Some("model"),
         _ => rejection.violations.first().map(|violation| violation.field.as_str()),
@@ -128,10 +137,13 @@ mod tests {
     use super::*;
 
     fn answer(rejection: Rejection) -> (u16, http::HeaderMap, Value) {
-        let response = refused(&Refused {
-            rejection: rejection.clone(),
-            head: None,
-        });
+        let response = refused(
+            &Refused {
+                rejection: rejection.clone(),
+                head: None,
+            },
+            Family::OpenAi,
+        );
         (
             response.status().as_u16(),
             response.headers().clone(),

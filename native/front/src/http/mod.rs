@@ -2,13 +2,17 @@
 //!
 //! | request | module |
 //! |---|---|
-//! | `POST /v1/chat/completions` | [`chat`] |
-//! | `GET /v1/models`, `GET /v1/models/{model}` | [`models`] |
+//! | `POST /v1/chat/completions` (OpenAI Chat) | [`call`] |
+//! | `POST /v1/responses` (OpenAI Responses) | [`call`] |
+//! | `POST /v1/messages` (Anthropic Messages) | [`call`] |
+//! | `GET /v1/models`, `GET /v1/models/{model}`, in OpenAI's or Anthropic's form | [`models`] |
 //!
 //! Every answer has `x-fairlead-config-version`, and `x-fairlead-invocation` and `x-fairlead-model` as soon as there is
-//! one; errors are the dialect's own error objects ([`error`]) with `x-fairlead-reason`.
+//! one; errors are the dialect's own error objects ([`error`]) with `x-fairlead-reason`. A request speaks Anthropic's dialect
+//! when it is for `/v1/messages` or says its `anthropic-version`.
+mod anthropic;
 mod body;
-mod chat;
+mod call;
 mod context;
 mod error;
 mod models;
@@ -16,6 +20,7 @@ mod models;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fairlead_dialect::Dialect;
 use fairlead_engine::{Reason, Rejection};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -32,15 +37,20 @@ const INVOCATION: HeaderName = HeaderName::from_static("x-fairlead-invocation");
 const MODEL: HeaderName = HeaderName::from_static("x-fairlead-model");
 const CONFIG_VERSION: HeaderName = HeaderName::from_static("x-fairlead-config-version");
 
+/// Embeddings, files, batches, token counts and stored responses are the provider's: nothing of them is governed here.
+const NOTHING_HERE: &str = "there is nothing at this path: POST /v1/chat/completions, /v1/responses or /v1/messages, or \
+                            GET /v1/models";
+
 /// Serves one request below `/v1`. `entry` is who calls, or why nobody may.
 pub async fn handle(front: &Arc<Front>, entry: Result<Entry, Rejection>, request: Request<Incoming>) -> Response<Body> {
+    let family = Family::of(&request);
     let outcome = match entry {
-        Ok(entry) => route(front, entry, request).await,
+        Ok(entry) => route(front, entry, family, request).await,
         Err(rejection) => Err(rejection.into()),
     };
     let mut response = outcome.unwrap_or_else(|failed| {
         front.metrics.refused(failed.rejection.reason.as_str());
-        refused(&failed)
+        refused(&failed, family)
     });
     if !response.headers().contains_key(&CONFIG_VERSION) {
         let running = front.core.running();
@@ -49,22 +59,52 @@ pub async fn handle(front: &Arc<Front>, entry: Result<Entry, Rejection>, request
     response
 }
 
-async fn route(front: &Arc<Front>, entry: Entry, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
-    let path = request.uri().path();
-    match (path, path.strip_prefix("/v1/models/")) {
-        ("/v1/chat/completions", _) => {
-            only(&request, &Method::POST)?;
-            chat::complete(front, entry, request).await
+/// Whose error objects and lists a client understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    OpenAi,
+    Anthropic,
+}
+
+impl Family {
+    fn of<B>(request: &Request<B>) -> Self {
+        let path = request.uri().path();
+        let messages = path == "/v1/messages" || path.starts_with("/v1/messages/");
+        if messages || request.headers().contains_key("anthropic-version") {
+            Self::Anthropic
+        } else {
+            Self::OpenAi
         }
+    }
+}
+
+async fn route(
+    front: &Arc<Front>,
+    entry: Entry,
+    family: Family,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refused> {
+    let path = request.uri().path();
+    let dialect = match path {
+        "/v1/chat/completions" => Some(Dialect::OpenAiChat),
+        "/v1/responses" => Some(Dialect::OpenAiResponses),
+        "/v1/messages" => Some(Dialect::AnthropicMessages),
+        _ => None,
+    };
+    if let Some(dialect) = dialect {
+        only(&request, &Method::POST)?;
+        return call::complete(front, entry, dialect, request).await;
+    }
+    match (path, path.strip_prefix("/v1/models/")) {
         ("/v1/models", _) => {
             only(&request, &Method::GET)?;
-            Ok(models::list(front, &entry))
+            models::list(front, &entry, family, request.uri().query().unwrap_or_default())
         }
         (_, Some(model)) if !model.is_empty() => {
             only(&request, &Method::GET)?;
-            models::get(front, &entry, model)
+            models::get(front, &entry, family, model)
         }
-        _ => Err(refusal::of(Reason::NotFound, "there is nothing at this path").into()),
+        _ => Err(refusal::of(Reason::NotFound, NOTHING_HERE).into()),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn attempts(attempts: &[Attempt]) -> Vec<v1::Attempt> {
             latency: Some(duration(one.latency)),
             usage: one.usage.map(usage),
             detail: one.detail.clone(),
-            dropped_fields: Vec::new(),
+            dropped_fields: one.dropped_fields.clone(),
             findings: one.findings.iter().map(finding).collect(),
         })
         .collect()
@@ -115,15 +115,25 @@ fn duration(duration: Duration) -> prost_types::Duration {
 /// `TARGETS_EXHAUSTED` with each attempt.
 pub(super) fn exhausted(attempts: &[v1::Attempt], exhausted: &Exhausted) -> Rejection {
     let tried: Vec<String> = attempts.iter().map(described).collect();
-    let message = match (tried.as_slice(), exhausted.skipped.as_slice()) {
-        ([], []) => "no target could be tried".to_owned(),
-        ([], skipped) => format!("no target is healthy: {}", skipped.join(", ")),
-        (_, []) => format!("no target answered: {}", tried.join("; ")),
-        (_, skipped) => format!(
-            "no target answered: {}; not healthy: {}",
-            tried.join("; "),
-            skipped.join(", ")
-        ),
+    let mut parts = Vec::new();
+    if !tried.is_empty() {
+        parts.push(format!("no target answered: {}", tried.join("; ")));
+    }
+    if !exhausted.skipped.is_empty() {
+        let what = if tried.is_empty() {
+            "no target is healthy"
+        } else {
+            "not healthy"
+        };
+        parts.push(format!("{what}: {}", exhausted.skipped.join(", ")));
+    }
+    for (model, field) in &exhausted.untranslatable {
+        parts.push(format!("cannot be told `{field}`: {model}"));
+    }
+    let message = if parts.is_empty() {
+        "no target could be tried".to_owned()
+    } else {
+        parts.join("; ")
     };
     let mut rejection = match exhausted.retry_after {
         Some(after) => refusal::retry(Reason::TargetsExhausted, message, after),
@@ -135,6 +145,9 @@ pub(super) fn exhausted(attempts: &[v1::Attempt], exhausted: &Exhausted) -> Reje
     }
     if !exhausted.skipped.is_empty() {
         rejection = rejection.with("skipped", exhausted.skipped.join(","));
+    }
+    if let Some((_, field)) = exhausted.untranslatable.first() {
+        rejection = rejection.with("untranslatable", field);
     }
     if exhausted.deadline {
         rejection = rejection.with("cause", "deadline");
@@ -173,9 +186,11 @@ mod tests {
             usage: None,
             detail: "status 429".to_owned(),
             findings: Vec::new(),
+            dropped_fields: Vec::new(),
         };
         let ended = Exhausted {
             skipped: vec!["local".to_owned()],
+            untranslatable: vec![("claude".to_owned(), "seed".to_owned())],
             deadline: false,
             retry_after: Some(Duration::from_secs(60)),
         };
@@ -183,7 +198,7 @@ mod tests {
         assert_eq!(rejection.reason, Reason::TargetsExhausted);
         assert_eq!(
             rejection.message,
-            "no target answered: gpt-4o FAILED 429 (status 429); not healthy: local"
+            "no target answered: gpt-4o FAILED 429 (status 429); not healthy: local; cannot be told `seed`: claude"
         );
         assert_eq!(rejection.metadata["attempt.1"], "gpt-4o FAILED 429 (status 429)");
         assert_eq!(rejection.retry_after, Some(60_000_000_000));

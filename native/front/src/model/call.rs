@@ -8,7 +8,7 @@ use fairlead_upstream::{self as upstream, AttemptLog, Call, HealthSink, SystemJi
 use fairlead_wire::v1::{AdmitResponse, Amount, Attempt, Decision};
 use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::attempt::{self, CallHealth};
@@ -16,8 +16,9 @@ use super::hold::{Given, Hold};
 use super::kept;
 use super::live::Live;
 use super::providers::Rules;
-use super::request::{Admission, ModelCall};
+use super::request::ModelCall;
 use crate::auth::Identity;
+use crate::core::Patience;
 use crate::front::Front;
 use crate::refusal;
 
@@ -49,7 +50,7 @@ pub(crate) struct Whole {
     pub(crate) status: StatusCode,
     /// Headers of the provider that are passed on.
     pub(crate) headers: HeaderMap,
-    /// The provider's bytes.
+    /// The body, in the caller's dialect.
     pub(crate) body: Bytes,
     /// Every attempt.
     pub(crate) attempts: Vec<Attempt>,
@@ -94,12 +95,26 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     let running = front.core.running();
     let model = &front.model;
     let made = model.providers.of(&running);
-    let Admission { request, extra } = call.admission(|| model.draws.next());
-    // Waited for also when the caller goes away: a hold that was granted has to be given back.
-    let admitted = front
+    let translations = made.translations(call.body.dialect());
+    let admission = call.admission(&translations, || model.draws.next());
+    let gone = Notify::new();
+    let patience = Patience {
+        deadline: call.deadline,
+        gone: Some(&gone),
+    };
+    let admit = front
         .core
-        .admit(identity.caller(), &request, extra, call.deadline)
-        .await;
+        .admit(identity.caller(), &admission.request, admission.extra(), patience);
+    tokio::pin!(admit);
+    let admitted = tokio::select! {
+        biased;
+        admitted = &mut admit => admitted,
+        // The caller went away. Its place in a line is free at once; a hold that was granted meanwhile is given back below.
+        () = tell.closed() => {
+            gone.notify_one();
+            admit.await
+        }
+    };
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(rejection) => return answer(tell, Err(rejection.into())),
@@ -116,7 +131,7 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     let hold = Hold::new(&front, &identity, &head.invocation, &log);
     let health: Arc<dyn HealthSink> = Arc::new(CallHealth {
         core: front.core.clone(),
-        input_bytes: call.chat.input_bytes,
+        input_bytes: call.body.facts().input_bytes,
     });
     // A reload may have come between: the call is made by the configuration that its hold was computed with.
     let version = &head.decision.config_version;
@@ -231,15 +246,17 @@ fn planned(call: ModelCall, rules: &Rules, admitted: &AdmitResponse) -> Call {
                 .and_then(|timeout| timeout.try_into().ok())
                 .unwrap_or_default(),
             max_output_tokens: target.max_output_tokens,
-            input_tokens_bound: call.chat.input_bytes,
+            input_tokens_bound: call.body.facts().input_bytes,
         })
         .collect();
     Call {
-        exchange: Arc::new(call.chat),
+        request: call.body,
         targets,
         retry: rules.retry,
         fallback: rules.fallback.clone(),
         timeout,
         screen: None,
+        drop_untranslatable: rules.drop_untranslatable,
+        forward_headers: call.forward_headers,
     }
 }

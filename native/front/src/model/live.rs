@@ -1,5 +1,4 @@
 //! A stream that is being passed on to the caller.
-use bytes::Bytes;
 use fairlead_dialect::sse::SseEvent;
 use fairlead_engine::{Reason, Rejection};
 use fairlead_upstream::{AnswerStream, AttemptLog, StreamEnd, StreamItem};
@@ -35,7 +34,7 @@ pub(crate) enum Part {
 /// How a stream ended.
 pub(crate) struct Finish {
     /// The event that tells the client in the dialect's way: the end marker, or the error of a broken stream.
-    pub(crate) closing: Option<Bytes>,
+    pub(crate) closing: Option<SseEvent>,
     /// Every attempt, and what was charged; or why the stream is not a success.
     pub(crate) outcome: Result<(Vec<Attempt>, Amount), Rejection>,
 }
@@ -104,7 +103,7 @@ impl Live {
             Err(refusal::of(Reason::TargetsExhausted, message).with("cause", end.code))
         };
         Finish {
-            closing: end.closing.map(|event| event.raw),
+            closing: end.closing,
             outcome,
         }
     }

@@ -20,9 +20,11 @@
 //! | `live` | a stream that is being passed on |
 //! | `kept` | answers for repeated request ids |
 //! | `attempt` | attempts, in the API's words; health |
+//! | `dialect` | dialects, as the API names them |
 //! | `service` | gRPC |
 mod attempt;
 mod call;
+mod dialect;
 mod hold;
 mod kept;
 mod live;

@@ -1,13 +1,14 @@
 //! The provider clients and route rules of the configuration in force.
 //!
 //! Made when the first call sees a new configuration. Clients of providers that did not change keep their connections.
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use fairlead_plan::Compiled;
-use fairlead_upstream::{FallbackOn, ProviderSettings, RetryPolicy, Secret, Timeouts, Upstream, Vendor};
+use fairlead_upstream::{
+    Dialect, FallbackOn, ProviderSettings, ProxySettings, RetryPolicy, Secret, Timeouts, Upstream, Vendor,
+};
 use fairlead_wire::internal::{self, Secrets};
 use parking_lot::Mutex;
 
@@ -32,6 +33,8 @@ pub(super) struct Made {
     rules: HashMap<Arc<str>, Rules>,
     /// Rules of a call that named a model directly.
     direct: Rules,
+    /// What each provider speaks.
+    spoken: Vec<Vec<Dialect>>,
 }
 
 /// What a route says about attempts.
@@ -40,6 +43,7 @@ pub(super) struct Rules {
     pub(super) retry: RetryPolicy,
     pub(super) fallback: FallbackOn,
     pub(super) timeout: Option<Duration>,
+    pub(super) drop_untranslatable: bool,
 }
 
 impl Providers {
@@ -62,7 +66,8 @@ impl Providers {
             .providers()
             .iter()
             .map(|one| settings(one, &running.secrets))
-            .collect();
+            .collect::<Vec<_>>();
+        let spoken = settings.iter().map(|one| one.dialects.clone()).collect();
         let (upstream, errors) = before.rebuilt(settings);
         for error in errors {
             tracing::error!(
@@ -74,7 +79,8 @@ impl Providers {
         let made = Arc::new(Made {
             running: Arc::clone(running),
             upstream,
-            rules: rules(&running.compiled),
+            rules: rules(running),
+            spoken,
             // Nothing declares retries for it, so nothing was reserved for them.
             direct: Rules {
                 retry: RetryPolicy {
@@ -101,10 +107,28 @@ impl Made {
     pub(super) fn rules(&self, route: &str) -> &Rules {
         self.rules.get(route).unwrap_or(&self.direct)
     }
+
+    /// The dialects that a request in `own` may have to be translated to: those of providers that do not speak it.
+    pub(super) fn translations(&self, own: Dialect) -> BTreeSet<Dialect> {
+        self.spoken
+            .iter()
+            .filter(|spoken| !spoken.contains(&own))
+            .flatten()
+            .copied()
+            .collect()
+    }
 }
 
-fn rules(compiled: &Compiled) -> HashMap<Arc<str>, Rules> {
-    compiled
+fn rules(running: &Running) -> HashMap<Arc<str>, Rules> {
+    let leave_out: BTreeSet<&str> = running
+        .config
+        .routes
+        .iter()
+        .filter(|route| route.drop_untranslatable)
+        .map(|route| route.name.as_str())
+        .collect();
+    running
+        .compiled
         .routes()
         .iter()
         .map(|route| {
@@ -118,6 +142,7 @@ fn rules(compiled: &Compiled) -> HashMap<Arc<str>, Rules> {
                     retry: retry(&route.retry),
                     fallback,
                     timeout: route.timeout,
+                    drop_untranslatable: leave_out.contains(&*route.name),
                 },
             )
         })
@@ -147,11 +172,26 @@ fn settings(provider: &internal::Provider, secrets: &Secrets) -> ProviderSetting
             internal::ProviderKind::AzureOpenai => Vendor::AzureOpenAi,
             internal::ProviderKind::OpenaiCompatible | internal::ProviderKind::Unspecified => Vendor::OpenAiCompatible,
         },
+        dialects: dialects(provider),
         base_url: provider.base_url.clone(),
+        api_version: Some(provider.api_version.clone()).filter(|version| !version.is_empty()),
         api_key: key.map(|key| Secret::new(key.as_str())),
-        headers: headers(provider, secrets)
-            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+        headers: provider
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
+        secret_headers: secret_headers(provider, secrets),
+        proxy: provider.proxy.as_ref().map(|proxy| ProxySettings {
+            url: proxy.url.clone(),
+            authorization: secrets
+                .values
+                .get(&format!("providers/{}/proxy/authorization", provider.name))
+                .filter(|value| !value.is_empty())
+                .map(|value| Secret::new(value.as_str())),
+            no_proxy: proxy.no_proxy.clone(),
+        }),
+        ca_pem: Some(provider.ca_pem.clone()).filter(|pem| !pem.is_empty()),
         timeouts: timeouts(provider.timeouts.as_ref()),
         max_idle_connections: match provider.max_idle_connections {
             0 => IDLE_CONNECTIONS,
@@ -160,18 +200,26 @@ fn settings(provider: &internal::Provider, secrets: &Secrets) -> ProviderSetting
     }
 }
 
-/// Headers of the configuration, and those whose value is a secret: `providers/{name}/headers/{header}` in `secrets`.
-fn headers<'a>(provider: &'a internal::Provider, secrets: &'a Secrets) -> impl Iterator<Item = (&'a str, &'a str)> {
+/// What a provider speaks, the preferred dialect first; one that says nothing speaks Chat Completions.
+fn dialects(provider: &internal::Provider) -> Vec<Dialect> {
+    let mut dialects: Vec<Dialect> = provider.dialects().filter_map(super::dialect::of_wire).collect();
+    if dialects.is_empty() {
+        dialects.push(Dialect::OpenAiChat);
+    }
+    dialects
+}
+
+/// Headers whose value is a secret: `providers/{name}/headers/{header}`.
+fn secret_headers(provider: &internal::Provider, secrets: &Secrets) -> Vec<(String, Secret)> {
     let prefix = format!("providers/{}/headers/", provider.name);
-    let hidden = secrets
+    let mut headers: Vec<(String, Secret)> = secrets
         .values
         .iter()
-        .filter_map(move |(name, value)| Some((name.strip_prefix(&prefix)?, value.as_str())));
-    let shown = provider
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    shown.chain(hidden)
+        .filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), Secret::new(value.as_str()))))
+        .collect();
+    // The secrets come in no order; the settings are compared with those of before.
+    headers.sort_by(|one, other| one.0.cmp(&other.0));
+    headers
 }
 
 /// Zero means the default.
@@ -197,26 +245,54 @@ fn timeouts(configured: Option<&internal::ProviderTimeouts>) -> Timeouts {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
     use super::*;
+    use fairlead_wire::v1;
+
+    fn secrets(values: &[(&str, &str)]) -> Secrets {
+        Secrets {
+            values: values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
 
     #[test]
-    fn headers_that_are_secrets_join_the_others() {
+    fn a_provider_gets_its_own_secrets_only() {
         let provider = internal::Provider {
             name: "p".to_owned(),
             headers: [("x-team".to_owned(), "blue".to_owned())].into(),
+            proxy: Some(internal::Proxy {
+                url: "http://proxy:3128".to_owned(),
+                no_proxy: vec![".corp".to_owned()],
+            }),
             ..internal::Provider::default()
         };
-        let value = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let secrets = Secrets {
-            values: [
-                value("providers/p/headers/x-key", "k"),
-                value("providers/q/headers/x-key", "other"),
-            ]
-            .into(),
-        };
-        assert_eq!(
-            headers(&provider, &secrets).collect::<Vec<_>>(),
-            [("x-team", "blue"), ("x-key", "k")]
+        let settings = settings(
+            &provider,
+            &secrets(&[
+                ("providers/p/headers/x-key", "k"),
+                ("providers/q/headers/x-key", "other"),
+                ("providers/p/proxy/authorization", "Basic abc"),
+            ]),
         );
+        assert_eq!(settings.headers, [("x-team".to_owned(), "blue".to_owned())]);
+        assert_eq!(settings.secret_headers, [("x-key".to_owned(), Secret::new("k"))]);
+        let proxy = settings.proxy.unwrap();
+        assert_eq!(proxy.authorization, Some(Secret::new("Basic abc")));
+        assert_eq!(proxy.no_proxy, [".corp"]);
+        assert_eq!(settings.api_key, None);
+    }
+
+    #[test]
+    fn dialects_keep_their_order_and_chat_is_the_default() {
+        let mut provider = internal::Provider::default();
+        assert_eq!(dialects(&provider), [Dialect::OpenAiChat]);
+        provider.dialects = vec![
+            v1::Dialect::AnthropicMessages.into(),
+            v1::Dialect::OpenaiChat.into(),
+            99,
+        ];
+        assert_eq!(dialects(&provider), [Dialect::AnthropicMessages, Dialect::OpenAiChat]);
     }
 
     #[test]
@@ -230,10 +306,7 @@ mod tests {
             }),
             ..internal::Provider::default()
         };
-        let secrets = Secrets {
-            values: [("providers/openai".to_owned(), "sk".to_owned())].into(),
-        };
-        let settings = settings(&provider, &secrets);
+        let settings = settings(&provider, &secrets(&[("providers/openai", "sk")]));
         assert_eq!(settings.api_key, Some(Secret::new("sk")));
         assert_eq!(
             settings.timeouts,

@@ -1,10 +1,10 @@
 //! What is asked for: the dialect's facts and the context, as an admission.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fairlead_dialect::InvalidRequest;
-use fairlead_dialect::openai_chat::ChatRequest;
+use fairlead_dialect::{Dialect, InvalidRequest, Request};
 use fairlead_engine::{AdmitExtra, FieldViolation, Method, Rejection};
-use fairlead_wire::v1::{AdmitRequest, CallContext, admit_request};
+use fairlead_wire::v1::{AdmitRequest, CallContext, Untranslatable, admit_request};
+use http::HeaderMap;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -13,19 +13,32 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct ModelCall {
     /// The checked body.
-    pub(crate) chat: ChatRequest,
+    pub(crate) body: Request,
     /// What is not in the body.
     pub(crate) context: CallContext,
     /// The caller's id; empty when it gave none.
     pub(crate) request_id: String,
     /// When the caller stops waiting.
     pub(crate) deadline: Option<Instant>,
+    /// Headers of the client for providers that speak its dialect.
+    pub(crate) forward_headers: HeaderMap,
 }
 
 /// The admission of a call.
 pub(super) struct Admission {
     pub(super) request: AdmitRequest,
-    pub(super) extra: AdmitExtra<'static>,
+    extra: AdmitExtra<'static>,
+    untranslatable: Vec<Untranslatable>,
+}
+
+impl Admission {
+    /// What the engine needs beside the request.
+    pub(super) fn extra(&self) -> AdmitExtra<'_> {
+        AdmitExtra {
+            untranslatable: &self.untranslatable,
+            ..self.extra
+        }
+    }
 }
 
 impl ModelCall {
@@ -34,53 +47,74 @@ impl ModelCall {
         !self.request_id.is_empty()
     }
 
-    /// The admission. `draw` is the key of the weighted draw when the caller gave no id.
-    pub(super) fn admission(&self, draw: impl FnOnce() -> String) -> Admission {
-        let (chat, context) = (&self.chat, &self.context);
+    /// The admission. `translations` are the dialects that the request may have to be translated to; `draw` is the key of
+    /// the weighted draw when the caller gave no id.
+    pub(super) fn admission(&self, translations: &BTreeSet<Dialect>, draw: impl FnOnce() -> String) -> Admission {
+        let (facts, context) = (self.body.facts(), &self.context);
+        let dialect = self.body.dialect();
         let remember = self.remembered();
         let mut request = AdmitRequest {
             request_id: String::new(),
-            model: chat.model.clone(),
+            model: facts.model.clone(),
             workload: context.workload.clone(),
             session: context.session.clone(),
             run: context.run.clone(),
             step: context.step.clone(),
             labels: context.labels.clone(),
-            input: Some(admit_request::Input::InputBytes(chat.input_bytes)),
-            max_output_tokens: chat.max_output_tokens.unwrap_or(0),
+            input: Some(admit_request::Input::InputBytes(facts.input_bytes)),
+            max_output_tokens: facts.max_output_tokens.unwrap_or(0),
             attributes: context.attributes.clone(),
             min_output_tokens: context.min_output_tokens,
             min_quality: context.min_quality,
-            capabilities: chat.capabilities.clone(),
-            stream: chat.stream,
+            capabilities: facts.capabilities.clone(),
+            stream: facts.stream,
         };
-        let content_digest: [u8; 32] = Sha256::digest(chat.body()).into();
+        let content_digest: [u8; 32] = Sha256::digest(self.body.body()).into();
         // Only a remembered call is ever compared with another.
-        let request_digest = remember.then(|| digest(&request, &content_digest));
+        let request_digest = remember.then(|| digest(&request, dialect, &content_digest));
         request.request_id = if remember { self.request_id.clone() } else { draw() };
         let extra = AdmitExtra {
-            method: if chat.stream {
+            method: if facts.stream {
                 Method::StreamGenerate
             } else {
                 Method::Generate
             },
             content_digest: Some(content_digest),
-            content_bytes: i64::try_from(chat.body().len()).unwrap_or(i64::MAX),
-            choices: chat.choices,
+            content_bytes: i64::try_from(self.body.body().len()).unwrap_or(i64::MAX),
+            choices: facts.choices,
             request_digest,
             remember,
             settled_by_sidecar: true,
+            dialect: dialect.name(),
             // Waiting and look-ups are the core's.
             ..AdmitExtra::default()
         };
-        Admission { request, extra }
+        Admission {
+            request,
+            extra,
+            untranslatable: untranslatable(&self.body, translations),
+        }
     }
 }
 
+/// What the dialects cannot say of the request. Nothing is read for none.
+fn untranslatable(request: &Request, translations: &BTreeSet<Dialect>) -> Vec<Untranslatable> {
+    let unsaid = |to: &Dialect| {
+        let dialect = to.name();
+        request.untranslatable(*to).into_iter().map(move |one| Untranslatable {
+            dialect: dialect.to_owned(),
+            field: one.field,
+            essential: one.essential,
+        })
+    };
+    translations.iter().flat_map(unsaid).collect()
+}
+
 /// Digest of a whole call without its id: the admission, whose encoding is the same every time, and the content.
-fn digest(request: &AdmitRequest, content_digest: &[u8; 32]) -> [u8; 32] {
+fn digest(request: &AdmitRequest, dialect: Dialect, content_digest: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"fairlead/generate/v1\0");
+    hash.update(dialect.name());
     hash.update(content_digest);
     hash.update(request.encode_to_vec());
     hash.finalize().into()
@@ -146,17 +180,37 @@ mod tests {
 
     fn call(body: &'static str, request_id: &str) -> ModelCall {
         ModelCall {
-            chat: ChatRequest::parse(bytes::Bytes::from_static(body.as_bytes())).unwrap(),
+            body: Request::parse(Dialect::OpenAiChat, bytes::Bytes::from_static(body.as_bytes())).unwrap(),
             context: CallContext::default(),
             request_id: request_id.to_owned(),
             deadline: None,
+            forward_headers: HeaderMap::new(),
         }
+    }
+
+    fn admission(call: &ModelCall) -> Admission {
+        call.admission(&BTreeSet::new(), || "draw".to_owned())
+    }
+
+    #[test]
+    fn what_other_dialects_cannot_say_is_found_for_those_that_are_spoken() {
+        let seeded = call(r#"{"model":"m","messages":[],"seed":1}"#, "");
+        assert!(admission(&seeded).extra().untranslatable.is_empty());
+        let spoken = [Dialect::AnthropicMessages].into();
+        let translated = seeded.admission(&spoken, String::new);
+        let extra = translated.extra();
+        assert_eq!(extra.dialect, "openai-chat");
+        let named = extra
+            .untranslatable
+            .iter()
+            .any(|one| one.dialect == "anthropic-messages");
+        assert!(named, "{:?}", extra.untranslatable);
     }
 
     #[test]
     fn the_digest_covers_body_and_context_but_not_the_id() {
         let body = r#"{"model":"m","messages":[]}"#;
-        let digest = |call: &ModelCall| call.admission(String::new).extra.request_digest.unwrap();
+        let digest = |call: &ModelCall| admission(call).extra.request_digest.unwrap();
         let first = digest(&call(body, "one"));
         assert_eq!(first, digest(&call(body, "two")));
         assert_ne!(first, digest(&call(r#"{"model":"m","messages":[] }"#, "one")));
@@ -167,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_call_without_an_id_is_drawn_but_not_remembered() {
-        let admission = call(r#"{"model":"m","messages":[]}"#, "").admission(|| "draw".to_owned());
+        let admission = admission(&call(r#"{"model":"m","messages":[]}"#, ""));
         assert_eq!(admission.request.request_id, "draw");
         assert!(!admission.extra.remember && admission.extra.request_digest.is_none());
         assert_eq!(admission.extra.method, Method::Generate);

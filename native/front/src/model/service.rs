@@ -3,21 +3,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fairlead_dialect::openai_chat::ChatRequest;
+use fairlead_dialect::{Dialect, Request as DialectRequest};
 use fairlead_engine::{FieldViolation, Reason, Rejection};
 use fairlead_wire::v1::stream_generate_response::Part as WirePart;
 use fairlead_wire::v1::{
-    CallContext, Dialect, GenerateRequest, GenerateResponse, StreamEnd, StreamGenerateRequest, StreamGenerateResponse,
+    self, CallContext, GenerateRequest, GenerateResponse, StreamEnd, StreamGenerateRequest, StreamGenerateResponse,
     StreamStart,
 };
 use futures_util::stream::{self, Stream};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tonic::{Request, Response, Status};
 
 use super::call::{self, Answer, Head, Refused, Whole};
 use super::live::{Finish, Live, Part};
 use super::request::{ModelCall, context_violations, invalid_body};
-use super::{Model, attempt};
+use super::{Model, attempt, dialect};
 use crate::auth::Identity;
 use crate::deadline::Deadline;
 use crate::front::Front;
@@ -49,7 +49,7 @@ impl ModelService for Model {
                 charged: whole.charged,
                 cached: false,
             })),
-            // INVARIANT: an exchange that does not stream answers whole.
+            // INVARIANT: a request that does not ask for a stream is answered whole.
             Answer::Stream(_) => Err(refuse(refusal::of(
                 Reason::Internal,
                 "a stream instead of a whole answer",
@@ -107,17 +107,16 @@ fn model_call(
 ) -> Result<ModelCall, Rejection> {
     let context = context.unwrap_or_default();
     let mut violations = context_violations(&context, &request_id);
-    if !matches!(
-        Dialect::try_from(dialect),
-        Ok(Dialect::Unspecified | Dialect::OpenaiChat)
-    ) {
+    let known = v1::Dialect::try_from(dialect);
+    if known.is_err() {
         violations.push(FieldViolation {
             field: "dialect".to_owned(),
-            description: "is not known; leave it out or use DIALECT_OPENAI_CHAT".to_owned(),
+            description: "is not known; leave it out or use a value of Dialect".to_owned(),
         });
     }
-    let chat = match ChatRequest::parse(body) {
-        Ok(chat) if violations.is_empty() => chat.with_stream(stream),
+    let dialect = known.ok().and_then(dialect::of_wire).unwrap_or(Dialect::OpenAiChat);
+    let body = match DialectRequest::parse(dialect, body) {
+        Ok(body) if violations.is_empty() => body.with_stream(stream),
         Ok(_) => return Err(Rejection::invalid(violations)),
         Err(invalid) => {
             let body = invalid_body(&invalid);
@@ -136,10 +135,11 @@ fn model_call(
         }
     };
     Ok(ModelCall {
-        chat,
+        body,
         context,
         request_id,
         deadline,
+        forward_headers: HeaderMap::new(),
     })
 }
 
@@ -148,6 +148,7 @@ fn parts(live: Live) -> impl Stream<Item = Result<StreamGenerateResponse, Status
     enum State {
         Start(Box<Live>),
         Flowing(Box<Live>),
+        Closing(StreamEnd),
         Ended,
     }
     stream::unfold(State::Start(Box::new(live)), |state| async move {
@@ -173,15 +174,20 @@ fn parts(live: Live) -> impl Stream<Item = Result<StreamGenerateResponse, Status
                     }
                     Part::End(Finish {
                         outcome: Ok((attempts, charged)),
-                        ..
+                        closing,
                     }) => {
-                        return Some((
-                            part(WirePart::End(StreamEnd {
-                                attempts,
-                                charged: Some(charged),
-                            })),
-                            State::Ended,
-                        ));
+                        let end = StreamEnd {
+                            attempts,
+                            charged: Some(charged),
+                        };
+                        // An end marker that is an event of the dialect; `[DONE]` is framing.
+                        let last = closing
+                            .and_then(|event| event.data)
+                            .filter(|data| data.starts_with(b"{"));
+                        return Some(match last {
+                            Some(data) => (part(WirePart::Event(data.into())), State::Closing(end)),
+                            None => (part(WirePart::End(end)), State::Ended),
+                        });
                     }
                     Part::End(Finish {
                         outcome: Err(rejection),
@@ -195,6 +201,7 @@ fn parts(live: Live) -> impl Stream<Item = Result<StreamGenerateResponse, Status
                     }
                 }
             },
+            State::Closing(end) => Some((part(WirePart::End(end)), State::Ended)),
             State::Ended => None,
         }
     })
@@ -293,11 +300,12 @@ mod tests {
     fn the_method_decides_about_the_stream() {
         let body = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[]}"#);
         let call = model_call(0, body.clone(), None, String::new(), false, None).unwrap();
-        assert!(!call.chat.stream);
+        assert!(!call.body.facts().stream);
         assert!(
             model_call(0, body, None, String::new(), true, None)
                 .unwrap()
-                .chat
+                .body
+                .facts()
                 .stream
         );
     }

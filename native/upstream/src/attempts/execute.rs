@@ -9,8 +9,10 @@ use super::failure::Failure;
 use super::once::{Success, attempt};
 use super::policy::{Jitter, RetryPolicy};
 use super::record::{AttemptLog, HealthSink, OpenAttempt};
+use super::wire::turn_with;
 use super::{Answer, Call, Exhausted, MOST_ATTEMPTS, Target};
 use crate::client::{Provider, Upstream};
+use fairlead_dialect::Turn;
 
 impl Upstream {
     /// Makes the call. Every attempt is added to `log` and reported to `health`, also when the returned future or
@@ -29,14 +31,29 @@ impl Upstream {
             if log.len() >= MOST_ATTEMPTS {
                 break;
             }
-            let provider = self
-                .provider(&target.provider)
-                .filter(|_| health.may_try(&target.model));
-            let Some(provider) = provider else {
+            let Some(provider) = self.provider(&target.provider) else {
                 exhausted.skipped.push(target.model.clone());
                 continue;
             };
-            match at_target(call, target, provider, overall, health, jitter, log).await {
+            let turn = match turn_with(call, target, provider.settings()) {
+                Ok(turn) => turn,
+                Err(field) => {
+                    exhausted.untranslatable.push((target.model.clone(), field));
+                    continue;
+                }
+            };
+            // Last: it may take the probe of a half-open breaker.
+            if !health.may_try(&target.model) {
+                exhausted.skipped.push(target.model.clone());
+                continue;
+            }
+            let destination = Destination {
+                call,
+                target,
+                provider,
+                turn,
+            };
+            match at_target(&destination, overall, health, jitter, log).await {
                 Ok(Success::Whole(whole)) => return Answer::Whole(whole),
                 Ok(Success::Stream(stream)) => return Answer::Stream(stream),
                 Err(FailureEnd { failure, deadline }) => {
@@ -60,6 +77,14 @@ impl Upstream {
     }
 }
 
+/// One target, and how it is spoken to.
+pub(super) struct Destination<'a> {
+    pub(super) call: &'a Call,
+    pub(super) target: &'a Target,
+    pub(super) provider: &'a Arc<Provider>,
+    pub(super) turn: Turn,
+}
+
 /// The last failure at a target.
 struct FailureEnd {
     failure: Failure,
@@ -69,21 +94,20 @@ struct FailureEnd {
 
 /// All attempts at one target, the first of which health has allowed.
 async fn at_target(
-    call: &Call,
-    target: &Target,
-    provider: &Provider,
+    destination: &Destination<'_>,
     overall: Option<Instant>,
     health: &Arc<dyn HealthSink>,
     jitter: &dyn Jitter,
     log: &AttemptLog,
 ) -> Result<Success, FailureEnd> {
+    let Destination { call, target, turn, .. } = destination;
     let room = u32::try_from(MOST_ATTEMPTS.saturating_sub(log.len())).unwrap_or(1);
     let attempts = call.retry.attempts.clamp(1, room.max(1));
     let mut tried: u32 = 0;
     loop {
         tried = tried.saturating_add(1);
-        let open = OpenAttempt::begin(&target.model, log, health);
-        let failure = match attempt(call, target, provider, overall, open).await {
+        let open = OpenAttempt::begin(&target.model, &turn.dropped_fields, log, health);
+        let failure = match attempt(destination, overall, open).await {
             Ok(success) => return Ok(success),
             Err(failure) => failure,
         };

@@ -7,6 +7,9 @@
 //!         a long wait asked  → next target, and health is told
 //!     a failure the route falls back on → next target;  any other → the end
 //! ```
+//! Each target is spoken to in one of its own dialects: the client's if it has that one, else a translation ([`wire`]).
+//! What comes back reaches the client in the client's dialect.
+//!
 //! A stream counts as answering with its first content; until then its events are held back, so that a fallback
 //! leaves no trace in what the client sees.
 //!
@@ -20,7 +23,9 @@ mod once;
 mod policy;
 mod record;
 mod retry_after;
+mod source;
 mod stream;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +38,7 @@ pub use record::{Attempt, AttemptLog, HealthSink, Outcome};
 pub use stream::{AnswerStream, StreamEnd, StreamItem};
 
 use crate::screening::Screening;
-use fairlead_dialect::Exchange;
+use fairlead_dialect::Request;
 
 /// Most attempts of one call over all its targets: what a settlement takes.
 const MOST_ATTEMPTS: usize = 64;
@@ -50,7 +55,7 @@ const PRELUDE_BYTES: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The request.
-    pub exchange: Arc<dyn Exchange>,
+    pub request: Request,
     /// Models in the order to try them.
     pub targets: Vec<Target>,
     /// Retries at one target.
@@ -61,6 +66,10 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// What the answer has to pass; `None`: nothing.
     pub screen: Option<Arc<dyn Screening>>,
+    /// What a target's dialect has no place for and what merely tunes is left out; else such a target is not used.
+    pub drop_untranslatable: bool,
+    /// Headers of the client for targets that speak its dialect: [`FORWARDED_HEADERS`](crate::FORWARDED_HEADERS).
+    pub forward_headers: HeaderMap,
 }
 
 /// One model of the plan.
@@ -83,7 +92,7 @@ pub struct Target {
 /// How a call ended, or how it goes on.
 #[derive(Debug)]
 pub enum Answer {
-    /// A whole answer, byte for byte.
+    /// A whole answer.
     Whole(Whole),
     /// A stream whose first content has come.
     Stream(Box<AnswerStream>),
@@ -102,7 +111,7 @@ pub struct Whole {
     pub status: StatusCode,
     /// The headers that are passed on to the client.
     pub headers: HeaderMap,
-    /// The body, untouched.
+    /// The body: untouched when the target speaks the client's dialect, else translated; as the screening left it.
     pub body: Bytes,
 }
 
@@ -111,6 +120,8 @@ pub struct Whole {
 pub struct Exhausted {
     /// Models that were skipped because of their health.
     pub skipped: Vec<String>,
+    /// Models that were skipped because their dialect cannot say the request, with the first field that is in the way.
+    pub untranslatable: Vec<(String, String)>,
     /// True when the call's own deadline ended it.
     pub deadline: bool,
     /// The shortest wait that a provider asked for, when every attempt's failure asked for one.

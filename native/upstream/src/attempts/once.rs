@@ -1,22 +1,27 @@
 //! One attempt at one target.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::collect::{BodyError, collect};
+use super::execute::Destination;
 use super::failure::{Failure, FailureKind, passed_headers};
 use super::record::{OpenAttempt, Outcome};
 use super::retry_after;
-use super::stream::{AnswerStream, Opening};
+use super::source::Opening;
+use super::stream::AnswerStream;
 use super::{ANSWER_BYTES, Call, ERROR_BYTES, Target, Whole};
-use crate::client::{Provider, SendError};
+use crate::client::{Outgoing, SendError};
 use crate::screening::Screened;
-use fairlead_dialect::{Dialect, Rewrite, Usage, WholeFacts};
+use fairlead_dialect::{Usage, WholeFacts};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A successful attempt.
 pub(super) enum Success {
@@ -42,7 +47,9 @@ pub(super) struct Estimate {
 
 impl Estimate {
     fn new(call: &Call, target: &Target) -> Self {
-        let limit = target.max_output_tokens.saturating_mul(call.exchange.choices().max(1));
+        let limit = target
+            .max_output_tokens
+            .saturating_mul(call.request.facts().choices.max(1));
         let output_limit = if limit > 0 { limit } else { i64::MAX };
         Self {
             input: target.input_tokens_bound.max(0),
@@ -63,13 +70,11 @@ impl Estimate {
 
 /// Sends the call to the target. The attempt is ended here unless it goes on as a stream.
 pub(super) async fn attempt(
-    call: &Call,
-    target: &Target,
-    provider: &Provider,
+    destination: &Destination<'_>,
     overall: Option<Instant>,
     mut open: OpenAttempt,
 ) -> Result<Success, Failure> {
-    let outcome = run(call, target, provider, overall, &mut open).await;
+    let outcome = run(destination, overall, &mut open).await;
     match outcome {
         Ok(Run::Whole(whole, usage)) => {
             open.end(Outcome::Succeeded, String::new(), None, Some(usage));
@@ -98,13 +103,13 @@ enum Run {
     Stream(Box<Opening>),
 }
 
-async fn run(
-    call: &Call,
-    target: &Target,
-    provider: &Provider,
-    overall: Option<Instant>,
-    open: &mut OpenAttempt,
-) -> Result<Run, Failure> {
+async fn run(destination: &Destination<'_>, overall: Option<Instant>, open: &mut OpenAttempt) -> Result<Run, Failure> {
+    let Destination {
+        call,
+        target,
+        provider,
+        turn,
+    } = destination;
     let timeouts = provider.settings().timeouts;
     let limit = if target.timeout.is_zero() {
         timeouts.attempt
@@ -120,13 +125,16 @@ async fn run(
         timeouts.connect.saturating_add(timeouts.first_byte),
         Some(deadlines.whole),
     );
-    let exchange = &call.exchange;
-    let body = exchange.body_for(&Rewrite {
+    let streams = call.request.facts().stream;
+    let outgoing = Outgoing {
+        path: turn.path(),
         upstream_model: &target.upstream_model,
-        max_output_tokens: target.max_output_tokens,
-        kind: provider.settings().kind,
-    });
-    let response = match timeout_at(first_byte, provider.send(exchange.path(), body, exchange.streams())).await {
+        dialect: turn.dialect,
+        body: turn.body.clone(),
+        streams,
+        forwarded: (turn.dialect == call.request.dialect()).then_some(&call.forward_headers),
+    };
+    let response = match timeout_at(first_byte, provider.send(outgoing)).await {
         Err(_elapsed) => return Err(Failure::new(FailureKind::Timeout, "no answer in time")),
         Ok(Err(SendError::Connect)) => return Err(Failure::new(FailureKind::Connect, "no connection")),
         Ok(Err(SendError::Reset)) => {
@@ -141,19 +149,22 @@ async fn run(
     open.set_status(head.status.as_u16());
     let estimate = Estimate::new(call, target);
     if !head.status.is_success() {
-        return Err(refused(call, target, provider, &head, &mut body, deadlines).await);
+        return Err(refused(destination, &head, &mut body, deadlines).await);
     }
     let is_stream = head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
         kind.as_bytes()
             .get(..17)
             .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
     });
-    if exchange.streams() && is_stream {
+    if streams && is_stream {
         return Ok(Run::Stream(Box::new(Opening {
             model: target.model.clone(),
             headers: passed_headers(&head.headers),
             body,
-            exchange: exchange.clone(),
+            reader: turn.event_reader(),
+            request: call.request.clone(),
+            screen: call.screen.as_ref().map(|screen| screen.stream(call.request.dialect())),
+            provider: Arc::clone(provider),
             deadlines,
             estimate,
         })));
@@ -161,7 +172,8 @@ async fn run(
     let bytes = collect(&mut body, ANSWER_BYTES, deadlines.idle, deadlines.whole)
         .await
         .map_err(broken_body)?;
-    let usage = match exchange.read_whole(&bytes) {
+    let mut headers = passed_headers(&head.headers);
+    let (usage, bytes) = match turn.read_whole(&bytes) {
         WholeFacts::Fault(fault) => return Err(Failure::from_fault(&fault)),
         WholeFacts::Garbled => {
             return Err(Failure::new(
@@ -170,12 +182,17 @@ async fn run(
             ));
         }
         // The client waits for events and would not understand a whole answer.
-        WholeFacts::Answer { usage, .. } if exchange.streams() => {
+        WholeFacts::Answer { usage, .. } if streams => {
             let failure = Failure::new(FailureKind::Garbled, "a whole answer instead of a stream");
             return Err(Failure { usage, ..failure });
         }
-        WholeFacts::Answer { usage: Some(usage), .. } => usage,
-        WholeFacts::Answer { usage: None, .. } => estimate.usage(i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
+        WholeFacts::Answer { usage, body } => {
+            let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+            if body.is_some() {
+                headers.insert(CONTENT_TYPE, JSON);
+            }
+            (usage.unwrap_or_else(|| estimate.usage(size)), body.unwrap_or(bytes))
+        }
     };
     let bytes = screened(call, bytes, open).map_err(|rule| Failure {
         usage: Some(usage),
@@ -185,7 +202,7 @@ async fn run(
         Box::new(Whole {
             model: target.model.clone(),
             status: head.status,
-            headers: passed_headers(&head.headers),
+            headers,
             body: bytes,
         }),
         usage,
@@ -195,7 +212,7 @@ async fn run(
 /// What the client may get of an answer; or the rule that refuses it.
 fn screened(call: &Call, body: Bytes, open: &mut OpenAttempt) -> Result<Bytes, String> {
     let Some(screen) = &call.screen else { return Ok(body) };
-    match screen.whole(Dialect::OpenAiChat, body) {
+    match screen.whole(call.request.dialect(), body) {
         Screened::Pass { body, findings } => {
             open.add_findings(findings);
             Ok(body)
@@ -209,9 +226,7 @@ fn screened(call: &Call, body: Bytes, open: &mut OpenAttempt) -> Result<Bytes, S
 
 /// Reads an answer with an error status.
 async fn refused(
-    call: &Call,
-    target: &Target,
-    provider: &Provider,
+    destination: &Destination<'_>,
     head: &http::response::Parts,
     body: &mut Incoming,
     deadlines: Deadlines,
@@ -226,26 +241,36 @@ async fn refused(
     let bytes = collect(body, ERROR_BYTES, deadlines.idle, deadlines.whole)
         .await
         .unwrap_or_default();
-    let fault = call.exchange.read_error(&bytes);
+    let fault = destination.turn.read_error(status.as_u16(), &bytes);
     let mut failure = Failure::from_status(status.as_u16(), &fault, retry_after);
     if status.is_client_error() && !failure.kind.retryable() && failure.kind != FailureKind::Quota {
-        failure.answer = Some(Box::new(whole_refusal(target, provider, status, head, bytes)));
+        failure.answer = Some(Box::new(whole_refusal(destination, status, head, bytes)));
     }
     failure
 }
 
+/// The refusal for the client, in its dialect and without any secret.
 fn whole_refusal(
-    target: &Target,
-    provider: &Provider,
+    destination: &Destination<'_>,
     status: StatusCode,
     head: &http::response::Parts,
     bytes: Bytes,
 ) -> Whole {
+    let Destination {
+        call,
+        target,
+        provider,
+        turn,
+    } = destination;
+    let mut headers = passed_headers(&head.headers);
+    if turn.dialect != call.request.dialect() {
+        headers.insert(CONTENT_TYPE, JSON);
+    }
     Whole {
         model: target.model.clone(),
         status,
-        headers: passed_headers(&head.headers),
-        body: provider.without_secret(bytes),
+        headers,
+        body: turn.refusal(status.as_u16(), provider.without_secret(bytes)),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Attempt {
     pub detail: String,
     /// What the screening found.
     pub findings: Vec<Finding>,
+    /// Paths of the fields that the target's dialect has no place for and that were left out.
+    pub dropped_fields: Vec<String>,
 }
 
 /// Keeps the health of models.
@@ -113,7 +115,12 @@ impl fmt::Debug for OpenAttempt {
 }
 
 impl OpenAttempt {
-    pub(crate) fn begin(model: &str, log: &AttemptLog, health: &Arc<dyn HealthSink>) -> Self {
+    pub(crate) fn begin(
+        model: &str,
+        dropped_fields: &[String],
+        log: &AttemptLog,
+        health: &Arc<dyn HealthSink>,
+    ) -> Self {
         let open = Attempt {
             model: model.to_owned(),
             outcome: Outcome::Cancelled,
@@ -124,6 +131,7 @@ impl OpenAttempt {
             usage: None,
             detail: "the caller went away".to_owned(),
             findings: Vec::new(),
+            dropped_fields: dropped_fields.to_vec(),
         };
         Self {
             log: log.clone(),

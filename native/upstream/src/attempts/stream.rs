@@ -6,42 +6,24 @@
 //!    │                          ├──deadline──▶ ended: TimedOut                                 + error event
 //!    │                          ├──provider's error event──▶ ended: Failed                     + that event
 //!    │                          ├──not the dialect──▶ ended: Garbled                           + error event
+//!    │                          ├──refused by the screening──▶ ended: Rejected                 + error event
 //!    │                          └──dropped by the caller──▶ ended: Cancelled
 //!    └──anything else──▶ failure: the next target may answer
 //! ```
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
+use fairlead_dialect::EventFacts;
+use fairlead_dialect::sse::SseEvent;
 use http::HeaderMap;
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
 
 use super::PRELUDE_BYTES;
-use super::collect::{BodyError, next_part};
+use super::collect::BodyError;
 use super::failure::{Failure, FailureKind, described};
-use super::once::{Deadlines, Estimate, broken_body};
+use super::once::broken_body;
 use super::record::{OpenAttempt, Outcome};
-use fairlead_dialect::Usage;
-use fairlead_dialect::sse::{SseEvent, SseParser};
-use fairlead_dialect::{DataReader, EventFacts, Exchange};
-
-/// How long a finished connection is read on, so that it can be used again.
-const DRAIN: Duration = Duration::from_secs(1);
-/// Parts read on from a finished connection.
-const DRAIN_PARTS: usize = 16;
-
-/// What a stream is made of.
-pub(super) struct Opening {
-    pub(super) model: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Incoming,
-    pub(super) exchange: Arc<dyn Exchange>,
-    pub(super) deadlines: Deadlines,
-    pub(super) estimate: Estimate,
-}
+use super::source::{Next, Opening, Shown, Source};
 
 /// A part of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +39,8 @@ pub enum StreamItem {
 pub struct StreamEnd {
     /// How the last attempt ended.
     pub outcome: Outcome,
-    /// The event that tells the client: the end marker, or the error of a broken stream. Sent after the settlement.
-    /// Absent when the provider closed a finished stream without a marker.
+    /// The event that tells the client, in its dialect: the end marker, or the error of a broken stream. Sent after the
+    /// settlement. Absent when the provider closed a finished stream without a marker.
     pub closing: Option<SseEvent>,
     /// Stable code of a broken stream, such as `upstream_cut`; empty on success.
     pub code: &'static str,
@@ -96,59 +78,29 @@ impl AnswerStream {
         &self.headers
     }
 
-    /// Reads up to the first content. Events before it are held back; comments among them are dropped.
-    pub(super) async fn open(opening: Opening, mut open: OpenAttempt) -> Result<Self, (Failure, OpenAttempt)> {
-        let mut source = Source {
-            body: Some(opening.body),
-            parser: SseParser::new(super::EVENT_BYTES),
-            reader: opening.exchange.event_reader(),
-            exchange: opening.exchange,
-            deadlines: opening.deadlines,
-            estimate: opening.estimate,
-        };
+    /// Reads up to the first content that the client may see. Events before it are held back; comments among them are
+    /// dropped.
+    pub(super) async fn open(mut opening: Opening, mut open: OpenAttempt) -> Result<Self, (Failure, OpenAttempt)> {
+        let (model, headers) = (std::mem::take(&mut opening.model), std::mem::take(&mut opening.headers));
+        let mut source = Source::new(opening);
         let mut held = VecDeque::new();
-        let mut held_bytes: usize = 0;
-        let end = loop {
-            let (failure, usage) = match source.next().await {
-                Next::Event(event, EventFacts::Prelude) => {
-                    held_bytes = held_bytes.saturating_add(event.raw.len());
-                    if event.data.is_some() {
-                        held.push_back(event);
-                    }
-                    if held_bytes > PRELUDE_BYTES {
-                        break None;
-                    }
-                    continue;
-                }
-                Next::Event(event, EventFacts::Content) => {
-                    held.push_back(event);
-                    break None;
-                }
-                Next::Event(_, EventFacts::Hidden) => continue,
-                // An end without content: an empty answer, but a complete one only if it says so.
-                Next::Event(event, EventFacts::Done) => {
-                    if source.reader.complete() || source.reader.usage().is_some() {
-                        break Some(source.finished(Some(event)));
-                    }
-                    (Failure::new(FailureKind::Cut, "the stream ended without content"), None)
-                }
-                Next::Event(_, EventFacts::Fault(fault)) => (Failure::from_fault(&fault), source.reader.usage()),
-                Next::Event(_, EventFacts::Garbled) => (
-                    Failure::new(FailureKind::Garbled, "the stream is not what was asked for"),
-                    source.reader.usage(),
-                ),
-                Next::Closed => (
-                    Failure::new(FailureKind::Cut, "the stream ended without content"),
-                    source.reader.usage(),
-                ),
-                Next::Broken(error) => (broken_body(error), source.reader.usage()),
-            };
-            return Err((Failure { usage, ..failure }, open));
+        let begun = begin(&mut source, &mut held).await;
+        open.add_findings(source.take_findings());
+        let end = match begun {
+            Ok(end) => end,
+            Err(failure) => {
+                // A refused answer is billed like any other.
+                let usage = match failure.kind {
+                    FailureKind::Rejected => Some(source.usage()),
+                    _ => source.reported(),
+                };
+                return Err((Failure { usage, ..failure }, open));
+            }
         };
         open.set_usage(source.usage());
         let mut stream = Self {
-            model: opening.model,
-            headers: opening.headers,
+            model,
+            headers,
             held,
             source,
             end: None,
@@ -163,160 +115,177 @@ impl AnswerStream {
 
     /// The next part; `None` after the end. Cancel safe.
     pub async fn next(&mut self) -> Option<StreamItem> {
-        if let Some(event) = self.held.pop_front() {
-            return Some(StreamItem::Event(event));
-        }
-        if let Some(end) = self.end.take() {
-            return Some(StreamItem::End(end));
-        }
-        self.attempt.as_ref()?;
         loop {
-            let (outcome, detail, end) = match self.source.next().await {
-                Next::Event(event, EventFacts::Content | EventFacts::Prelude) => {
+            if let Some(event) = self.held.pop_front() {
+                return Some(StreamItem::Event(event));
+            }
+            if let Some(end) = self.end.take() {
+                return Some(StreamItem::End(end));
+            }
+            self.attempt.as_ref()?;
+            let next = self.source.next().await;
+            self.take(next);
+        }
+    }
+
+    /// Takes what came: events to pass on, and perhaps the end.
+    fn take(&mut self, next: Next) {
+        match next {
+            Next::Event(EventFacts::Content | EventFacts::Prelude | EventFacts::Hidden, events) => {
+                let shown = self.source.shown(events);
+                if let Some(shown) = self.passed(shown) {
+                    self.held.extend(shown);
                     let usage = self.source.usage();
                     if let Some(attempt) = &mut self.attempt {
                         attempt.set_usage(usage);
                     }
-                    return Some(StreamItem::Event(event));
                 }
-                Next::Event(_, EventFacts::Hidden) => continue,
-                Next::Event(event, EventFacts::Done) => {
-                    (Outcome::Succeeded, String::new(), self.source.finished(Some(event)))
-                }
-                Next::Closed if self.source.reader.complete() => {
-                    (Outcome::Succeeded, String::new(), self.source.finished(None))
-                }
-                Next::Event(event, EventFacts::Fault(fault)) => {
-                    let end = StreamEnd {
-                        outcome: Outcome::Failed,
-                        closing: Some(event),
-                        code: "upstream_error",
-                    };
-                    (Outcome::Failed, described("an error inside the stream", &fault), end)
-                }
-                Next::Event(_, EventFacts::Garbled) => {
-                    self.broken(Outcome::Garbled, "upstream_garbled", "the stream became unreadable")
-                }
-                Next::Closed => self.broken(Outcome::Cut, "upstream_cut", "the stream ended before it was complete"),
-                Next::Broken(BodyError::Cut) => self.broken(Outcome::Cut, "upstream_cut", "the stream broke off"),
-                Next::Broken(BodyError::Timeout) => {
-                    self.broken(Outcome::TimedOut, "upstream_timeout", "the stream stopped coming")
-                }
-                Next::Broken(BodyError::TooLarge) => self.broken(
-                    Outcome::Garbled,
-                    "upstream_garbled",
-                    "an event of the stream is too large",
-                ),
-            };
-            self.conclude(outcome, detail);
-            return Some(StreamItem::End(end));
+            }
+            Next::Event(EventFacts::Done, events) => self.finish(events),
+            Next::Closed if self.source.complete() => {
+                let owed = self.source.owed();
+                self.finish(owed);
+            }
+            Next::Event(EventFacts::Fault(fault), mut events) => {
+                let own = events.pop().map(|event| self.source.without_secret(event));
+                let message = "the provider reports an error; what was received before is incomplete";
+                let closing = own.unwrap_or_else(|| self.source.error_event("upstream_error", message));
+                let detail = described("an error inside the stream", &fault);
+                self.flush(events);
+                self.ended(Outcome::Failed, detail, "upstream_error", closing);
+            }
+            Next::Event(EventFacts::Garbled, _) => {
+                self.broken(Outcome::Garbled, "upstream_garbled", "the stream became unreadable");
+            }
+            Next::Closed => self.broken(Outcome::Cut, "upstream_cut", "the stream ended before it was complete"),
+            Next::Broken(BodyError::Cut) => self.broken(Outcome::Cut, "upstream_cut", "the stream broke off"),
+            Next::Broken(BodyError::Timeout) => {
+                self.broken(Outcome::TimedOut, "upstream_timeout", "the stream stopped coming");
+            }
+            Next::Broken(BodyError::TooLarge) => self.broken(
+                Outcome::Garbled,
+                "upstream_garbled",
+                "an event of the stream is too large",
+            ),
         }
     }
 
-    fn broken(&self, outcome: Outcome, code: &'static str, what: &str) -> (Outcome, String, StreamEnd) {
+    /// The end of a complete stream.
+    fn finish(&mut self, events: Vec<SseEvent>) {
+        let shown = self.source.shown_to_the_end(events);
+        if let Some(shown) = self.passed(shown) {
+            let end = finished(&mut self.source, shown, &mut self.held);
+            self.conclude(Outcome::Succeeded, String::new());
+            self.end = Some(end);
+        }
+    }
+
+    /// What may be passed on. `None`: the screening has ended the stream.
+    fn passed(&mut self, shown: Shown) -> Option<Vec<SseEvent>> {
+        match shown {
+            Ok(shown) => Some(shown),
+            Err((rule, before)) => {
+                self.held.extend(before);
+                let message = "a rule refused the rest of the answer; what was received before is incomplete";
+                let closing = self.source.error_event("output_rejected", message);
+                self.ended(Outcome::Rejected, refused_by(&rule), "output_rejected", closing);
+                None
+            }
+        }
+    }
+
+    fn broken(&mut self, outcome: Outcome, code: &'static str, what: &str) {
         let message = format!("{what}; what was received before is incomplete");
-        let closing = SseEvent::from_data(&self.source.exchange.error_event(code, &message));
-        (
+        let closing = self.source.error_event(code, &message);
+        self.flush(Vec::new());
+        self.ended(outcome, what.to_owned(), code, closing);
+    }
+
+    /// What the screening held back of a broken stream is passed on unless it is refused: it was received.
+    fn flush(&mut self, events: Vec<SseEvent>) {
+        let shown = self.source.shown_to_the_end(events);
+        self.held.extend(shown.unwrap_or_else(|(_rule, before)| before));
+    }
+
+    fn ended(&mut self, outcome: Outcome, detail: String, code: &'static str, closing: SseEvent) {
+        self.conclude(outcome, detail);
+        self.end = Some(StreamEnd {
             outcome,
-            what.to_owned(),
-            StreamEnd {
-                outcome,
-                closing: Some(closing),
-                code,
-            },
-        )
+            closing: Some(closing),
+            code,
+        });
     }
 
     /// Ends the attempt and lets go of the connection.
     fn conclude(&mut self, outcome: Outcome, detail: String) {
         let usage = self.source.usage();
-        if let Some(attempt) = self.attempt.take() {
+        if let Some(mut attempt) = self.attempt.take() {
+            attempt.add_findings(self.source.take_findings());
             attempt.end(outcome, detail, None, Some(usage));
         }
-        self.source.body = None;
+        self.source.close();
     }
 }
 
-/// What comes next from the connection.
-enum Next {
-    Event(SseEvent, EventFacts),
-    /// A clean end of the body.
-    Closed,
-    Broken(BodyError),
-}
-
-/// The connection and what reads it.
-struct Source {
-    body: Option<Incoming>,
-    parser: SseParser,
-    reader: Box<dyn DataReader>,
-    exchange: Arc<dyn Exchange>,
-    deadlines: Deadlines,
-    estimate: Estimate,
-}
-
-impl Source {
-    async fn next(&mut self) -> Next {
-        loop {
-            match self.parser.next_event() {
-                Err(_too_large) => return Next::Broken(BodyError::TooLarge),
-                Ok(Some(event)) => return self.classified(event),
-                Ok(None) => {}
-            }
-            let Some(body) = &mut self.body else {
-                return Next::Closed;
-            };
-            match next_part(body, self.deadlines.idle, self.deadlines.whole).await {
-                Ok(Some(part)) => self.parser.push(&part),
-                Err(error) => return Next::Broken(error),
-                Ok(None) => {
-                    self.body = None;
-                    // The last event may lack its blank line. A torn one is a cut, not garbage.
-                    let Some(event) = self.parser.finish() else {
-                        return Next::Closed;
-                    };
-                    return match self.classified(event) {
-                        Next::Event(_, EventFacts::Garbled) => Next::Closed,
-                        whole => whole,
-                    };
-                }
-            }
-        }
-    }
-
-    fn classified(&mut self, event: SseEvent) -> Next {
-        let facts = match &event.data {
-            Some(data) if !data.is_empty() => self.reader.read(data),
-            _ => EventFacts::Prelude,
-        };
-        Next::Event(event, facts)
-    }
-
-    /// Reported usage, else an estimate from what was produced.
-    fn usage(&self) -> Usage {
-        self.reader
-            .usage()
-            .unwrap_or_else(|| self.estimate.usage(self.reader.produced()))
-    }
-
-    /// A complete stream. Its connection is read on for a moment: dropped right after the end marker, before the
-    /// last chunk's mark came, it could not be used again.
-    fn finished(&mut self, closing: Option<SseEvent>) -> StreamEnd {
-        if let Some(mut body) = self.body.take() {
-            let until = Instant::now().checked_add(DRAIN).unwrap_or_else(Instant::now);
-            tokio::spawn(timeout_at(until, async move {
-                for _ in 0..DRAIN_PARTS {
-                    match next_part(&mut body, DRAIN, until).await {
-                        Ok(Some(_)) => {}
-                        _ => return,
+/// Holds back events up to the first content that the client may see, which is among them; or up to the end.
+async fn begin(source: &mut Source, held: &mut VecDeque<SseEvent>) -> Result<Option<StreamEnd>, Failure> {
+    let mut held_bytes: usize = 0;
+    loop {
+        match source.next().await {
+            Next::Event(facts @ (EventFacts::Prelude | EventFacts::Content | EventFacts::Hidden), events) => {
+                let shown = source.shown(events).map_err(rejected)?;
+                // Content that the screening holds back has not been passed on: a fallback is still possible.
+                let begun = facts == EventFacts::Content && !shown.is_empty();
+                for event in shown {
+                    held_bytes = held_bytes.saturating_add(event.raw.len());
+                    if event.data.is_some() {
+                        held.push_back(event);
                     }
                 }
-            }));
-        }
-        StreamEnd {
-            outcome: Outcome::Succeeded,
-            closing,
-            code: "",
+                if begun || held_bytes > PRELUDE_BYTES {
+                    return Ok(None);
+                }
+            }
+            // An end without content: an empty answer, but a complete one only if it says so.
+            Next::Event(EventFacts::Done, events) => {
+                if !source.complete() && source.reported().is_none() {
+                    return Err(Failure::new(FailureKind::Cut, "the stream ended without content"));
+                }
+                let shown = source.shown_to_the_end(events).map_err(rejected)?;
+                return Ok(Some(finished(source, shown, held)));
+            }
+            Next::Closed if source.complete() => {
+                let owed = source.owed();
+                let shown = source.shown_to_the_end(owed).map_err(rejected)?;
+                return Ok(Some(finished(source, shown, held)));
+            }
+            Next::Event(EventFacts::Fault(fault), _) => return Err(Failure::from_fault(&fault)),
+            Next::Event(EventFacts::Garbled, _) => {
+                let what = "the stream is not what was asked for";
+                return Err(Failure::new(FailureKind::Garbled, what));
+            }
+            Next::Closed => return Err(Failure::new(FailureKind::Cut, "the stream ended without content")),
+            Next::Broken(error) => return Err(broken_body(error)),
         }
     }
+}
+
+/// A complete stream: its last event closes it, what came before is passed on.
+fn finished(source: &mut Source, mut events: Vec<SseEvent>, held: &mut VecDeque<SseEvent>) -> StreamEnd {
+    source.drain();
+    let closing = events.pop();
+    held.extend(events);
+    StreamEnd {
+        outcome: Outcome::Succeeded,
+        closing,
+        code: "",
+    }
+}
+
+fn rejected((rule, _unseen): (String, Vec<SseEvent>)) -> Failure {
+    Failure::new(FailureKind::Rejected, refused_by(&rule))
+}
+
+fn refused_by(rule: &str) -> String {
+    format!("the rule {rule} refused the answer")
 }

@@ -1,59 +1,149 @@
 //! TCP and TLS to a provider, within one time limit.
+//!
+//! | proxy | target | way |
+//! |---|---|---|
+//! | none, or not for this host | any | straight |
+//! | yes | `https` | CONNECT, then TLS with the provider: the proxy sees the host only |
+//! | yes | `http` | the proxy is asked for the whole URL |
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::{ClientConfig, RootCertStore};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use rustls::ClientConfig;
 use tower_service::Service;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Stream = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+use super::settings::{ProviderSettings, ProxySettings};
+use super::stream::ProviderStream;
+use super::trust;
 
-/// Connects with TCP_NODELAY; TCP and TLS together may take `limit`.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How the provider is reached.
+#[derive(Clone)]
+enum Way {
+    Straight(HttpsConnector<HttpConnector>),
+    Tunnel(HttpsConnector<Tunnel<HttpConnector>>),
+    Forwarded { proxy: Uri, connector: HttpConnector },
+}
+
+/// Connects with TCP_NODELAY; proxy, TCP and TLS together may take `limit`.
 ///
 /// `HttpConnector` alone limits TCP only: a provider that accepts and then stalls in the handshake would look like a
 /// slow answer, although nothing was sent yet.
 #[derive(Clone)]
 pub(super) struct LimitedConnector {
-    inner: HttpsConnector<HttpConnector>,
+    way: Way,
     limit: Duration,
 }
 
 impl LimitedConnector {
-    /// A connector for `http` and `https` URLs; HTTP/2 is used where TLS negotiates it.
-    pub(super) fn new(limit: Duration) -> Result<Self, String> {
+    /// A connector for the provider at `base`; HTTP/2 is used where TLS negotiates it.
+    pub(super) fn new(settings: &ProviderSettings, base: &Uri) -> Result<Self, String> {
+        let limit = settings.timeouts.connect;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(limit));
         tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let inner = HttpsConnectorBuilder::new()
-            .with_tls_config(tls()?)
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(tcp);
-        Ok(Self { inner, limit })
+        let tls = trust::tls(settings.ca_pem.as_deref())?;
+        let way = match proxy_for(settings, base) {
+            None => Way::Straight(secured(tls, tcp)),
+            Some(proxy) => {
+                let uri = proxy_uri(proxy)?;
+                if base.scheme_str() == Some("https") {
+                    let mut tunnel = Tunnel::new(uri, tcp);
+                    if let Some(value) = proxy_authorization(proxy)? {
+                        tunnel = tunnel.with_auth(value);
+                    }
+                    Way::Tunnel(secured(tls, tunnel))
+                } else {
+                    Way::Forwarded {
+                        proxy: uri,
+                        connector: tcp,
+                    }
+                }
+            }
+        };
+        Ok(Self { way, limit })
     }
 }
 
+/// The proxy on the way to a provider.
+pub(super) fn proxy_for<'a>(settings: &'a ProviderSettings, base: &Uri) -> Option<&'a ProxySettings> {
+    settings
+        .proxy
+        .as_ref()
+        .filter(|proxy| base.host().is_some_and(|host| proxy.is_for(host)))
+}
+
+/// The header that opens the proxy; never shown.
+pub(super) fn proxy_authorization(proxy: &ProxySettings) -> Result<Option<HeaderValue>, String> {
+    let Some(secret) = &proxy.authorization else {
+        return Ok(None);
+    };
+    let mut value = HeaderValue::from_str(secret.expose())
+        .map_err(|_invalid| "the proxy's credential contains characters that cannot be sent in a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+fn proxy_uri(proxy: &ProxySettings) -> Result<Uri, String> {
+    let invalid = "the proxy's url must be http://HOST:PORT";
+    let uri: Uri = proxy.url.parse().map_err(|_invalid| invalid.to_owned())?;
+    let plain = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@'));
+    if uri.scheme_str() == Some("http") && plain && uri.host().is_some_and(|host| !host.is_empty()) {
+        Ok(uri)
+    } else {
+        Err(invalid.to_owned())
+    }
+}
+
+fn secured<C>(tls: ClientConfig, connector: C) -> HttpsConnector<C> {
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .enable_http2()
+        .wrap_connector(connector)
+}
+
 impl Service<Uri> for LimitedConnector {
-    type Response = Stream;
+    type Response = ProviderStream;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<ProviderStream, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
+        match &mut self.way {
+            Way::Straight(connector) => connector.poll_ready(context),
+            Way::Tunnel(connector) => connector.poll_ready(context),
+            Way::Forwarded { connector, .. } => connector.poll_ready(context).map_err(Into::into),
+        }
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.inner.call(uri);
+        type Connecting = Pin<Box<dyn Future<Output = Result<ProviderStream, BoxError>> + Send>>;
+        let connecting: Connecting = match &mut self.way {
+            Way::Straight(connector) => {
+                let connecting = connector.call(uri);
+                Box::pin(async move { Ok(ProviderStream::new(connecting.await?, false)) })
+            }
+            Way::Tunnel(connector) => {
+                let connecting = connector.call(uri);
+                Box::pin(async move { Ok(ProviderStream::new(connecting.await?, false)) })
+            }
+            Way::Forwarded { proxy, connector } => {
+                let connecting = connector.call(proxy.clone());
+                Box::pin(async move { Ok(ProviderStream::new(connecting.await?.into(), true)) })
+            }
+        };
         let limit = self.limit;
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {
@@ -62,32 +152,4 @@ impl Service<Uri> for LimitedConnector {
             }
         })
     }
-}
-
-/// Reads the certificates that TLS needs, so that the first call does not wait for it. Blocks for milliseconds.
-pub fn warm_up() {
-    if let Err(error) = tls() {
-        tracing::error!(error, "providers with https URLs cannot be reached");
-    }
-}
-
-/// The TLS settings, made once: reading the system's certificates takes milliseconds.
-///
-/// Both root sets are trusted: Mozilla's, so that a minimal image without certificates works, and the system's, so
-/// that a company's own authority works.
-fn tls() -> Result<ClientConfig, String> {
-    static MADE: OnceLock<Result<ClientConfig, String>> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let mut roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        let (_added, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        Ok(ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS cannot be set up: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth())
-    })
-    .clone()
 }

@@ -1,15 +1,21 @@
 //! Connections to providers.
 
+mod address;
 mod connect;
+mod headers;
 mod provider;
+mod redaction;
 mod settings;
+mod stream;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use connect::warm_up;
-pub(crate) use provider::{Provider, SendError};
-pub use settings::{ProviderSettings, Secret, SettingsError, Timeouts};
+pub use headers::FORWARDED_HEADERS;
+pub(crate) use provider::{Outgoing, Provider, SendError};
+pub use settings::{ProviderSettings, ProxySettings, Secret, SettingsError, Timeouts};
+pub use trust::warm_up;
 
 /// The clients of all configured providers. Cheap to clone; one value per configuration.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_dialect::Vendor;
+use fairlead_dialect::{Dialect, Vendor};
 
 /// A value that is never shown: `Debug` is redacted and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value, for the one header that carries it.
+    /// The value, for the one header that carries it and to find it in what comes back.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -59,17 +59,54 @@ pub struct ProviderSettings {
     pub name: String,
     /// Kind.
     pub kind: Vendor,
+    /// Dialects it speaks, the preferred one first; none counts as Chat Completions.
+    pub dialects: Vec<Dialect>,
     /// Base URL up to and including the version, such as `https://api.openai.com/v1`. An Ollama without a path gets
     /// `/v1`, where it serves Chat Completions.
     pub base_url: String,
-    /// Sent as `Authorization: Bearer`; `None` sends no such header.
+    /// Azure's `api-version` of its dated API, where the path names the deployment; `None`: its v1 API, and other kinds.
+    pub api_version: Option<String>,
+    /// Sent as the kind asks for it: `x-api-key` (Anthropic), `api-key` (Azure), else `Authorization: Bearer`; `None`
+    /// sends no credential.
     pub api_key: Option<Secret>,
-    /// Further request headers. Values may be keys as well.
-    pub headers: Vec<(String, Secret)>,
+    /// Further request headers.
+    pub headers: Vec<(String, String)>,
+    /// Further request headers whose values are secrets.
+    pub secret_headers: Vec<(String, Secret)>,
+    /// Proxy that connections go through.
+    pub proxy: Option<ProxySettings>,
+    /// PEM certificates that are trusted instead of the system's.
+    pub ca_pem: Option<String>,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Most idle pooled connections.
     pub max_idle_connections: usize,
+}
+
+/// An HTTP proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// `http://HOST:PORT`.
+    pub url: String,
+    /// Value of `Proxy-Authorization`.
+    pub authorization: Option<Secret>,
+    /// Hosts that are reached directly: names, `.suffixes`, or `*`.
+    pub no_proxy: Vec<String>,
+}
+
+impl ProxySettings {
+    /// Does the way to this host lead through the proxy?
+    pub(crate) fn is_for(&self, host: &str) -> bool {
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        !self.no_proxy.iter().any(|entry| {
+            let entry = entry.to_ascii_lowercase();
+            entry == "*"
+                || entry == host
+                || entry
+                    .strip_prefix('.')
+                    .is_some_and(|domain| host == domain || host.ends_with(&entry))
+        })
+    }
 }
 
 /// Settings that cannot be used. Never contains a secret or a header's value.
@@ -92,6 +129,27 @@ impl std::error::Error for SettingsError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_without_a_proxy_are_names_suffixes_or_all() {
+        let proxy = |entry: &str| ProxySettings {
+            url: "http://proxy:3128".to_owned(),
+            authorization: None,
+            no_proxy: vec![entry.to_owned()],
+        };
+        for (entry, host, expected) in [
+            ("localhost", "localhost", false),
+            ("localhost", "LocalHost", false),
+            (".corp.example", "llm.corp.example", false),
+            (".corp.example", "corp.example", false),
+            (".corp.example", "notcorp.example", true),
+            ("corp.example", "llm.corp.example", true),
+            ("::1", "[::1]", false),
+            ("*", "api.openai.com", false),
+        ] {
+            assert_eq!(proxy(entry).is_for(host), expected, "{entry} {host}");
+        }
+    }
 
     #[test]
     fn a_secret_is_not_shown() {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fairlead_dialect::openai_chat::ChatRequest;
 use fairlead_upstream::{
-    Answer, Attempt, AttemptLog, Call, FallbackOn, HealthSink, Jitter, Outcome, ProviderSettings, RetryPolicy, Secret,
-    StreamEnd, StreamItem, Target, Timeouts, Upstream, Vendor,
+    Answer, Attempt, AttemptLog, Call, Dialect, FallbackOn, HealthSink, Jitter, Outcome, ProviderSettings, Request,
+    RetryPolicy, Secret, StreamEnd, StreamItem, Target, Timeouts, Upstream, Vendor,
 };
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -254,7 +253,7 @@ impl Rig {
 
     pub fn with_timeouts(base_urls: &[&str], body: &str, timeouts: Timeouts) -> Self {
         let settings = Self::settings(base_urls, timeouts);
-        let request = ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let request = Request::parse(Dialect::OpenAiChat, Bytes::copy_from_slice(body.as_bytes())).unwrap();
         let targets = (0..base_urls.len())
             .map(|index| Target {
                 model: format!("m{index}"),
@@ -266,7 +265,7 @@ impl Rig {
             })
             .collect();
         let call = Call {
-            exchange: Arc::new(request),
+            request,
             targets,
             retry: RetryPolicy {
                 attempts: 2,
@@ -276,6 +275,8 @@ impl Rig {
             fallback: FallbackOn::parse(&["429", "5xx", "timeout", "connect", "cut", "garbled"]).unwrap(),
             timeout: None,
             screen: None,
+            drop_untranslatable: false,
+            forward_headers: http::HeaderMap::new(),
         };
         Self {
             upstream: Upstream::new(settings).unwrap(),
@@ -292,9 +293,14 @@ impl Rig {
             .map(|(index, base_url)| ProviderSettings {
                 name: format!("p{index}"),
                 kind: Vendor::OpenAiCompatible,
+                dialects: vec![Dialect::OpenAiChat],
                 base_url: (*base_url).to_owned(),
                 api_key: Some(Secret::new(KEY)),
-                headers: vec![("x-extra".to_owned(), Secret::new("1"))],
+                api_version: None,
+                headers: vec![("x-extra".to_owned(), "1".to_owned())],
+                secret_headers: Vec::new(),
+                proxy: None,
+                ca_pem: None,
                 timeouts,
                 max_idle_connections: 8,
             })

@@ -1,19 +1,19 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions`, `/v1/responses` and `/v1/messages`: one call, in whichever dialect.
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fairlead_dialect::openai_chat::ChatRequest;
-use fairlead_dialect::sse::SseEvent;
+use fairlead_dialect::{Dialect, Request as DialectRequest};
 use fairlead_engine::Reason;
+use fairlead_upstream::FORWARDED_HEADERS;
 use futures_util::stream;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
-use super::{body, context, error, put, put_head};
+use super::{body as bodies, context, put, put_head};
 use crate::front::Front;
 use crate::model::{self, Answer, Live, ModelCall, Part, Refused, Whole, invalid_body};
 use crate::serve::entry::Entry;
@@ -23,26 +23,39 @@ use crate::status::REASON_HEADER;
 pub(super) async fn complete(
     front: &Arc<Front>,
     entry: Entry,
+    dialect: Dialect,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
     let (parts, incoming) = request.into_parts();
     // First, so that the connection can be used again whatever else is wrong.
-    let bytes = body::read(incoming, entry.request_bytes).await?;
+    let bytes = bodies::read(incoming, entry.request_bytes).await?;
     let (context, request_id) = context::read(&parts.headers)?;
-    let chat = ChatRequest::parse(bytes).map_err(|invalid| invalid_body(&invalid))?;
+    let body = DialectRequest::parse(dialect, bytes).map_err(|invalid| invalid_body(&invalid))?;
     let call = ModelCall {
-        chat,
+        body: body.clone(),
         context,
         request_id,
         deadline: None,
+        forward_headers: forwarded(&parts.headers),
     };
     match model::start(front, entry.identity, call).await? {
         Answer::Whole(whole) => Ok(whole_response(*whole)),
-        Answer::Stream(live) => Ok(stream_response(Arc::clone(front), live)),
+        Answer::Stream(live) => Ok(stream_response(Arc::clone(front), body, live)),
     }
 }
 
-/// The provider's bytes as they came.
+/// What the client says to providers of its own dialect.
+fn forwarded(headers: &HeaderMap) -> HeaderMap {
+    let mut forwarded = HeaderMap::new();
+    for name in FORWARDED_HEADERS {
+        for value in headers.get_all(name) {
+            forwarded.append(HeaderName::from_static(name), value.clone());
+        }
+    }
+    forwarded
+}
+
+/// The answer in the client's dialect.
 fn whole_response(whole: Whole) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::new(whole.body)));
     *response.status_mut() = whole.status;
@@ -64,11 +77,11 @@ fn whole_response(whole: Whole) -> Response<Body> {
 }
 
 /// Events as they come; the last one after the settlement's commit.
-fn stream_response(front: Arc<Front>, live: Box<Live>) -> Response<Body> {
+fn stream_response(front: Arc<Front>, body: DialectRequest, live: Box<Live>) -> Response<Body> {
     let provided = live.headers().clone();
     let head = live.head.clone();
     let events = stream::unfold(Some(live), move |live| {
-        let front = Arc::clone(&front);
+        let (front, body) = (Arc::clone(&front), body.clone());
         async move {
             let mut live = live?;
             let frame = |bytes: Bytes| Ok::<_, Infallible>(Frame::data(bytes));
@@ -76,11 +89,11 @@ fn stream_response(front: Arc<Front>, live: Box<Live>) -> Response<Body> {
                 Part::Event(event) => Some((frame(event.raw), Some(live))),
                 Part::End(finish) => {
                     let closing = match (finish.closing, finish.outcome) {
-                        (Some(closing), _) => closing,
+                        (Some(closing), _) => closing.raw,
                         (None, Ok(_)) => return None,
                         (None, Err(rejection)) => {
                             front.metrics.refused(rejection.reason.as_str());
-                            SseEvent::from_data(error::object(&rejection).to_string().as_bytes()).raw
+                            body.error_event(&rejection.reason.as_str().to_ascii_lowercase(), &rejection.message)
                         }
                     };
                     Some((frame(closing), None))

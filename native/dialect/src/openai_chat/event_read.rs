@@ -18,6 +18,8 @@ use crate::translation::{Misread, Reader, id_part};
 
 /// Most tool calls of one answer.
 const CALLS: usize = 1024;
+/// Most changes from one kind of text to another.
+const TEXTS: usize = 4096;
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
@@ -120,6 +122,7 @@ pub(crate) struct ChatReader {
     blocks: Blocks,
     /// The block of text that goes on.
     current: Option<(BlockKind, usize)>,
+    texts: usize,
     calls: Vec<Call>,
     finish: Option<Finish>,
     usage: Option<Usage>,
@@ -215,11 +218,11 @@ impl ChatReader {
             .reasoning_content
             .or_else(|| message.reasoning.and_then(text_of))
             .unwrap_or_default();
-        self.text(BlockKind::Thinking, reasoning, out);
+        self.text(BlockKind::Thinking, reasoning, out)?;
         if let Some(content) = message.content {
             self.content(content, out)?;
         }
-        self.text(BlockKind::Refusal, message.refusal.unwrap_or_default(), out);
+        self.text(BlockKind::Refusal, message.refusal.unwrap_or_default(), out)?;
         for (at, call) in (0..).zip(message.tool_calls.unwrap_or_default()) {
             self.call(at, call, out)?;
         }
@@ -238,30 +241,33 @@ impl ChatReader {
     /// A text, or Mistral's list of parts.
     fn content(&mut self, content: &RawValue, out: &mut Vec<Delta>) -> Result<(), Misread> {
         if let Some(text) = text_of(content) {
-            self.text(BlockKind::Text, text, out);
-            return Ok(());
+            return self.text(BlockKind::Text, text, out);
         }
         let parts: Option<Vec<Part<'_>>> = serde_json::from_str(content.get()).map_err(|_other| Misread::Garbled)?;
         for part in parts.unwrap_or_default() {
             if let Some(thinking) = part.thinking {
                 let inner: Vec<Part<'_>> = serde_json::from_str(thinking.get()).unwrap_or_default();
                 let inner: String = inner.into_iter().filter_map(|part| part.text).collect();
-                self.text(BlockKind::Thinking, text_of(thinking).unwrap_or(inner), out);
+                self.text(BlockKind::Thinking, text_of(thinking).unwrap_or(inner), out)?;
             }
-            self.text(BlockKind::Text, part.text.unwrap_or_default(), out);
-            self.text(BlockKind::Refusal, part.refusal.unwrap_or_default(), out);
+            self.text(BlockKind::Text, part.text.unwrap_or_default(), out)?;
+            self.text(BlockKind::Refusal, part.refusal.unwrap_or_default(), out)?;
         }
         Ok(())
     }
 
     /// Text goes on in the block of its kind, which is a new one after something else.
-    fn text(&mut self, kind: BlockKind, text: String, out: &mut Vec<Delta>) {
+    fn text(&mut self, kind: BlockKind, text: String, out: &mut Vec<Delta>) -> Result<(), Misread> {
         if text.is_empty() {
-            return;
+            return Ok(());
         }
         let block = match &self.current {
             Some((current, block)) if *current == kind => *block,
             _ => {
+                self.texts = self.texts.saturating_add(1);
+                if self.texts > TEXTS {
+                    return Err(Misread::Garbled);
+                }
                 self.end_text(out);
                 let block = self.blocks.start(kind.clone(), out);
                 self.current = Some((kind, block));
@@ -269,6 +275,7 @@ impl ChatReader {
             }
         };
         self.blocks.text(block, text, out);
+        Ok(())
     }
 
     fn end_text(&mut self, out: &mut Vec<Delta>) {

@@ -38,6 +38,20 @@ fn too_many_blocks_are_refused() {
 }
 
 #[test]
+fn texts_that_change_their_kind_without_end_are_refused() {
+    let piece = |member: &str| {
+        let data = format!(r#"{{"id":"x","choices":[{{"index":0,"delta":{{"{member}":"a"}}}}]}}"#);
+        SseEvent::from_data(data.as_bytes())
+    };
+    for to in others(Dialect::OpenAiChat) {
+        let mut translation = Translation::new(Dialect::OpenAiChat, to, manner());
+        let (one, other) = (piece("content"), piece("reasoning"));
+        let mut read = |event: &SseEvent| translation.read(event.clone()).0 == EventFacts::Garbled;
+        assert!((0..2049).any(|_| read(&one) || read(&other)));
+    }
+}
+
+#[test]
 fn a_response_that_grows_without_end_is_refused() {
     let mut translation = Translation::new(Dialect::OpenAiChat, Dialect::OpenAiResponses, manner());
     let piece = call(0, &"x".repeat(4 << 20));

@@ -8,21 +8,20 @@
 //! | module | idea |
 //! |---|---|
 //! | [`neutral`] | what all dialects have in common: the words that translation goes through |
-//! | [`openai_chat`] | OpenAI Chat Completions |
 //! | [`sse`] | server-sent events, incrementally, byte for byte |
 //! | [`text`] | the texts of an answer, for rules about them |
 
 mod anthropic_messages;
+mod data_reader;
 mod dialect;
 mod error;
-mod exchange;
 mod fields;
 mod invalid;
 mod json;
 mod media;
 pub mod neutral;
 mod openai;
-pub mod openai_chat;
+mod openai_chat;
 mod openai_responses;
 mod reader;
 mod reading;
@@ -40,7 +39,6 @@ mod words;
 use bytes::Bytes;
 
 pub use dialect::Dialect;
-pub use exchange::{DataReader, Exchange, Rewrite};
 pub use invalid::InvalidRequest;
 pub use request::{Facts, Request};
 use sse::SseEvent;

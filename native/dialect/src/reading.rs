@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 
+use crate::data_reader::DataReader;
 use crate::error::{self, ErrorObject};
-use crate::exchange::DataReader;
 use crate::sse::SseEvent;
 use crate::translation::{self, Manner, Translation};
 use crate::{

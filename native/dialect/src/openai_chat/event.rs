@@ -7,10 +7,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::usage;
+use crate::EventFacts;
 use crate::Usage;
+use crate::data_reader::DataReader;
 use crate::error::ErrorObject;
 use crate::json::Members;
-use crate::{DataReader, EventFacts};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {

@@ -1,7 +1,6 @@
 //! OpenAI Chat Completions.
 
 pub(crate) mod answer;
-mod chat;
 mod content;
 pub(crate) mod event;
 pub(crate) mod event_read;
@@ -9,5 +8,3 @@ pub(crate) mod event_write;
 pub(crate) mod request;
 mod usage;
 pub(crate) mod whole;
-
-pub use chat::ChatRequest;

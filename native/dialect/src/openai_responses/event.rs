@@ -5,8 +5,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{error, usage};
+use crate::data_reader::DataReader;
 use crate::error::ErrorObject;
-use crate::{DataReader, EventFacts, Usage};
+use crate::{EventFacts, Usage};
 
 #[derive(Deserialize)]
 struct Event<'a> {

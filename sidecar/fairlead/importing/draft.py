@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from fairlead.config.quantities import NANO_PER_USD, USD_MAX
 from fairlead.importing.source import number
 
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
@@ -94,12 +95,13 @@ def variable(*parts: str) -> str:
     return f"_{text}" if text[0].isdigit() else text
 
 
-def seconds(value: Any) -> str | None:
-    """A number of seconds as a duration."""
+def seconds(value: Any, least_millis: int, most_seconds: int) -> str | None:
+    """A number of seconds as a duration, between what is allowed here."""
     found = number(value)
     if found is None or found <= 0:
         return None
-    millis = int((found * 1000).to_integral_value(ROUND_CEILING))
+    wanted = min(found, Decimal(most_seconds)) * 1000
+    millis = max(int(wanted.to_integral_value(ROUND_CEILING)), least_millis)
     return f"{millis // 1000}s" if millis % 1000 == 0 else f"{millis}ms"
 
 
@@ -122,7 +124,7 @@ def per_million(value: Any) -> str | None:
     found = number(value)
     if found is None or found < 0:
         return None
-    return plain((found * 1_000_000).quantize(Decimal("0.000001"), ROUND_CEILING))
+    return plain((min(found, Decimal(1)) * 1_000_000).quantize(Decimal("0.000001"), ROUND_CEILING))
 
 
 def usd(value: Any) -> str | None:
@@ -130,8 +132,8 @@ def usd(value: Any) -> str | None:
     found = number(value)
     if found is None or found <= 0:
         return None
-    nano = int(found * 1_000_000_000)
-    return plain(Decimal(nano) / 1_000_000_000) if nano else None
+    nano = int(min(found, Decimal(USD_MAX)) * NANO_PER_USD)
+    return plain(Decimal(nano) / NANO_PER_USD) if nano else None
 
 
 def plain(value: Decimal) -> str:

@@ -57,6 +57,7 @@ _PRICES = {
     "output": "output_cost_per_token",
 }
 _SECTIONS = frozenset(("model_list", "router_settings", "litellm_settings", "general_settings"))
+_RATE_MAX = 1_000_000_000
 _MODES = frozenset(("chat", "completion", "responses"))
 
 
@@ -152,7 +153,10 @@ def _deployment(imported: Imported, entry: dict[str, Any], path: str) -> None:
     wanted = group if not any(one.group == group for one in imported.deployments) else f"{group}-{upstream}"
     model = draft.name("models", wanted, model=True)
     price = _price(draft, model, provider, upstream, {**info, **params})
-    context, output = count(info.get("max_input_tokens")), count(info.get("max_output_tokens"))
+    context, output = (
+        count(info.get("max_input_tokens"), 1_000_000_000),
+        count(info.get("max_output_tokens"), 100_000_000),
+    )
     draft.add(
         "models",
         {
@@ -173,8 +177,8 @@ def _deployment(imported: Imported, entry: dict[str, Any], path: str) -> None:
             model=model,
             vendor=named,
             weight=count(params.get("weight")),
-            requests_per_minute=count(params.get("rpm", entry.get("rpm"))),
-            tokens_per_minute=count(params.get("tpm", entry.get("tpm"))),
+            requests_per_minute=count(params.get("rpm", entry.get("rpm")), _RATE_MAX),
+            tokens_per_minute=count(params.get("tpm", entry.get("tpm")), _RATE_MAX),
             concurrent=count(params.get("max_parallel_requests")),
             retries=count(params.get("max_retries", params.get("num_retries"))),
         )
@@ -228,7 +232,10 @@ def _provider(draft: Draft, named: str, params: dict[str, Any], path: str) -> di
         headers["OpenAI-Organization"] = draft.secret(
             params["organization"], f"{place}.organization", "OPENAI_ORGANIZATION"
         )
-    timeouts = {"firstByte": seconds(params.get("stream_timeout")), "attempt": seconds(params.get("timeout"))}
+    timeouts = {
+        "firstByte": seconds(params.get("stream_timeout"), 1, 3_600),
+        "attempt": seconds(params.get("timeout"), 1, 86_400),
+    }
     wanted = {
         "kind": kind,
         "baseUrl": url if url != vendor.base_url or kind == "openai-compatible" else None,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fairlead.importing.draft import seconds, unique
-from fairlead.importing.source import count, listed, mapping
+from fairlead.importing.source import count, listed, mapping, number
 
 if TYPE_CHECKING:
     from fairlead.importing.litellm import Deployment, Imported
 
 _ATTEMPTS_MAX = 10
 _CHAIN_MAX = 16
+_WEIGHT_MAX = 1_000_000
 _SELECTIONS = {
     "latency-based-routing": "fastest",
     "cost-based-routing": "cheapest",
@@ -112,7 +113,9 @@ def _route(imported: Imported, called: str, deployments: list[Deployment]) -> No
         draft.lose("router_settings.routing_strategy", f"{strategy}: calls are spread by weight instead")
     elif strategy not in (*_SELECTIONS, "simple-shuffle"):
         draft.lose("router_settings.routing_strategy", "this strategy is not known here: calls are spread by weight")
-    weights = [one.weight or one.requests_per_minute or one.tokens_per_minute or 1 for one in deployments]
+    weights = [
+        min(one.weight or one.requests_per_minute or one.tokens_per_minute or 1, _WEIGHT_MAX) for one in deployments
+    ]
     retries = next((one.retries for one in deployments if one.retries), None) or count(
         router.get("num_retries", router.get("max_retries", module.get("num_retries")))
     )
@@ -134,7 +137,7 @@ def _route(imported: Imported, called: str, deployments: list[Deployment]) -> No
             "candidates": models if selection else None,
             "fallback": {"chain": after} if after else None,
             "retry": _retry(retries, router.get("retry_after")),
-            "timeout": seconds(router.get("timeout", module.get("request_timeout"))),
+            "timeout": seconds(router.get("timeout", module.get("request_timeout")), 1, 86_400),
             "onUntranslatable": "drop" if drops else None,
             "cache": _cache(imported),
         },
@@ -142,10 +145,12 @@ def _route(imported: Imported, called: str, deployments: list[Deployment]) -> No
 
 
 def _retry(retries: int | None, retry_after: Any) -> dict[str, Any] | None:
-    wait = seconds(retry_after)
+    wait = seconds(retry_after, 1, 300)
     retry: dict[str, Any] = {"attempts": min(retries + 1, _ATTEMPTS_MAX)} if retries else {}
     if wait:
-        retry["backoff"] = {"initial": wait, "max": "1h" if count(retry_after) and int(retry_after) > 5 else "5s"}
+        # Ours grows up to five seconds unless the first wait is longer.
+        longer = (number(retry_after) or 0) > 5
+        retry["backoff"] = {"initial": wait, "max": wait if longer else "5s"}
     return retry or None
 
 
@@ -159,7 +164,7 @@ def _cache(imported: Imported) -> dict[str, Any] | None:
         imported.draft.decide(
             "litellm_settings.cache_params: answers are kept by the sidecar itself, same request only"
         )
-    ttl = seconds(params.get("ttl"))
+    ttl = seconds(params.get("ttl"), 1_000, 30 * 86_400)
     if ttl is None:
         imported.draft.decide("litellm_settings.cache has no ttl: answers are given again for ten minutes")
     return {"ttl": ttl or "10m"}
@@ -167,7 +172,10 @@ def _cache(imported: Imported) -> dict[str, Any] | None:
 
 def _breakers(imported: Imported) -> None:
     """`allowed_fails` and `cooldown_time` are the breaker of every provider."""
-    fails, cooldown = count(imported.router.get("allowed_fails")), seconds(imported.router.get("cooldown_time"))
+    fails, cooldown = (
+        count(imported.router.get("allowed_fails"), 9_999),
+        seconds(imported.router.get("cooldown_time"), 10, 3_600),
+    )
     breaker = {"consecutiveFailures": fails + 1 if fails else None, "open": cooldown}
     kept = {key: value for key, value in breaker.items() if value is not None}
     if cooldown and int(cooldown.rstrip("ms")) > 300 and not cooldown.endswith("ms"):

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.importing.draft import UNKNOWN_PRICE, Draft, plain, unique, usd, variable
+from fairlead.config.sections.base import INT64_MAX
+from fairlead.importing.draft import UNKNOWN_PRICE, Draft, seconds, unique, usd, variable
 from fairlead.importing.source import count, listed, mapping, number
 from fairlead.importing.vendors import VENDORS, of_model
 from fairlead.prices import books
 from fairlead.prices.lookup import vendor as vendor_in_books
 
 TENANT = "imported"
+_YEAR_SECONDS = 366 * 86_400
 _SECTIONS = frozenset(("routing", "fallback", "budgets", "hitl"))
 _DIMENSIONS = {"workflow": "run", "session": "session", "user_tier": "label:tier"}
 _ON_BREACH = {"reject": "deny", "alert": "alert", "alert_only": "alert"}
@@ -59,7 +61,7 @@ def _fallback(draft: Draft, documents: list[dict[str, Any]]) -> tuple[list[str],
                 on.append(str(code))
             else:
                 draft.lose("fallback.triggers.on_status_code", f"{status}: it would fail at the next model as well")
-        p99 = p99 or count(triggers.get("on_latency_p99_ms"))
+        p99 = p99 or count(triggers.get("on_latency_p99_ms"), 3_600_000)
         for key in triggers.keys() - {"on_status_code", "on_latency_p99_ms"}:
             draft.lose(f"fallback.triggers.{key}", "is not known here")
         if fallback.get("emit_telemetry") is False:
@@ -100,7 +102,7 @@ def _routing(draft: Draft, routing: dict[str, Any], chain: list[str], triggers: 
             draft.lose(f"{path}.{key}", "is not known here")
         own = {target["model"] for target in targets}
         name = draft.name("routes", str(policy.get("name", policy.get("workload", f"policy-{index}"))))
-        p99 = count(policy.get("latency_p99_ms")) or triggers["p99"]
+        p99 = count(policy.get("latency_p99_ms"), 3_600_000) or triggers["p99"]
         after = [model for model in chain if model not in own]
         draft.add("routes", _route(name, match, targets, after, {**triggers, "p99": p99}))
 
@@ -175,7 +177,7 @@ def _budgets(draft: Draft, budgets: dict[str, Any]) -> None:
             )
             draft.lose(path, why)
             continue
-        limit: dict[str, Any] = {"usd": usd(scope.get("max_usd")), "tokens": count(scope.get("max_tokens"))}
+        limit: dict[str, Any] = {"usd": usd(scope.get("max_usd")), "tokens": count(scope.get("max_tokens"), INT64_MAX)}
         limit = {key: value for key, value in limit.items() if value is not None}
         if not limit:
             draft.lose(path, "has no max_usd and no max_tokens above 0")
@@ -233,7 +235,7 @@ def _gates(draft: Draft, hitl: dict[str, Any]) -> None:
             continue
         tier = draft.name("tiers", str(gate.get("id", f"gate-{index}")))
         minutes = number(timeout.get("duration_minutes"))
-        expires = f"{plain(max(minutes, number(1) or minutes).to_integral_value())}m" if minutes else None
+        expires = seconds(minutes * 60, 1_000, _YEAR_SECONDS) if minutes is not None else None
         entry = {"name": tier, "require": [{"role": "reviewer"}], **({"expiresAfter": expires} if expires else {})}
         draft.config.setdefault("approvals", {"tiers": []})["tiers"].append(entry)
         for flag in flags:

@@ -92,7 +92,7 @@ def number(value: Any) -> Decimal | None:
     return found if found is not None and found.is_finite() else None
 
 
-def count(value: Any) -> int | None:
-    """The value, if it is a whole number above zero."""
+def count(value: Any, most: int = 1_000_000) -> int | None:
+    """The value, if it is a whole number above zero; at most as much as is allowed here."""
     found = number(value)
-    return int(found) if found is not None and found > 0 and found == found.to_integral_value() else None
+    return min(int(found), most) if found is not None and found > 0 and found == found.to_integral_value() else None

@@ -35,13 +35,13 @@ _Dumper.add_representer(Decimal, lambda dumper, value: dumper.represent_scalar("
 
 def write(draft: Draft, origin: str) -> str:
     """The text."""
-    lines = [f"# Made by `fairlead import` from {origin}. Read it before you use it."]
+    lines = [f"# Made by `fairlead import` from {_visible(origin)}. Read it before you use it."]
     for title, notes in (("No equivalent", draft.lost), ("Decided on the way", draft.decided)):
         if notes:
             lines += ["#", f"# {title}:"]
         for note in notes:
             lines += textwrap.wrap(
-                note, _WIDTH, initial_indent="#   - ", subsequent_indent="#     ", break_long_words=False,
+                _visible(note), _WIDTH, initial_indent="#   - ", subsequent_indent="#     ", break_long_words=False,
                 break_on_hyphens=False,
             )  # fmt: skip
     for section, value in draft.config.items():
@@ -53,6 +53,11 @@ def write(draft: Draft, origin: str) -> str:
         else:
             lines += _dumped({section: value})
     return "\n".join((*lines, ""))
+
+
+def _visible(text: str) -> str:
+    """Text that stays on the line of its comment, whatever YAML takes for the end of one."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _entry(entry: dict[str, Any]) -> list[str]:

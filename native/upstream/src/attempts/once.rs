@@ -147,6 +147,7 @@ async fn run(destination: &Destination<'_>, overall: Option<Instant>, open: &mut
     };
     let (head, mut body) = response.into_parts();
     open.set_status(head.status.as_u16());
+    let turn = turn.clone().at(unix_seconds());
     let estimate = Estimate::new(call, target);
     if !head.status.is_success() {
         return Err(refused(destination, &head, &mut body, deadlines).await);
@@ -162,7 +163,6 @@ async fn run(destination: &Destination<'_>, overall: Option<Instant>, open: &mut
             headers: passed_headers(&head.headers),
             body,
             reader: turn.event_reader(),
-            request: call.request.clone(),
             screen: call.screen.as_ref().map(|screen| screen.stream(call.request.dialect())),
             provider: Arc::clone(provider),
             deadlines,
@@ -283,6 +283,15 @@ pub(super) fn broken_body(error: BodyError) -> Failure {
             format!("the answer is larger than {ANSWER_BYTES} bytes"),
         ),
     }
+}
+
+/// Now, for answers whose provider does not say when they were made.
+fn unix_seconds() -> i64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .unwrap_or(0)
 }
 
 /// `limit` after `start`, but not after `bound`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_dialect::sse::{SseEvent, SseParser};
-use fairlead_dialect::{EventFacts, EventReader, Request, Usage};
+use fairlead_dialect::{EventFacts, EventReader, Usage};
 use http::HeaderMap;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -25,7 +25,6 @@ pub(super) struct Opening {
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
     pub(super) reader: Box<dyn EventReader>,
-    pub(super) request: Request,
     pub(super) screen: Option<Box<dyn StreamScreening>>,
     pub(super) provider: Arc<Provider>,
     pub(super) deadlines: Deadlines,
@@ -51,7 +50,6 @@ pub(super) struct Source {
     reader: Box<dyn EventReader>,
     screen: Option<Box<dyn StreamScreening>>,
     findings: Vec<Finding>,
-    request: Request,
     provider: Arc<Provider>,
     deadlines: Deadlines,
     estimate: Estimate,
@@ -65,7 +63,6 @@ impl Source {
             reader: opening.reader,
             screen: opening.screen,
             findings: Vec::new(),
-            request: opening.request,
             provider: opening.provider,
             deadlines: opening.deadlines,
             estimate: opening.estimate,
@@ -166,7 +163,7 @@ impl Source {
 
     /// What ends a broken stream, in the client's dialect.
     pub(super) fn error_event(&self, code: &str, message: &str) -> SseEvent {
-        framed(self.request.error_event(code, message))
+        self.reader.error_event(code, message)
     }
 
     /// A provider's own error event without any secret.

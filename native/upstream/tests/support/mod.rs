@@ -252,9 +252,13 @@ impl Rig {
     }
 
     pub fn with_timeouts(base_urls: &[&str], body: &str, timeouts: Timeouts) -> Self {
-        let settings = Self::settings(base_urls, timeouts);
-        let request = Request::parse(Dialect::OpenAiChat, Bytes::copy_from_slice(body.as_bytes())).unwrap();
-        let targets = (0..base_urls.len())
+        Self::with_settings(Self::settings(base_urls, timeouts), Dialect::OpenAiChat, body)
+    }
+
+    /// Providers `p0`, `p1`… as they are given.
+    pub fn with_settings(settings: Vec<ProviderSettings>, dialect: Dialect, body: &str) -> Self {
+        let request = Request::parse(dialect, Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let targets = (0..settings.len())
             .map(|index| Target {
                 model: format!("m{index}"),
                 provider: format!("p{index}"),

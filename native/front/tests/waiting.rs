@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fairlead_engine::{AdmitExtra, Caller, EndExtra, Reason, Rejection};
-use fairlead_front::core::{Admitted, Core};
+use fairlead_front::core::{Admitted, Core, Patience};
 use fairlead_wire::internal::{Agent, EngineConfig, RateLimit, Tenant};
 use fairlead_wire::v1::{ReleaseRequest, SettleRequest};
 use support::{admit_request, config, limits, now, secrets};
@@ -226,4 +226,47 @@ async fn the_queue_is_bounded_and_shared_fairly() {
     assert_eq!(evicted.await.unwrap().unwrap_err().reason, Reason::QueueFull);
     kept.await.unwrap().unwrap();
     guest.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_leaves_its_place_at_once() {
+    let (core, log) = (start(limited(one_a_second)), Log::default());
+    call(&core, &log, "acme", "first").await.await.unwrap().unwrap();
+    let gone = Arc::new(tokio::sync::Notify::new());
+    let leaver = {
+        let (core, gone) = (core.clone(), Arc::clone(&gone));
+        tokio::spawn(async move {
+            let patience = Patience {
+                deadline: None,
+                gone: Some(&gone),
+            };
+            let request = admit_request("leaver");
+            let bot = Caller::agent("acme", "bot");
+            core.admit(bot, &request, AdmitExtra::default(), patience).await
+        })
+    };
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    let next = call(&core, &log, "acme", "next").await;
+    let began = Instant::now();
+    gone.notify_one();
+    assert_eq!(leaver.await.unwrap().unwrap_err().reason, Reason::DeadlineExceeded);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    next.await.unwrap().unwrap();
+    // The place of the one that left, not the one behind it.
+    assert!(log.at(1) < Duration::from_millis(1100), "{:?}", log.at(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_waits_for_the_configuration_that_it_was_made_with() {
+    let core = start(config());
+    let (now_running, later) = ("a".repeat(64), "b".repeat(64));
+    assert_eq!(
+        core.running_as(&now_running).await.unwrap().compiled.version(),
+        now_running
+    );
+    let began = Instant::now();
+    assert!(core.running_as(&later).await.is_none());
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
 }

@@ -311,6 +311,10 @@ impl Client {
         Self { channel, token }
     }
 
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     pub async fn call<Q, A>(&self, path: &'static str, request: Q) -> Result<Response<A>, Status>
     where
         Q: Message + Default + Send + Sync + 'static,

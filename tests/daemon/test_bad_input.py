@@ -11,6 +11,8 @@ import grpc
 import pytest
 
 from fairlead.v1 import (
+    approval_service_pb2,
+    approval_service_pb2_grpc,
     audit_record_pb2,
     budget_service_pb2,
     budget_service_pb2_grpc,
@@ -87,6 +89,19 @@ def test_the_agent_endpoint_has_no_operator_services(daemon: Daemon) -> None:
         request = budget_service_pb2.AdjustBudgetRequest(request_id="x", name="tenants/acme/budgets/x/instances/-")
         stub.AdjustBudget(request, metadata=bearer(), timeout=10)
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    approvals: Any = approval_service_pb2_grpc.ApprovalServiceStub(daemon.agent())
+    with pytest.raises(grpc.RpcError) as caught:
+        vote = approval_service_pb2.DecideApprovalRequest(request_id="x", name="approvals/apr_" + "0" * 32)
+        approvals.DecideApproval(vote, metadata=bearer(), timeout=10)
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_ticket_that_is_not_there_is_looked_for_through_the_front(daemon: Daemon) -> None:
+    tickets: Any = approval_service_pb2_grpc.ApprovalTicketServiceStub(daemon.agent())
+    get = approval_service_pb2.GetTicketRequest(ticket="tkt_" + "0" * 32)
+    assert refused(lambda: tickets.GetTicket(get, metadata=bearer(), timeout=10)).reason == "NOT_FOUND"
+    wait = approval_service_pb2.WaitTicketRequest(ticket="x")
+    assert refused(lambda: tickets.WaitTicket(wait, metadata=bearer(), timeout=10)).fields == ["ticket"]
 
 
 def test_an_agent_sees_no_budget_of_another_tenant(daemon: Daemon, agent: Agent) -> None:

@@ -109,8 +109,6 @@ pub struct Cached<'a> {
     pub model: &'a str,
     /// Invocation that it is from.
     pub invocation: &'a str,
-    /// Names of the output rules that it has passed. It is given only to calls whose answers have to pass the same.
-    pub output_rules: &'a [String],
     /// SHA-256 of its bytes.
     pub content_digest: [u8; 32],
     /// Its size in bytes.

@@ -17,7 +17,6 @@ fn with_cache(model: &str) -> AdmitExtra<'_> {
         cached: Some(Cached {
             model,
             invocation: "inv_before",
-            output_rules: &[],
             content_digest: [7; 32],
             content_bytes: 11,
         }),

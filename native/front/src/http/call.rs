@@ -15,7 +15,7 @@ use tonic::body::Body;
 
 use super::{body as bodies, context, put, put_head};
 use crate::front::Front;
-use crate::model::{self, Answer, Live, ModelCall, Part, Refused, Whole, invalid_body};
+use crate::model::{self, Answer, Live, ModelCall, Part, Refused, Whole, invalid_body, wants_new_answer};
 use crate::serve::entry::Entry;
 use crate::status::REASON_HEADER;
 
@@ -37,6 +37,7 @@ pub(super) async fn complete(
         request_id,
         deadline: None,
         forward_headers: forwarded(&parts.headers),
+        wants_new_answer: wants_new_answer(&parts.headers),
     };
     match model::start(front, entry.identity, call).await? {
         Answer::Whole(whole) => Ok(whole_response(*whole)),

@@ -35,6 +35,8 @@ use crate::serve::entry::Entry;
 
 const INVOCATION: HeaderName = HeaderName::from_static("x-fairlead-invocation");
 const MODEL: HeaderName = HeaderName::from_static("x-fairlead-model");
+/// `hit` when the answer comes from the response cache; `age` then says how old it is, in seconds.
+const CACHE: HeaderName = HeaderName::from_static("x-fairlead-cache");
 const CONFIG_VERSION: HeaderName = HeaderName::from_static("x-fairlead-config-version");
 
 /// Embeddings, files, batches, token counts and stored responses are the provider's: nothing of them is governed here.
@@ -122,6 +124,10 @@ fn put_head(headers: &mut HeaderMap, head: &Head) {
     put(headers, CONFIG_VERSION, &head.decision.config_version);
     if !head.model.is_empty() {
         put(headers, MODEL, &head.model);
+    }
+    if let Some(age) = head.cached {
+        headers.insert(CACHE, HeaderValue::from_static("hit"));
+        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Metrics {
     flush_seconds: Histogram,
     store_failures: IntCounter,
     expired: IntCounter,
+    cache_hits: IntCounter,
+    cache_misses: IntCounter,
+    cache_bytes: IntGauge,
     /// Calls that are served right now.
     pub calls_in_flight: IntGauge,
     /// Calls that are forwarded to the control services right now.
@@ -126,6 +129,21 @@ impl Metrics {
                 "reservations_expired_total",
                 "Holds that ended by themselves.",
             )?,
+            cache_hits: counter(
+                &registry,
+                "response_cache_hits_total",
+                "Calls that were answered from the response cache.",
+            )?,
+            cache_misses: counter(
+                &registry,
+                "response_cache_misses_total",
+                "Calls that could have been answered from the response cache and were not.",
+            )?,
+            cache_bytes: gauge(
+                &registry,
+                "response_cache_bytes",
+                "Size of all answers in the response cache when it was last asked.",
+            )?,
             calls_in_flight: gauge(&registry, "calls_in_flight", "Calls on the agent endpoint.")?,
             forwarded_in_flight: gauge(
                 &registry,
@@ -154,6 +172,13 @@ impl Metrics {
     /// An attempt at a provider ended. `model` is the name in the configuration.
     pub fn attempt(&self, model: &str, outcome: AttemptOutcome) {
         self.attempts.with_label_values(&[model, attempt_label(outcome)]).inc();
+    }
+
+    /// The response cache was asked, and is that large now.
+    pub(crate) fn cache_asked(&self, is_hit: bool, bytes: u64) {
+        let counter = if is_hit { &self.cache_hits } else { &self.cache_misses };
+        counter.inc();
+        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// An error answer left the agent endpoint; `reason` is from the closed set of the API.

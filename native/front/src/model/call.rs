@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fairlead_engine::{Reason, Rejection};
+use fairlead_engine::{AdmitExtra, Reason, Rejection};
 use fairlead_upstream::{self as upstream, AttemptLog, Call, HealthSink, SystemJitter, Target};
 use fairlead_wire::v1::{AdmitResponse, Amount, Attempt, Decision};
 use http::{HeaderMap, StatusCode};
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::attempt::{self, CallHealth};
+use super::cache::{Answered, Entry, Lookup, Recording};
 use super::hold::{Given, Hold};
 use super::kept;
 use super::live::Live;
@@ -31,6 +32,8 @@ pub(crate) struct Head {
     pub(crate) decision: Decision,
     /// Name of the model that answers; empty until one does.
     pub(crate) model: String,
+    /// How old the answer is, when it comes from the response cache.
+    pub(crate) cached: Option<Duration>,
 }
 
 /// How a call is answered.
@@ -97,14 +100,17 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     let made = model.providers.of(&running);
     let translations = made.translations(call.body.dialect());
     let admission = call.admission(&translations, || model.draws.next());
+    let lookup = Lookup::new(&model.cache, &running, &identity, &call);
+    let extra = AdmitExtra {
+        cached: lookup.found.as_deref().map(Entry::cached),
+        ..admission.extra()
+    };
     let gone = Notify::new();
     let patience = Patience {
         deadline: call.deadline,
         gone: Some(&gone),
     };
-    let admit = front
-        .core
-        .admit(identity.caller(), &admission.request, admission.extra(), patience);
+    let admit = front.core.admit(identity.caller(), &admission.request, extra, patience);
     tokio::pin!(admit);
     let admitted = tokio::select! {
         biased;
@@ -126,6 +132,9 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
             kept::replay(head, known).map(|whole| Answer::Whole(Box::new(whole))),
         );
     }
+    if let Some(given) = lookup.answer(&head, &admitted.response, &front.metrics) {
+        return answer(tell, Ok(given));
+    }
     let log = AttemptLog::new();
     // Declared before the call, so that it is dropped after it and sees its last attempt.
     let hold = Hold::new(&front, &identity, &head.invocation, &log);
@@ -146,6 +155,7 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
         return answer(tell, Err(rejection.into()));
     };
     let keep = call.remembered().then(|| running.limits().kept_answer_bytes);
+    let recording = lookup.record(&running, &head, &admitted.response);
     let planned = planned(call, made.rules(&head.decision.route), &admitted.response);
     let answered = tokio::select! {
         biased;
@@ -154,9 +164,11 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
         answered = made.upstream.execute(&planned, &health, &SystemJitter, &log) => answered,
     };
     let told = match answered {
-        upstream::Answer::Stream(stream) => Ok(Answer::Stream(Box::new(Live::new(head, *stream, hold, log)))),
-        upstream::Answer::Whole(whole) => settled(hold, head, whole, false, &log, keep).await,
-        upstream::Answer::Refused(whole) => settled(hold, head, whole, true, &log, keep).await,
+        upstream::Answer::Stream(stream) => {
+            Ok(Answer::Stream(Box::new(Live::new(head, *stream, hold, log, recording))))
+        }
+        upstream::Answer::Whole(whole) => settled(hold, head, whole, false, &log, keep, recording).await,
+        upstream::Answer::Refused(whole) => settled(hold, head, whole, true, &log, keep, None).await,
         upstream::Answer::Exhausted(exhausted) => {
             let attempts = attempt::attempts(&log.attempts());
             let rejection = attempt::exhausted(&attempts, &exhausted);
@@ -189,6 +201,7 @@ async fn settled(
     refused: bool,
     log: &AttemptLog,
     keep: Option<u64>,
+    recording: Option<Recording>,
 ) -> Result<Answer, Refused> {
     let head = Head {
         model: whole.model,
@@ -201,15 +214,20 @@ async fn settled(
         kept: keep.and_then(|most| kept::encode(&head, &whole.body, attempts.clone(), most)),
     };
     match hold.end(given).await {
-        Ok(charged) => Ok(Answer::Whole(Box::new(Whole {
-            head,
-            status: whole.status,
-            headers: whole.headers,
-            body: whole.body,
-            attempts,
-            charged: Some(charged),
-            refused,
-        }))),
+        Ok(charged) => {
+            if let Some(recording) = recording {
+                recording.whole(&Answered::by(&head, &whole.headers), &whole.body);
+            }
+            Ok(Answer::Whole(Box::new(Whole {
+                head,
+                status: whole.status,
+                headers: whole.headers,
+                body: whole.body,
+                attempts,
+                charged: Some(charged),
+                refused,
+            })))
+        }
         Err(rejection) => Err(Refused {
             rejection,
             head: Some(Box::new(head)),
@@ -222,6 +240,7 @@ fn head(admitted: &AdmitResponse) -> Head {
         invocation: admitted.invocation.clone(),
         decision: admitted.decision.clone().unwrap_or_default(),
         model: String::new(),
+        cached: None,
     }
 }
 

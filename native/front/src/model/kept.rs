@@ -109,6 +109,7 @@ mod tests {
             invocation: "inv_1".to_owned(),
             decision: Decision::default(),
             model: "m".to_owned(),
+            cached: None,
         }
     }
 

@@ -1,4 +1,6 @@
 //! A stream that is being passed on to the caller.
+use std::collections::VecDeque;
+
 use fairlead_dialect::sse::SseEvent;
 use fairlead_engine::{Reason, Rejection};
 use fairlead_upstream::{AnswerStream, AttemptLog, StreamEnd, StreamItem};
@@ -7,6 +9,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::attempt;
+use super::cache::{Answered, Recording};
 use super::call::Head;
 use super::hold::{Given, Hold};
 use crate::refusal;
@@ -15,12 +18,21 @@ use crate::refusal;
 pub(crate) struct Live {
     /// About the call.
     pub(crate) head: Head,
-    /// Dropped before the hold, so that the attempt is in the log when the hold is settled.
-    stream: AnswerStream,
+    source: Source,
+    headers: HeaderMap,
     hold: Option<Hold>,
     log: AttemptLog,
     digest: Sha256,
     bytes: i64,
+    recording: Option<Recording>,
+}
+
+/// Where the events come from.
+enum Source {
+    /// From a provider. Dropped before the hold, so that the attempt is in the log when the hold is settled.
+    Provider(Box<AnswerStream>),
+    /// From the response cache; the last one ends the stream.
+    Cache(VecDeque<SseEvent>),
 }
 
 /// A part of a stream.
@@ -39,31 +51,76 @@ pub(crate) struct Finish {
     pub(crate) outcome: Result<(Vec<Attempt>, Amount), Rejection>,
 }
 
+impl Finish {
+    /// The end of a stream of the response cache.
+    fn again(closing: SseEvent) -> Self {
+        Self {
+            closing: Some(closing),
+            outcome: Ok((Vec::new(), Amount::default())),
+        }
+    }
+}
+
 impl Live {
-    pub(super) fn new(head: Head, stream: AnswerStream, hold: Hold, log: AttemptLog) -> Self {
+    pub(super) fn new(
+        head: Head,
+        stream: AnswerStream,
+        hold: Hold,
+        log: AttemptLog,
+        recording: Option<Recording>,
+    ) -> Self {
         let head = Head {
             model: stream.model().to_owned(),
             ..head
         };
         Self {
             head,
-            stream,
+            headers: stream.headers().clone(),
+            source: Source::Provider(Box::new(stream)),
             hold: Some(hold),
             log,
             digest: Sha256::new(),
             bytes: 0,
+            recording,
+        }
+    }
+
+    /// A stream of the response cache again. Its call has ended, and was charged nothing.
+    pub(super) fn again(head: Head, headers: HeaderMap, events: Vec<SseEvent>) -> Self {
+        Self {
+            head,
+            source: Source::Cache(events.into()),
+            headers,
+            hold: None,
+            log: AttemptLog::new(),
+            digest: Sha256::new(),
+            bytes: 0,
+            recording: None,
         }
     }
 
     /// Headers of the provider that are passed on.
     pub(crate) fn headers(&self) -> &HeaderMap {
-        self.stream.headers()
+        &self.headers
     }
 
     /// The next part; `None` after the end.
     pub(crate) async fn next(&mut self) -> Option<Part> {
-        match self.stream.next().await? {
+        let stream = match &mut self.source {
+            Source::Provider(stream) => stream,
+            Source::Cache(events) => {
+                let event = events.pop_front()?;
+                return Some(if events.is_empty() {
+                    Part::End(Finish::again(event))
+                } else {
+                    Part::Event(event)
+                });
+            }
+        };
+        match stream.next().await? {
             StreamItem::Event(event) => {
+                // One that has grown too long is forgotten.
+                self.recording = self.recording.take().and_then(|recording| recording.event(&event));
                 self.digest.update(&event.raw);
                 self.bytes = self
                     .bytes
@@ -96,6 +153,9 @@ impl Live {
             }
         };
         let outcome = if end.code.is_empty() {
+            if let Some(recording) = self.recording.take() {
+                recording.stream(&Answered::by(&self.head, &self.headers), end.closing.as_ref());
+            }
             Ok((attempts, charged))
         } else {
             let last = attempts.last().map(attempt::described).unwrap_or_default();

@@ -18,11 +18,13 @@
 //! | `call` | one governed call |
 //! | `hold` | the reservation, until it is given back |
 //! | `live` | a stream that is being passed on |
+//! | `cache` | answers that are given again for the same call |
 //! | `kept` | answers for repeated request ids |
 //! | `attempt` | attempts, in the API's words; health |
 //! | `dialect` | dialects, as the API names them |
 //! | `service` | gRPC |
 mod attempt;
+mod cache;
 mod call;
 mod dialect;
 mod hold;
@@ -33,9 +35,11 @@ mod request;
 mod service;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
+use self::cache::ResponseCache;
+pub(crate) use self::cache::wants_new_answer;
 pub(crate) use self::call::{Answer, Head, Refused, Whole, start};
 pub(crate) use self::live::{Live, Part};
 use self::providers::Providers;
@@ -47,6 +51,7 @@ pub struct Model {
     front: Weak<Front>,
     providers: Providers,
     draws: Draws,
+    cache: Arc<ResponseCache>,
 }
 
 impl Model {
@@ -63,6 +68,8 @@ impl Model {
             front,
             providers: Providers::default(),
             draws: Draws::default(),
+            // The configuration of the first call bounds it.
+            cache: Arc::new(ResponseCache::new(0)),
         }
     }
 }

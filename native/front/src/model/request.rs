@@ -22,6 +22,8 @@ pub(crate) struct ModelCall {
     pub(crate) deadline: Option<Instant>,
     /// Headers of the client for providers that speak its dialect.
     pub(crate) forward_headers: HeaderMap,
+    /// True when the client does not want an answer from the response cache.
+    pub(crate) wants_new_answer: bool,
 }
 
 /// The admission of a call.
@@ -185,6 +187,7 @@ mod tests {
             request_id: request_id.to_owned(),
             deadline: None,
             forward_headers: HeaderMap::new(),
+            wants_new_answer: false,
         }
     }
 

@@ -41,13 +41,13 @@ impl ModelService for Model {
         {
             Answer::Whole(whole) if whole.refused => Err(status_of(&provider_refusal(*whole))),
             Answer::Whole(whole) => Ok(Response::new(GenerateResponse {
+                cached: whole.head.cached.is_some(),
                 invocation: whole.head.invocation,
                 decision: Some(whole.head.decision),
                 body: whole.body.into(),
                 model: whole.head.model,
                 attempts: whole.attempts,
                 charged: whole.charged,
-                cached: false,
             })),
             // INVARIANT: a request that does not ask for a stream is answered whole.
             Answer::Stream(_) => Err(refuse(refusal::of(
@@ -140,6 +140,7 @@ fn model_call(
         request_id,
         deadline,
         forward_headers: HeaderMap::new(),
+        wants_new_answer: false,
     })
 }
 
@@ -160,7 +161,7 @@ fn parts(live: Live) -> impl Stream<Item = Result<StreamGenerateResponse, Status
                     invocation: head.invocation.clone(),
                     decision: Some(head.decision.clone()),
                     model: head.model.clone(),
-                    cached: false,
+                    cached: head.cached.is_some(),
                 });
                 Some((part(start), State::Flowing(live)))
             }
@@ -241,6 +242,7 @@ fn status_of(refused: &Refused) -> Status {
         invocation,
         decision,
         model,
+        ..
     }) = refused.head.as_deref()
     {
         rejection = rejection

@@ -15,6 +15,7 @@ use crate::matching::Matcher;
 use crate::money::Price;
 use crate::rate::RateRule;
 use crate::scope::Scope;
+use crate::tool::Tools;
 use crate::units::{NanoUsd, Tokens};
 
 /// One thing that is wrong with a configuration.
@@ -42,6 +43,7 @@ pub struct Compiled {
     pub(crate) rate_index: Index,
     pub(crate) policies: Vec<PolicyRule>,
     pub(crate) policy_index: Index,
+    pub(crate) tools: Tools,
     pub(crate) allow_by_default: bool,
     pub(crate) limits: internal::Limits,
     pub(crate) reservations: internal::Reservations,
@@ -392,7 +394,7 @@ impl Compiled {
             .map(RateLimitId::at)
     }
 
-    /// All policy rules, in configuration order.
+    /// All policy rules on `model.call`, in configuration order.
     #[must_use]
     pub fn policies(&self) -> &[PolicyRule] {
         &self.policies
@@ -416,10 +418,16 @@ impl Compiled {
         &self.reservations
     }
 
-    /// Durability of an event such as `model.call`.
+    /// Durability of an event such as `model.call`. A tool call that was granted must not be forgotten, so by default it
+    /// survives loss of power.
     #[must_use]
     pub fn durability(&self, event: &str) -> Durability {
-        self.durability.get(event).copied().unwrap_or_default()
+        let default = if event == "tool.call" {
+            Durability::Power
+        } else {
+            Durability::Process
+        };
+        self.durability.get(event).copied().unwrap_or(default)
     }
 
     /// What the audit log keeps of content: `digest`, `redacted` or `full`.

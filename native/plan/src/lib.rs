@@ -24,6 +24,7 @@
 //! | `health` | breaker, latency and learned input ratio per model |
 //! | `rate` | GCRA |
 //! | `scope` | instances of budgets and rate limits |
+//! | `tool` | catalogue, policy and approval of tool calls |
 
 mod applicable;
 mod compile;
@@ -45,6 +46,7 @@ mod route;
 mod scope;
 mod selection;
 pub mod split;
+pub mod tool;
 mod translation;
 pub mod units;
 mod variables;

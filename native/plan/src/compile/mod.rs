@@ -9,6 +9,7 @@ mod providers;
 mod reachable;
 mod report;
 mod routes;
+mod tools;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,6 +17,8 @@ use fairlead_wire::internal::EngineConfig;
 
 use crate::compiled::{Agent, Compiled, Violation};
 use crate::index::Index;
+use crate::tool::Tools;
+use policies::Policies;
 use report::Report;
 
 impl Compiled {
@@ -35,7 +38,18 @@ impl Compiled {
         reachable::check(&routes, &mut report);
         let budgets = limiting::budgets(config, &model_ids, &mut report);
         let rate_limits = limiting::rate_limits(config, &mut report);
-        let policies = policies::compile(config, &model_ids, &mut report);
+        let Policies {
+            model_call: policies,
+            tool_call,
+        } = policies::compile(config, &model_ids, &mut report);
+        let tools = Tools {
+            catalogue: tools::catalogue(config, &mut report),
+            index: Index::new(tool_call.iter().map(|rule| &rule.matcher)),
+            rules: tool_call,
+            tiers: tools::tiers(config, &mut report),
+            operators: tools::operators(config),
+            allow_by_default: config.defaults.get("tool.call").is_some_and(|effect| effect == "allow"),
+        };
         let compiled = Self {
             version: config.version.clone(),
             agents,
@@ -50,6 +64,7 @@ impl Compiled {
             rate_limits,
             policy_index: Index::new(policies.iter().map(|rule| &rule.matcher)),
             policies,
+            tools,
             allow_by_default: bounds::allows_by_default(config, &mut report),
             limits: bounds::limits(config, &mut report),
             reservations: bounds::reservations(config, &mut report),

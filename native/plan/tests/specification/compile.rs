@@ -502,7 +502,7 @@ fn policy_rules_say_one_thing() {
                     ..with("d", Effect::Deny)
                 },
                 PolicyRule {
-                    on: "tool.call".to_owned(),
+                    on: "run.start".to_owned(),
                     ..with("e", Effect::Deny)
                 },
                 PolicyRule {

@@ -17,5 +17,6 @@ mod properties;
 mod recorded;
 mod routing;
 mod selection;
+mod tools;
 mod translation;
 mod world;

@@ -453,7 +453,7 @@ impl Engine {
 }
 
 /// A bound is reached.
-fn full(bound: &str, most: u64) -> Rejection {
+pub(crate) fn full(bound: &str, most: u64) -> Rejection {
     Rejection::new(
         Reason::QueueFull,
         format!("limits.{bound} is reached ({most}), try again later or raise it"),
@@ -463,7 +463,7 @@ fn full(bound: &str, most: u64) -> Rejection {
 }
 
 /// The agent's labels over the call's; a copy only when the agent has some.
-fn merged_labels<'a>(
+pub(crate) fn merged_labels<'a>(
     compiled: &Compiled,
     caller: Caller<'_>,
     labels: &'a BTreeMap<String, String>,

@@ -9,6 +9,7 @@ use fairlead_wire::internal::{
 use crate::command::{AdmitExtra, Applied, Caller, EndExtra, Refusal};
 use crate::engine::Engine;
 use crate::rejection::{FieldViolation, Reason, Rejection};
+use crate::tool::ToolArguments;
 
 impl Engine {
     /// Applies a command. The reply is always there: refusals are a part of [`CommandResult`], with the sequence of the
@@ -41,7 +42,18 @@ impl Engine {
             Some(Kind::ControlWrite(command)) => answer(self.control_write(now, caller, command), done),
             Some(Kind::Start(start)) => answer(self.start(now, &start.program_version), done),
             Some(Kind::ConfigRejected(rejected)) => answer(self.config_rejected(now, caller, rejected), done),
-            Some(Kind::AuthorizeTool(_) | Kind::CompleteTool(_) | Kind::DecideApproval(_)) | None => {
+            Some(Kind::AuthorizeTool(request)) => {
+                let applied = match ToolArguments::parse(&request.arguments) {
+                    Ok(arguments) => self.authorize_tool(now, caller, request, &arguments, known),
+                    Err(rejection) => Applied::refused(rejection),
+                };
+                answer(applied, Answer::ToolAuthorized)
+            }
+            Some(Kind::CompleteTool(request)) => {
+                answer(self.complete_tool(now, caller, request, known), Answer::ToolCompleted)
+            }
+            Some(Kind::DecideApproval(command)) => answer(self.decide_approval(now, caller, command), Answer::Approval),
+            None => {
                 let description = "is required".to_owned();
                 let violation = FieldViolation {
                     field: "kind".to_owned(),

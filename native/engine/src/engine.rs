@@ -17,6 +17,7 @@ use crate::recover::Recovering;
 use crate::rejection::{Reason, Rejection};
 use crate::requests::RequestIndex;
 use crate::session::SessionBook;
+use crate::tool::ToolBook;
 use crate::unit::{Unit, Write};
 
 /// Nanoseconds in a millisecond.
@@ -75,6 +76,7 @@ pub struct Engine {
     pub(crate) expiries: BTreeSet<(i64, InvocationId)>,
     pub(crate) requests: RequestIndex,
     pub(crate) sessions: SessionBook,
+    pub(crate) tools: ToolBook,
     pub(crate) chain: Chain,
     /// Latest time that was applied, Unix nanoseconds.
     pub(crate) last_time: i64,
@@ -99,6 +101,7 @@ impl Engine {
             open: HashMap::default(),
             expiries: BTreeSet::new(),
             requests: RequestIndex::default(),
+            tools: ToolBook::default(),
             sessions: SessionBook::new(millis_to_nanos(compiled.reservations().session_ttl_millis)),
             chain: Chain::default(),
             last_time: 0,
@@ -152,11 +155,24 @@ impl Engine {
         self.sessions.len()
     }
 
-    /// When the next hold ends by itself, or a session is to be forgotten.
+    /// Tool calls that are granted and not completed.
+    #[must_use]
+    pub fn open_tool_calls(&self) -> usize {
+        self.tools.granted()
+    }
+
+    /// Approvals that are pending, or approved and not used yet.
+    #[must_use]
+    pub fn open_approvals(&self) -> usize {
+        self.tools.approvals()
+    }
+
+    /// When the next hold, grant of a tool call or approval ends by itself, or a session is to be forgotten.
     #[must_use]
     pub fn next_expiry(&self) -> Option<UnixNanos> {
         let holds = self.expiries.first().map(|(at, _)| *at);
-        let all = [holds, self.sessions.next_expiry()];
+        let tools = self.tools.next_expiry().map(|(at, _)| at);
+        let all = [holds, tools, self.sessions.next_expiry()];
         all.into_iter().flatten().min().map(UnixNanos)
     }
 

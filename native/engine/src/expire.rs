@@ -14,7 +14,7 @@ use crate::rates::RateEnd;
 pub const MOST_EXPIRED: usize = 256;
 
 impl Engine {
-    /// Ends holds and forgets sessions whose time has come, oldest first, at most [`MOST_EXPIRED`]; returns how many.
+    /// Ends holds, grants of tool calls and approvals, and forgets sessions, whose time has come, oldest first, at most [`MOST_EXPIRED`]; returns how many.
     /// Repeat until 0.
     pub fn expire(&mut self, now: UnixNanos) -> Applied<u64> {
         let now = match self.tick(now) {
@@ -36,6 +36,16 @@ impl Engine {
             let mut unit = self.begin();
             self.expire_one(&mut unit, now, &id, &mut record);
             self.close(&mut unit, &id, &mut record);
+            all.writes.append(&mut unit.writes);
+            all.sequences.append(&mut unit.sequences);
+        }
+        while let Some((at, due)) = self.tools.next_expiry()
+            && at <= now
+            && ended < MOST_EXPIRED
+        {
+            ended += 1;
+            let mut unit = self.begin();
+            self.expire_tool(&mut unit, now, due);
             all.writes.append(&mut unit.writes);
             all.sequences.append(&mut unit.sequences);
         }

@@ -16,6 +16,8 @@
 //! | `ending`, `settle`, `release`, `expire`, `usage` | every hold ends exactly once |
 //! | `budget` | instances and windows |
 //! | `rates` | instances of rate limits |
+//! | `tool` | tool calls under policy, approvals |
+//! | `session` | what is remembered of a session |
 //! | `control` | budgets adjusted, configuration replaced, control services' own writes |
 //! | `chain`, `record`, `encode`, `keys` | the audit log and the layout of the store |
 //! | `requests` | which request ids may have been used |
@@ -28,6 +30,8 @@
 //! - **I2** `reserved` is the sum of the open holds, `spent` the fold of what ended;
 //! - **I3** every hold ends exactly once;
 //! - **I4** what was acknowledged is there after a crash, and I1–I3 hold.
+//!
+//! Those of tool calls (T1–T3) and sessions (S1) are in `tool` and `session`.
 
 mod admit;
 mod amount;
@@ -44,7 +48,6 @@ mod expire;
 mod fit;
 mod hit;
 mod judge;
-#[allow(dead_code)]
 mod keys;
 mod pin;
 mod rates;
@@ -55,9 +58,9 @@ mod rejection;
 mod release;
 mod replay;
 mod requests;
-#[allow(dead_code)]
 mod session;
 mod settle;
+mod tool;
 mod ttl;
 mod unit;
 mod usage;
@@ -70,6 +73,7 @@ pub use expire::MOST_EXPIRED;
 pub use recompute::RecomputeError;
 pub use recover::{RecoverError, Recovered};
 pub use rejection::{FieldViolation, Reason, Rejection};
+pub use tool::ToolArguments;
 pub use unit::{Unit, Write, family};
 pub use validate::{
     MOST_ATTEMPTS, MOST_ATTRIBUTE_BYTES, MOST_ATTRIBUTE_DEPTH, MOST_CAPABILITIES, MOST_CHOICES, MOST_DETAIL_CHARS,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fairlead_plan::UnixNanos;
-use fairlead_wire::internal::{BudgetRecord, InvocationRecord, SessionRecord};
+use fairlead_wire::internal::{ApprovalRecord, BudgetRecord, InvocationRecord, SessionRecord, ToolCallRecord};
 use fairlead_wire::v1::{AuditRecord, InvocationState};
 use prost::Message;
 
@@ -108,7 +108,25 @@ impl Engine {
                 }
                 self.sessions.restore(record);
             }
-            StateKey::ToolCall { .. } | StateKey::Approval { .. } | StateKey::Other => {}
+            StateKey::ToolCall { tenant, id } => {
+                let record = ToolCallRecord::decode(value).map_err(|_| broken("tool call", key))?;
+                if record.tenant != tenant || record.call != keys::tool_call_name(&id) {
+                    return Err(broken("tool call", key));
+                }
+                self.tools.put_call(id, record);
+            }
+            StateKey::Approval { tenant, id } => {
+                let record = ApprovalRecord::decode(value).map_err(|_| broken("approval", key))?;
+                if record
+                    .approval
+                    .as_ref()
+                    .is_none_or(|approval| approval.tenant != tenant)
+                {
+                    return Err(broken("approval", key));
+                }
+                self.tools.put_approval(id, record);
+            }
+            StateKey::Other => {}
         }
         Ok(())
     }

@@ -37,19 +37,19 @@ pub const MOST_ATTRIBUTE_DEPTH: usize = 16;
 
 /// Collects violations.
 #[derive(Debug, Default)]
-struct Check {
+pub(crate) struct Check {
     violations: Vec<FieldViolation>,
 }
 
 impl Check {
-    fn fail(&mut self, field: impl Into<String>, description: impl Into<String>) {
+    pub(crate) fn fail(&mut self, field: impl Into<String>, description: impl Into<String>) {
         self.violations.push(FieldViolation {
             field: field.into(),
             description: description.into(),
         });
     }
 
-    fn text(&mut self, field: &str, value: &str, most: usize) {
+    pub(crate) fn text(&mut self, field: &str, value: &str, most: usize) {
         // Characters are at most as many as bytes: counting is only for long values.
         if value.len() > most && value.chars().count() > most {
             self.fail(field, format!("must be at most {most} characters"));
@@ -59,7 +59,7 @@ impl Check {
         }
     }
 
-    fn request_id(&mut self, value: &str, required: bool) {
+    pub(crate) fn request_id(&mut self, value: &str, required: bool) {
         if value.is_empty() && required {
             self.fail(
                 "request_id",
@@ -75,7 +75,7 @@ impl Check {
         }
     }
 
-    fn labels(&mut self, labels: &BTreeMap<String, String>) {
+    pub(crate) fn labels(&mut self, labels: &BTreeMap<String, String>) {
         if labels.len() > MOST_LABELS {
             self.fail("labels", format!("must be at most {MOST_LABELS}"));
         }
@@ -170,7 +170,7 @@ impl Check {
         }
     }
 
-    fn done(self) -> Result<(), Rejection> {
+    pub(crate) fn done(self) -> Result<(), Rejection> {
         if self.violations.is_empty() {
             Ok(())
         } else {

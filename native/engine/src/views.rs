@@ -41,7 +41,8 @@ impl Engine {
             config_version: self.compiled.version().to_owned(),
             store_available: false,
             sessions: self.sessions() as u64,
-            ..Snapshot::default()
+            open_tool_calls: self.open_tool_calls() as u64,
+            open_approvals: self.open_approvals() as u64,
         }
     }
 
@@ -131,6 +132,7 @@ impl Engine {
         self.check_holds()?;
         self.ledger.check_order()?;
         self.sessions.check()?;
+        self.tools.check()?;
         self.check_running()
     }
 

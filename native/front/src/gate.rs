@@ -63,16 +63,22 @@ impl GateService for Gate {
 
     async fn authorize_tool(
         &self,
-        _request: Request<AuthorizeToolRequest>,
+        request: Request<AuthorizeToolRequest>,
     ) -> Result<Response<AuthorizeToolResponse>, Status> {
-        Err(Status::unimplemented("tool calls are not served"))
+        let identity = identity(&request)?;
+        let authorized = self.core.authorize_tool(identity.caller(), request.get_ref()).await;
+        authorized
+            .map(Response::new)
+            .map_err(|rejection| status::of(&rejection))
     }
 
     async fn complete_tool(
         &self,
-        _request: Request<CompleteToolRequest>,
+        request: Request<CompleteToolRequest>,
     ) -> Result<Response<CompleteToolResponse>, Status> {
-        Err(Status::unimplemented("tool calls are not served"))
+        let identity = identity(&request)?;
+        let completed = self.core.complete_tool(identity.caller(), request.get_ref()).await;
+        completed.map(Response::new).map_err(|rejection| status::of(&rejection))
     }
 }
 

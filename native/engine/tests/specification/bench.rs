@@ -257,7 +257,7 @@ impl Bench {
         }
     }
 
-    fn take_any<T>(&mut self, applied: Applied<T>) -> Result<T, Refusal> {
+    pub fn take_any<T>(&mut self, applied: Applied<T>) -> Result<T, Refusal> {
         if let Some(unit) = applied.unit {
             let mut sequences = Vec::new();
             for write in unit.writes {
@@ -303,11 +303,16 @@ impl Bench {
             let again = Engine::recompute(&self.configs[&record.config_version], &record).unwrap();
             assert_eq!(&again, decision);
         }
+        if let Some(Body::Tool(decision)) = &record.body {
+            let again = Engine::recompute_tool(&self.configs[&record.config_version], &record, b"").unwrap();
+            assert_eq!(&again, decision);
+        }
         self.sequence
     }
 
-    fn read(&self, needs: &NeedsRecord) -> Known {
-        let mut known = Known::default();
+    /// What the store has, as the control services answer.
+    pub fn read(&self, needs: &NeedsRecord) -> Known {
+        let mut known = crate::tool_bench::known(&self.store, needs);
         for key in &needs.request_keys {
             if let Some(value) = self.store.get(&(family::REQUESTS, key.clone())) {
                 let record = RequestRecord::decode(value.as_slice()).unwrap();

@@ -146,7 +146,7 @@ impl Core {
     }
 
     /// Waits for the commit, then gives the reply (C2).
-    async fn finish<T>(&self, decided: Decided<T>) -> Result<Finished<T>, Rejection> {
+    pub(super) async fn finish<T>(&self, decided: Decided<T>) -> Result<Finished<T>, Rejection> {
         if let Some(receipt) = decided.receipt {
             let started = StdInstant::now();
             committed(receipt).await?;
@@ -162,8 +162,8 @@ impl Core {
 }
 
 /// A committed answer.
-struct Finished<T> {
-    reply: T,
+pub(super) struct Finished<T> {
+    pub(super) reply: T,
     replayed: bool,
     known: Option<Known>,
 }

@@ -21,6 +21,7 @@
 //! | `queue` | numbered units, batches, two marks |
 //! | `store` | phases of the store; recovery, the writer's side |
 //! | `calls` | admit, settle, release: the async side |
+//! | `tools` | tool calls |
 //! | `waiting` | calls that wait for a rate limit |
 //! | `control` | commands of the control services; configuration |
 //! | `clock`, `running` | time, the configuration in force |
@@ -30,6 +31,7 @@ mod control;
 pub mod queue;
 mod running;
 mod store;
+mod tools;
 mod waiting;
 
 use std::sync::Arc;

@@ -54,6 +54,7 @@ pub struct Metrics {
     registry: Registry,
     decisions: IntCounterVec,
     admitted: IntCounter,
+    tool_calls: IntCounterVec,
     attempts: IntCounterVec,
     refusals: IntCounterVec,
     stages: [Histogram; Stage::ALL.len()],
@@ -83,6 +84,12 @@ impl Metrics {
             &registry,
             "decisions_total",
             "Admissions by outcome and reason.",
+            &["outcome", "reason"],
+        )?;
+        let tool_calls = counters(
+            &registry,
+            "tool_calls_total",
+            "Tool calls by outcome and reason.",
             &["outcome", "reason"],
         )?;
         let attempts = counters(
@@ -127,7 +134,7 @@ impl Metrics {
             expired: counter(
                 &registry,
                 "reservations_expired_total",
-                "Holds that ended by themselves.",
+                "Holds, grants, approvals and sessions that ended by themselves.",
             )?,
             cache_hits: counter(
                 &registry,
@@ -153,6 +160,7 @@ impl Metrics {
             connections: gauge(&registry, "connections", "Connections on the agent endpoint.")?,
             monitor_connections: gauge(&registry, "health_connections", "Connections on the health endpoint.")?,
             decisions,
+            tool_calls,
             attempts,
             refusals,
             registry,
@@ -167,6 +175,11 @@ impl Metrics {
     /// An admission that was refused; `reason` is the error's reason.
     pub fn rejected(&self, reason: &str) {
         self.decisions.with_label_values(&["rejected", reason]).inc();
+    }
+
+    /// A tool call was decided; `outcome` and `reason` are from closed sets, `reason` empty unless it was refused.
+    pub fn tool_call(&self, outcome: &str, reason: &str) {
+        self.tool_calls.with_label_values(&[outcome, reason]).inc();
     }
 
     /// An attempt at a provider ended. `model` is the name in the configuration.

@@ -70,6 +70,17 @@ fn mirror(front: &Front, totals: &Totals, page: &mut Vec<u8>) -> Result<(), prom
     )?;
     one("open_reservations", "Holds that are open.", snapshot.open_reservations)?;
     one(
+        "open_tool_calls",
+        "Tool calls that are granted and not completed.",
+        snapshot.open_tool_calls,
+    )?;
+    one(
+        "open_approvals",
+        "Approvals that are pending, or approved and not used yet.",
+        snapshot.open_approvals,
+    )?;
+    one("sessions", "Sessions that are remembered.", snapshot.sessions)?;
+    one(
         "store_available",
         "1 when the store takes writes.",
         u64::from(snapshot.store_available),

@@ -97,7 +97,9 @@ impl Service {
 async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Response<Body>, Rejection> {
     let path = request.uri().path();
     let purpose = match path {
-        "/fairlead.v1.GateService/Settle" | "/fairlead.v1.GateService/Release" => Purpose::End,
+        "/fairlead.v1.GateService/Settle"
+        | "/fairlead.v1.GateService/Release"
+        | "/fairlead.v1.GateService/CompleteTool" => Purpose::End,
         _ => Purpose::Begin,
     };
     let (service, streams) = (Service::of(path), front.forwarder.is_stream(path));

@@ -365,6 +365,24 @@ impl Client {
             .await
             .map(Response::into_inner)
     }
+
+    pub async fn authorize_tool(
+        &self,
+        request: fairlead_wire::v1::AuthorizeToolRequest,
+    ) -> Result<fairlead_wire::v1::AuthorizeToolResponse, Status> {
+        self.call("/fairlead.v1.GateService/AuthorizeTool", request)
+            .await
+            .map(Response::into_inner)
+    }
+
+    pub async fn complete_tool(
+        &self,
+        request: fairlead_wire::v1::CompleteToolRequest,
+    ) -> Result<fairlead_wire::v1::CompleteToolResponse, Status> {
+        self.call("/fairlead.v1.GateService/CompleteTool", request)
+            .await
+            .map(Response::into_inner)
+    }
 }
 
 /// Reason of the one ErrorInfo; checks what holds for every error.

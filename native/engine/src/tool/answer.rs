@@ -1,0 +1,80 @@
+//! The record of a decision about a tool call.
+use fairlead_plan::tool::Json;
+use fairlead_wire::v1::{ToolDecisionRecord, ToolInputs};
+use sha2::{Digest, Sha256};
+
+use super::judge::{Judgement, Outcome, ToolQuestion};
+use super::request::ToolArguments;
+
+/// Audit content class that keeps arguments.
+const FULL: &str = "full";
+
+/// What beside the question goes on record.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Noted<'a> {
+    pub request_digest: &'a [u8],
+    /// As claimed by the caller; decides nothing.
+    pub claimed_effect: i32,
+    /// The key, as given or made.
+    pub key: &'a str,
+}
+
+/// Everything that the decision used.
+pub(super) fn inputs(question: &ToolQuestion<'_>, arguments: &ToolArguments, noted: Noted<'_>) -> ToolInputs {
+    let facts = &question.facts;
+    let tool = question.compiled.tool(facts.tool);
+    let (earlier, asked) = (question.earlier, question.asked);
+    ToolInputs {
+        request_digest: noted.request_digest.to_vec(),
+        tool: facts.tool.to_owned(),
+        arguments_digest: arguments.digest.to_vec(),
+        arguments_bytes: i64::try_from(arguments.bytes.len()).unwrap_or(i64::MAX),
+        arguments: if question.compiled.audit_content() == FULL {
+            arguments.bytes.clone()
+        } else {
+            Vec::new()
+        },
+        claimed_effect: noted.claimed_effect,
+        effect: tool.effect as i32,
+        risk: tool.risk as i32,
+        idempotency_key: noted.key.to_owned(),
+        session: facts.session.to_owned(),
+        session_labels: facts.session_labels.to_vec(),
+        run: facts.run.to_owned(),
+        step: facts.step.to_owned(),
+        labels: facts.labels.clone(),
+        earlier_call: earlier.map_or_else(String::new, |earlier| earlier.call.to_owned()),
+        earlier_state: earlier.map_or(0, |earlier| earlier.state as i32),
+        earlier_effect: earlier.map_or(0, |earlier| earlier.effect as i32),
+        earlier_is_own: earlier.is_some_and(|earlier| earlier.is_own),
+        approval: asked.map_or_else(String::new, |asked| asked.approval.to_owned()),
+        approval_state: asked.map_or(0, |asked| asked.state as i32),
+        votes: asked.map_or_else(Vec::new, |asked| asked.votes.to_vec()),
+    }
+}
+
+/// What was said, as far as the question alone tells.
+pub(super) fn record(inputs: ToolInputs, judgement: &Judgement) -> ToolDecisionRecord {
+    let mut record = ToolDecisionRecord {
+        inputs: Some(inputs),
+        decision: Some(judgement.decision.clone()),
+        ..ToolDecisionRecord::default()
+    };
+    match &judgement.outcome {
+        Outcome::Granted(granted) => {
+            record.changed.clone_from(&granted.changed);
+            record.granted_digest = granted.arguments.as_ref().map(digest).unwrap_or_default();
+        }
+        Outcome::Ask(tier) => tier.name().clone_into(&mut record.tier),
+        Outcome::Refused(rejection) => {
+            rejection.reason.as_str().clone_into(&mut record.rejection);
+            record.rejection_metadata.clone_from(&rejection.metadata);
+        }
+        Outcome::Waiting | Outcome::Replayed => {}
+    }
+    record
+}
+
+fn digest(json: &Json) -> Vec<u8> {
+    Sha256::digest(json.canonical().as_bytes()).to_vec()
+}

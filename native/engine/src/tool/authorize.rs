@@ -1,0 +1,452 @@
+//! Authorisation: may this tool call be made, must people agree first, or has it been made already?
+use std::sync::Arc;
+
+use fairlead_plan::tool::ToolFacts;
+use fairlead_plan::{Compiled, Durability, UnixNanos};
+use fairlead_wire::internal::{ApprovalRecord, Known, NeedsRecord, RequestRecord, ToolCallRecord};
+use fairlead_wire::v1::authorize_tool_response::Outcome as Answer;
+use fairlead_wire::v1::{
+    Approval, ApprovalState, AuthorizeToolRequest, AuthorizeToolResponse, EventKind, ToolCallState, ToolDecisionRecord,
+    ToolReplayed, audit_record::Body,
+};
+use prost::Message;
+
+use super::answer::{self, Noted};
+use super::book::{self, Due};
+use super::judge::{Asked, Earlier, Judgement, Outcome, ToolQuestion};
+use super::request::{self, ToolArguments, invalid};
+use crate::admit::{full, merged_labels};
+use crate::command::{Applied, Caller, Refusal};
+use crate::digest;
+use crate::engine::{Engine, UnitBuilder};
+use crate::keys::{self, RequestHash};
+use crate::rejection::{FieldViolation, Reason, Rejection};
+use crate::replay::reused_request_id;
+use crate::unit::{Unit, Write, family};
+
+/// One call on its way.
+pub(super) struct Call<'a> {
+    pub(super) now: i64,
+    pub(super) caller: Caller<'a>,
+    pub(super) request: &'a AuthorizeToolRequest,
+    pub(super) arguments: &'a ToolArguments,
+    /// SHA-256 of the request without its id.
+    pub(super) digest: [u8; 32],
+    pub(super) hash: RequestHash,
+}
+
+/// What there is of the call already.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The last call with the key.
+    pub(super) earlier: Option<ToolCallRecord>,
+    /// The approval behind the ticket.
+    pub(super) asked: Option<ApprovalRecord>,
+    /// The key, when it is not a new one.
+    pub(super) key: String,
+}
+
+impl Engine {
+    /// Decides one tool call. The same request id returns the first grant or ticket for 24 hours; the same idempotency
+    /// key never gets a second grant while one is open or has succeeded.
+    pub fn authorize_tool(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &AuthorizeToolRequest,
+        arguments: &ToolArguments,
+        known: Option<&Known>,
+    ) -> Applied<AuthorizeToolResponse> {
+        match self.try_authorize(now, caller, request, arguments, known) {
+            Ok(applied) => applied,
+            Err(refusal) => Applied::refused(refusal),
+        }
+    }
+
+    fn try_authorize(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &AuthorizeToolRequest,
+        arguments: &ToolArguments,
+        known: Option<&Known>,
+    ) -> Result<Applied<AuthorizeToolResponse>, Refusal> {
+        let now = self.tick(now)?;
+        request::authorize(request)?;
+        let compiled = Arc::clone(&self.compiled);
+        let call = Call {
+            now,
+            caller,
+            request,
+            arguments,
+            digest: digest::without_request_id(request, &request.request_id),
+            hash: keys::request_hash(caller.tenant, caller.agent, "AuthorizeTool", &request.request_id),
+        };
+        if let Some(needs) = self.needs(&call, known) {
+            return Err(Refusal::NeedsRecord(needs));
+        }
+        if let Some(first) = first_answer(&call, known)? {
+            return Ok(Applied::replay(first));
+        }
+        let tool = compiled.tool(&request.tool);
+        let violations = tool.violations(&arguments.bytes).into_iter();
+        let violations: Vec<_> = violations
+            .map(|(pointer, description)| FieldViolation {
+                field: request::place(&pointer),
+                description,
+            })
+            .collect();
+        if !violations.is_empty() {
+            return Err(Rejection::invalid(violations).with("tool", &request.tool).into());
+        }
+        if !tool.session_labels.is_empty() && request.session.is_empty() {
+            return Err(invalid("session", "is required for this tool: its labels belong to the session").into());
+        }
+        let mut unit = UnitBuilder::new();
+        let mut found = self.found(&call, known)?;
+        self.end_in_time(&mut unit, now, &mut found);
+        self.decide_tool(&compiled, &call, found, unit)
+    }
+
+    /// What has to be read before the call can be decided.
+    fn needs(&self, call: &Call<'_>, known: Option<&Known>) -> Option<NeedsRecord> {
+        if known.is_some() {
+            return None;
+        }
+        let hours = self.requests.hours(&call.hash, keys::hour(call.now));
+        let mut needs = NeedsRecord {
+            request_keys: hours.into_iter().map(|hour| keys::request(hour, &call.hash)).collect(),
+            ..NeedsRecord::default()
+        };
+        let (tenant, key) = (call.caller.tenant, &call.request.idempotency_key);
+        match keys::ticket_id(&call.request.ticket) {
+            Some(id) if self.tools.approval(&id).is_none() => needs.approval_key = keys::approval(&id),
+            Some(_) => {}
+            None if key.is_empty() => {}
+            None => {
+                let key = keys::tool_key(tenant, key);
+                if self.tools.call_of(&key).is_none() {
+                    needs.tool_key = key;
+                }
+            }
+        }
+        (needs != NeedsRecord::default()).then_some(needs)
+    }
+
+    /// The approval behind the ticket, and the last call with the key. Both must be this very call.
+    fn found(&self, call: &Call<'_>, known: Option<&Known>) -> Result<Found, Refusal> {
+        let (caller, request) = (call.caller, call.request);
+        let mut found = Found {
+            key: request.idempotency_key.clone(),
+            ..Found::default()
+        };
+        if let Some(id) = keys::ticket_id(&request.ticket) {
+            let stored = known.and_then(|known| known.approval.as_ref().filter(|_| known.approval_found));
+            let record = self.tools.approval(&id).or(stored).filter(|record| {
+                let approval = record.approval.as_ref();
+                approval.is_some_and(|one| one.tenant == caller.tenant && one.agent == caller.agent)
+            });
+            let not_found = || Rejection::new(Reason::NotFound, format!("there is no ticket `{}`", request.ticket));
+            let record = record.ok_or_else(not_found)?;
+            let approval = record.approval.as_ref().ok_or_else(not_found)?;
+            same_call(call, record, approval)?;
+            found.key.clone_from(&approval.idempotency_key);
+            found.earlier = self.call_named(&record.call, known)?;
+            found.asked = Some(record.clone());
+            return Ok(found);
+        }
+        if found.key.is_empty() {
+            return Ok(found);
+        }
+        let key = keys::tool_key(caller.tenant, &found.key);
+        found.earlier = match self.tools.call_of(&key) {
+            Some(open) => Some(open.clone()),
+            None => {
+                let named = known.and_then(|known| known.tool_key.as_ref().filter(|_| known.tool_key_found));
+                let named = named.filter(|one| one.idempotency_key == found.key);
+                named
+                    .map(|one| self.call_named(&one.call, known))
+                    .transpose()?
+                    .flatten()
+            }
+        };
+        if let Some(earlier) = &found.earlier
+            && (earlier.tool != request.tool || earlier.arguments_digest != call.arguments.digest)
+        {
+            let description =
+                "was used for a call of another tool or with other arguments: another call needs its own key";
+            return Err(invalid("idempotency_key", description).into());
+        }
+        Ok(found)
+    }
+
+    /// A call that the store or an approval names: open, or ended as the store has it.
+    fn call_named(&self, name: &str, known: Option<&Known>) -> Result<Option<ToolCallRecord>, Refusal> {
+        if let Some(open) = keys::tool_call_id(name).and_then(|id| self.tools.call(&id)) {
+            return Ok(Some(open.clone()));
+        }
+        let ended = known.and_then(|known| known.call.as_ref().filter(|call| known.call_found && call.call == name));
+        match ended {
+            Some(ended) => Ok(Some(ended.clone())),
+            // INVARIANT (T1): it ended between the look-up and now. The next look-up finds how.
+            None => Err(Rejection::new(
+                Reason::StoreUnavailable,
+                "the call with this key is being written, try again",
+            )
+            .retry_after(100_000_000)
+            .into()),
+        }
+    }
+
+    /// What has its time behind it ends now, though no sweep has come by yet.
+    fn end_in_time(&mut self, unit: &mut UnitBuilder, now: i64, found: &mut Found) {
+        if let Some(earlier) = &mut found.earlier
+            && earlier.state() == ToolCallState::Open
+            && now >= earlier.expires_at_unix_nanos
+            && let Some(id) = keys::tool_call_id(&earlier.call)
+        {
+            self.expire_tool(unit, now, Due::Call(id));
+            earlier.set_state(ToolCallState::Unknown);
+            earlier.end_time_unix_nanos = now;
+            earlier.sequences.extend(unit.sequences.last());
+        }
+        let waits_for = found
+            .earlier
+            .as_ref()
+            .filter(|earlier| earlier.state() == ToolCallState::Pending);
+        let Some(id) = waits_for.and_then(|earlier| keys::approval_id(&earlier.approval)) else {
+            return;
+        };
+        if self
+            .tools
+            .approval(&id)
+            .is_some_and(|record| now >= book::expires_at(record))
+        {
+            self.expire_tool(unit, now, Due::Approval(id));
+            if let Some(earlier) = &mut found.earlier {
+                earlier.set_state(ToolCallState::Expired);
+            }
+            if let Some(asked) = found.asked.as_mut().and_then(|record| record.approval.as_mut()) {
+                asked.set_state(ApprovalState::Expired);
+            }
+        }
+    }
+
+    fn decide_tool(
+        &mut self,
+        compiled: &Compiled,
+        call: &Call<'_>,
+        found: Found,
+        unit: UnitBuilder,
+    ) -> Result<Applied<AuthorizeToolResponse>, Refusal> {
+        let (request, caller) = (call.request, call.caller);
+        let labels = merged_labels(compiled, caller, &request.labels);
+        let session_labels = self.sessions.labels(call.now, caller.tenant, &request.session).to_vec();
+        let earlier = found.earlier.as_ref();
+        let asked = found.asked.as_ref().and_then(|record| record.approval.as_ref());
+        let question = ToolQuestion {
+            compiled,
+            facts: ToolFacts {
+                tenant: caller.tenant,
+                agent: caller.agent,
+                tool: &request.tool,
+                arguments: &call.arguments.json,
+                session: &request.session,
+                session_labels: &session_labels,
+                run: &request.run,
+                step: &request.step,
+                idempotency_key: &found.key,
+                labels: &labels,
+            },
+            earlier: earlier.map(|earlier| Earlier {
+                call: &earlier.call,
+                state: earlier.state(),
+                effect: earlier.effect(),
+                is_own: earlier.agent == caller.agent,
+            }),
+            asked: asked.map(|approval| Asked {
+                approval: &approval.name,
+                state: approval.state(),
+                votes: &approval.votes,
+            }),
+            now: UnixNanos(call.now),
+        };
+        let judgement = question.judge();
+        let noted = Noted {
+            request_digest: &call.digest,
+            claimed_effect: request.effect,
+            key: &found.key,
+        };
+        let record = answer::record(answer::inputs(&question, call.arguments, noted), &judgement);
+        self.conclude(compiled, call, &found, judgement, record, unit)
+    }
+
+    fn conclude(
+        &mut self,
+        compiled: &Compiled,
+        call: &Call<'_>,
+        found: &Found,
+        judgement: Judgement,
+        record: ToolDecisionRecord,
+        mut unit: UnitBuilder,
+    ) -> Result<Applied<AuthorizeToolResponse>, Refusal> {
+        let decision = Some(judgement.decision);
+        let outcome = match judgement.outcome {
+            Outcome::Waiting => Answer::Pending(self.pending_again(found)),
+            Outcome::Replayed => {
+                let earlier = found.earlier.clone().unwrap_or_default();
+                self.append_decision_on(&mut unit, call, EventKind::ToolReplayed, &earlier.call, record);
+                Answer::Replayed(ToolReplayed {
+                    result: earlier.result,
+                    grant: earlier.call,
+                })
+            }
+            Outcome::Refused(rejection) => return Ok(self.refuse(call, found, rejection, record, unit)),
+            Outcome::Granted(granted) => {
+                if let Err(rejection) = self.has_room(compiled, call, found, true) {
+                    return Ok(self.turn_away(unit, rejection));
+                }
+                Answer::Granted(self.grant_tool(&mut unit, compiled, call, found, granted, record))
+            }
+            Outcome::Ask(tier) => {
+                if let Err(rejection) = self.has_room(compiled, call, found, false) {
+                    return Ok(self.turn_away(unit, rejection));
+                }
+                Answer::Pending(self.ask(&mut unit, compiled, call, found, &tier, record))
+            }
+        };
+        let remembers = matches!(outcome, Answer::Granted(_)) || !record_is_known(&outcome, found);
+        let reply = AuthorizeToolResponse {
+            outcome: Some(outcome),
+            decision,
+        };
+        if remembers {
+            self.remember_answer(&mut unit, call, &reply);
+        }
+        let unit = (!unit.writes.is_empty()).then(|| self.finish(unit));
+        Ok(Applied::done(reply, unit))
+    }
+
+    /// Room for one more call, and for the labels that it gives its session.
+    fn has_room(
+        &mut self,
+        compiled: &Compiled,
+        call: &Call<'_>,
+        found: &Found,
+        is_granted: bool,
+    ) -> Result<(), Rejection> {
+        let limits = compiled.limits();
+        let is_open = |earlier: &&ToolCallRecord| earlier.state() == ToolCallState::Pending;
+        if found.earlier.as_ref().filter(is_open).is_none() && self.tools.calls() as u64 >= limits.open_tool_calls {
+            return Err(full("openToolCalls", limits.open_tool_calls));
+        }
+        if is_granted && !compiled.tool(&call.request.tool).session_labels.is_empty() {
+            let (tenant, session) = (call.caller.tenant, &call.request.session);
+            let mut deletions = Vec::new();
+            let has_room = self
+                .sessions
+                .make_room(call.now, tenant, session, limits.sessions, &mut deletions);
+            self.deletions.append(&mut deletions);
+            if !has_room {
+                return Err(full("sessions", limits.sessions));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refused by a bound: what ended on the way is written all the same.
+    fn turn_away(&mut self, unit: UnitBuilder, rejection: Rejection) -> Applied<AuthorizeToolResponse> {
+        if unit.writes.is_empty() {
+            return Applied::refused(rejection);
+        }
+        let unit = self.finish(unit);
+        Applied::recorded(rejection, unit)
+    }
+
+    pub(super) fn append_decision_on(
+        &mut self,
+        unit: &mut UnitBuilder,
+        call: &Call<'_>,
+        kind: EventKind,
+        name: &str,
+        record: ToolDecisionRecord,
+    ) {
+        let mut audit = self.record(call.now, kind, call.caller, name);
+        audit.body = Some(Body::Tool(record));
+        unit.append(&mut self.chain, audit);
+    }
+
+    fn remember_answer(&mut self, unit: &mut UnitBuilder, call: &Call<'_>, reply: &AuthorizeToolResponse) {
+        let hour = keys::hour(call.now);
+        let most = usize::try_from(self.compiled.limits().request_ids).unwrap_or(usize::MAX);
+        self.requests.insert(hour, &call.hash, most);
+        let record = RequestRecord {
+            tenant: call.caller.tenant.to_owned(),
+            digest: call.digest.to_vec(),
+            answer: reply.encode_to_vec(),
+            time_unix_nanos: call.now,
+            ..RequestRecord::default()
+        };
+        let key = keys::request(hour, &call.hash);
+        unit.writes
+            .push(Write::put(family::REQUESTS, key, record.encode_to_vec()));
+    }
+
+    /// The unit, behind the deletions that are pending.
+    pub(super) fn finish(&mut self, mut unit: UnitBuilder) -> Unit {
+        let mut all = self.begin();
+        all.writes.append(&mut unit.writes);
+        all.sequences = unit.sequences;
+        all.done(self.compiled.durability("tool.call") == Durability::Power)
+    }
+}
+
+/// Whether the answer was given before, under another request id: it follows from the call again.
+fn record_is_known(outcome: &Answer, found: &Found) -> bool {
+    match outcome {
+        Answer::Replayed(_) => true,
+        Answer::Pending(pending) => {
+            let earlier = found.earlier.as_ref().map_or("", |earlier| &earlier.approval);
+            keys::approval_id(earlier).is_some_and(|id| keys::ticket_name(&id) == pending.ticket)
+        }
+        Answer::Granted(_) => false,
+    }
+}
+
+/// The first answer to a repeated request id; `None` when the id is new.
+fn first_answer(call: &Call<'_>, known: Option<&Known>) -> Result<Option<AuthorizeToolResponse>, Refusal> {
+    let record = known.and_then(|known| known.request.as_ref().filter(|_| known.request_found));
+    let Some(record) = record.filter(|record| record.tenant == call.caller.tenant) else {
+        return Ok(None);
+    };
+    if record.digest != call.digest {
+        return Err(reused_request_id().into());
+    }
+    Ok(AuthorizeToolResponse::decode(record.answer.as_slice()).ok())
+}
+
+/// A ticket is for the call that it was given for, to the byte.
+fn same_call(call: &Call<'_>, record: &ApprovalRecord, approval: &Approval) -> Result<(), Rejection> {
+    let request = call.request;
+    let key = &request.idempotency_key;
+    let parts = [
+        ("tool", request.tool == approval.tool),
+        ("arguments", record.arguments_digest == call.arguments.digest),
+        ("session", request.session == approval.session),
+        ("run", request.run == approval.run),
+        ("step", request.step == approval.step),
+        ("idempotency_key", key.is_empty() || *key == approval.idempotency_key),
+    ];
+    let differing = parts.into_iter().filter(|(_, is_same)| !is_same);
+    let violations: Vec<_> = differing
+        .map(|(field, _)| FieldViolation {
+            field: field.to_owned(),
+            description: "is not what the ticket was given for".to_owned(),
+        })
+        .collect();
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Rejection::invalid(violations))
+    }
+}

@@ -1,0 +1,82 @@
+//! A decision about a tool call again, from its record, its arguments and its configuration alone.
+use fairlead_plan::tool::ToolFacts;
+use fairlead_plan::{Compiled, UnixNanos};
+use fairlead_wire::v1::{AuditRecord, ToolCallState, ToolDecisionRecord, audit_record::Body};
+
+use super::answer;
+use super::judge::{Asked, Earlier, ToolQuestion};
+use super::request::ToolArguments;
+use crate::engine::Engine;
+use crate::recompute::RecomputeError;
+
+impl Engine {
+    /// Decides again what `record` says was decided about a tool call: rules, decision, changes and refusal equal the
+    /// record's, unless one of them was tampered with. `arguments` are those of the call; empty takes those on record,
+    /// which are there with `audit.content: full`. Ids and times of what followed are the record's.
+    ///
+    /// # Errors
+    /// The record is no such decision, does not belong to this configuration, or has other arguments.
+    pub fn recompute_tool(
+        compiled: &Compiled,
+        record: &AuditRecord,
+        arguments: &[u8],
+    ) -> Result<ToolDecisionRecord, RecomputeError> {
+        let Some(Body::Tool(recorded)) = &record.body else {
+            return Err(RecomputeError::NotADecision);
+        };
+        if record.config_version != compiled.version() {
+            return Err(RecomputeError::OtherConfig {
+                needed: record.config_version.clone(),
+            });
+        }
+        let inputs = recorded.inputs.clone().unwrap_or_default();
+        let bytes = if arguments.is_empty() {
+            &inputs.arguments
+        } else {
+            arguments
+        };
+        let arguments = ToolArguments::parse(bytes).map_err(|rejection| RecomputeError::Mismatch(rejection.message))?;
+        if arguments.digest.as_slice() != inputs.arguments_digest {
+            return Err(RecomputeError::Mismatch(
+                "these are not the arguments of the call".to_owned(),
+            ));
+        }
+        let question = ToolQuestion {
+            compiled,
+            facts: ToolFacts {
+                tenant: &record.tenant,
+                agent: &record.agent,
+                tool: &inputs.tool,
+                arguments: &arguments.json,
+                session: &inputs.session,
+                session_labels: &inputs.session_labels,
+                run: &inputs.run,
+                step: &inputs.step,
+                // A key that was made is the name of the call; the rules have seen none.
+                idempotency_key: Some(inputs.idempotency_key.as_str())
+                    .filter(|key| *key != record.invocation)
+                    .unwrap_or_default(),
+                labels: &inputs.labels,
+            },
+            earlier: (inputs.earlier_state() != ToolCallState::Unspecified).then(|| Earlier {
+                call: &inputs.earlier_call,
+                state: inputs.earlier_state(),
+                effect: inputs.earlier_effect(),
+                is_own: inputs.earlier_is_own,
+            }),
+            asked: (!inputs.approval.is_empty()).then(|| Asked {
+                approval: &inputs.approval,
+                state: inputs.approval_state(),
+                votes: &inputs.votes,
+            }),
+            now: UnixNanos(record.time_unix_nanos),
+        };
+        let again = answer::record(inputs.clone(), &question.judge());
+        Ok(ToolDecisionRecord {
+            expires_at_unix_nanos: recorded.expires_at_unix_nanos,
+            added_labels: recorded.added_labels.clone(),
+            approval: recorded.approval.clone(),
+            ..again
+        })
+    }
+}

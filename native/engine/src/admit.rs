@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_plan::{CallFacts, Compiled, InputSize, Pins, Tokens, UnixNanos};
+use fairlead_plan::{CallFacts, Compiled, InputSize, OutputRule, Pins, Tokens, UnixNanos};
 use fairlead_wire::internal::{InvocationRecord, RequestRecord};
 use fairlead_wire::v1::admit_request::Input;
 use fairlead_wire::v1::{
@@ -191,6 +191,7 @@ impl Engine {
 
     fn decide(&mut self, compiled: &Compiled, admission: Admission<'_>) -> Result<Applied<AdmitResponse>, Refusal> {
         let (facts, now) = (admission.facts, admission.now);
+        let output_rules = compiled.output_rules_for(facts, UnixNanos(now));
         let tenant = facts.tenant;
         let budgets: Vec<BudgetCase> = compiled
             .budgets_for(facts)
@@ -232,12 +233,14 @@ impl Engine {
             Outcome::Granted(grant) => {
                 self.make_room(compiled, tenant, &budgets, &rates, now)?;
                 reply.invocation = keys::invocation_name(&admission.id);
+                name_output_rules(&mut reply, &output_rules);
                 let reply = self.grant(compiled, &admission, &judgement, grant, &budgets, &rates, reply);
                 Ok(reply)
             }
             Outcome::Cached => {
                 self.make_room(compiled, tenant, &[], &rates, now)?;
                 reply.invocation = keys::invocation_name(&admission.id);
+                name_output_rules(&mut reply, &output_rules);
                 Ok(self.answer_from_cache(compiled, &admission, &judgement, &budgets, &rates, reply))
             }
             Outcome::RateLimited { wait: Some(wait), .. } if admission.wait_allowed => Err(Refusal::Wait(wait)),
@@ -533,6 +536,13 @@ pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResp
             })
             .collect(),
         ..AdmitResponse::default()
+    }
+}
+
+/// Which rules on `model.output` the answer has to pass, or has passed.
+pub(crate) fn name_output_rules(reply: &mut AdmitResponse, rules: &[&OutputRule]) {
+    if let Some(decision) = &mut reply.decision {
+        decision.output_rules = rules.iter().map(|rule| rule.name.to_string()).collect();
     }
 }
 

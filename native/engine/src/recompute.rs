@@ -5,7 +5,7 @@ use fairlead_plan::{CallFacts, Compiled, InputSize, InstanceKey, Pins, RateState
 use fairlead_wire::v1::{AuditRecord, DecisionInputs, DecisionRecord, Reservation, audit_record::Body};
 use prost::Message;
 
-use crate::admit::{reply, timestamp};
+use crate::admit::{name_output_rules, reply, timestamp};
 use crate::amount::ZERO;
 use crate::budget::View;
 use crate::encode::Encoder;
@@ -81,6 +81,7 @@ impl Engine {
         let (mut held, mut expires_at, mut rejection) = (None, 0, None);
         match judgement.outcome {
             Outcome::Granted(grant) => {
+                name_output_rules(&mut reply, &compiled.output_rules_for(&facts, now));
                 held = Some(grant.amount);
                 expires_at = now.0.saturating_add(ttl);
                 reply.reservation = Some(Reservation {
@@ -90,7 +91,10 @@ impl Engine {
                 reply.max_output_tokens = grant.max_output;
                 reply.clamped = grant.clamped;
             }
-            Outcome::Cached => held = Some(ZERO),
+            Outcome::Cached => {
+                name_output_rules(&mut reply, &compiled.output_rules_for(&facts, now));
+                held = Some(ZERO);
+            }
             Outcome::Refused(refused) | Outcome::RateLimited { rejection: refused, .. } => {
                 rejection = Some(refused.with("invocation", &record.invocation));
             }

@@ -13,6 +13,7 @@ use crate::ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
 use crate::index::Index;
 use crate::matching::Matcher;
 use crate::money::Price;
+use crate::output::OutputRule;
 use crate::rate::RateRule;
 use crate::scope::Scope;
 use crate::tool::Tools;
@@ -44,6 +45,8 @@ pub struct Compiled {
     pub(crate) policies: Vec<PolicyRule>,
     pub(crate) policy_index: Index,
     pub(crate) tools: Tools,
+    pub(crate) outputs: Vec<OutputRule>,
+    pub(crate) output_index: Index,
     pub(crate) allow_by_default: bool,
     pub(crate) limits: internal::Limits,
     pub(crate) reservations: internal::Reservations,

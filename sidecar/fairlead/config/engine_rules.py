@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from fairlead.config.sections.approvals import Tier
 from fairlead.config.sections.arguments import ArgumentConstraint
 from fairlead.config.sections.matching import Match, PolicyMatch
+from fairlead.config.sections.output import OutputCheck
 from fairlead.config.sections.policies import EffectMapping, Policy
 from fairlead.config.sections.tools import Tool
 from fairlead.internal.v1 import engine_config_pb2 as pb
 from fairlead.v1 import tool_pb2
 
-_EFFECTS: Mapping[str, pb.Effect] = {"allow": pb.EFFECT_ALLOW, "deny": pb.EFFECT_DENY}
+_EFFECTS: Mapping[str, pb.Effect] = {
+    "allow": pb.EFFECT_ALLOW,
+    "deny": pb.EFFECT_DENY,
+    "redact": pb.EFFECT_REDACT,
+    "reject": pb.EFFECT_REJECT,
+    "flag": pb.EFFECT_FLAG,
+}
 _TOOL_EFFECTS: Mapping[str, tool_pb2.ToolEffect] = {
     "read": tool_pb2.TOOL_EFFECT_READ,
     "write": tool_pb2.TOOL_EFFECT_WRITE,
@@ -48,6 +56,8 @@ def policy(rule: Policy) -> pb.PolicyRule:
         when=rule.when or "",
         invariant=rule.invariant,
     )
+    if rule.check is not None:
+        compiled.output.CopyFrom(_output(rule.check))
     if not isinstance(rule.effect, EffectMapping):
         compiled.effect = _EFFECTS[rule.effect]
     elif rule.effect.require_approval is not None:
@@ -60,6 +70,20 @@ def policy(rule: Policy) -> pb.PolicyRule:
             compiled.allowed_models.extend(rule.effect.constrain.allowed_models or ())
             compiled.arguments.extend(_argument(argument) for argument in rule.effect.constrain.arguments or ())
     return compiled
+
+
+def _output(check: OutputCheck) -> pb.OutputCheck:
+    return pb.OutputCheck(
+        json_schema=_json(check.schema_),
+        patterns=check.patterns,
+        detectors=check.detect,
+        max_bytes=check.max_bytes or 0,
+        window_bytes=check.window,
+    )
+
+
+def _json(schema: Mapping[str, Any] | None) -> str:
+    return "" if schema is None else json.dumps(schema, sort_keys=True, separators=(",", ":"))
 
 
 def _argument(argument: ArgumentConstraint) -> pb.ArgumentConstraint:
@@ -82,7 +106,7 @@ def tool(entry: Tool) -> pb.Tool:
         name=entry.name,
         effect=_TOOL_EFFECTS[entry.effect],
         risk=_TOOL_RISKS[entry.risk],
-        argument_schema="" if schema is None else json.dumps(schema, sort_keys=True, separators=(",", ":")),
+        argument_schema=_json(schema),
         session_labels=entry.labels,
     )
 

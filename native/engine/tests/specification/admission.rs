@@ -1,7 +1,7 @@
 //! Policy, routing, validation and the clock.
 use fairlead_engine::{AdmitExtra, Caller, Reason};
 use fairlead_plan::UnixNanos;
-use fairlead_wire::internal::{Effect, PolicyRule};
+use fairlead_wire::internal::{Effect, OutputCheck, PolicyRule};
 use fairlead_wire::v1::admit_request::Input;
 use fairlead_wire::v1::{AttemptOutcome, EventKind, audit_record::Body};
 
@@ -31,6 +31,32 @@ fn an_admission_says_what_was_decided_and_why() {
         .collect();
     assert_eq!(plan, [("small", "small-upstream"), ("large", "large-upstream")]);
     assert_eq!((admitted.max_output_tokens, admitted.clamped), (200, false));
+}
+
+/// The bench decides every admission again from its record, so the names are recomputed here as well.
+#[test]
+fn the_rules_that_the_answer_has_to_pass_are_named_and_recorded() {
+    let mut config = config();
+    config.policies.push(PolicyRule {
+        name: "no-addresses".to_owned(),
+        on: "model.output".to_owned(),
+        when: "request.inputTokens > 50".to_owned(),
+        effect: Effect::Redact as i32,
+        output: Some(OutputCheck {
+            detectors: vec!["email".to_owned()],
+            ..OutputCheck::default()
+        }),
+        ..PolicyRule::default()
+    });
+    let mut bench = Bench::given(config);
+    let admitted = bench.admit(&call("a", 100, 200)).unwrap();
+    assert_eq!(admitted.decision.unwrap().output_rules, ["no-addresses"]);
+    let Some(Body::Decision(record)) = bench.last().body else {
+        panic!("no decision");
+    };
+    assert_eq!(record.decision.unwrap().output_rules, ["no-addresses"]);
+    let admitted = bench.admit(&call("b", 10, 200)).unwrap();
+    assert!(admitted.decision.unwrap().output_rules.is_empty());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::kept;
 use super::live::Live;
 use super::providers::Rules;
 use super::request::ModelCall;
+use super::screening;
 use crate::auth::Identity;
 use crate::core::Patience;
 use crate::front::Front;
@@ -156,7 +157,12 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     };
     let keep = call.remembered().then(|| running.limits().kept_answer_bytes);
     let recording = lookup.record(&running, &head, &admitted.response);
-    let planned = planned(call, made.rules(&head.decision.route), &admitted.response);
+    let planned = planned(
+        call,
+        made.rules(&head.decision.route),
+        &admitted.response,
+        screening::of(&running.compiled, &head.decision.output_rules),
+    );
     let answered = tokio::select! {
         biased;
         // The caller went away. The call is dropped first, which closes the provider's connection; then the hold.
@@ -245,7 +251,12 @@ fn head(admitted: &AdmitResponse) -> Head {
 }
 
 /// The plan, as the attempts take it.
-fn planned(call: ModelCall, rules: &Rules, admitted: &AdmitResponse) -> Call {
+fn planned(
+    call: ModelCall,
+    rules: &Rules,
+    admitted: &AdmitResponse,
+    screen: Option<Arc<dyn upstream::Screening>>,
+) -> Call {
     let left = call
         .deadline
         .map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -274,7 +285,7 @@ fn planned(call: ModelCall, rules: &Rules, admitted: &AdmitResponse) -> Call {
         retry: rules.retry,
         fallback: rules.fallback.clone(),
         timeout,
-        screen: None,
+        screen,
         drop_untranslatable: rules.drop_untranslatable,
         forward_headers: call.forward_headers,
     }

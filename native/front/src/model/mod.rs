@@ -22,6 +22,7 @@
 //! | `kept` | answers for repeated request ids |
 //! | `attempt` | attempts, in the API's words; health |
 //! | `dialect` | dialects, as the API names them |
+//! | `screening` | rules on what the model says, as the attempts ask for them |
 //! | `service` | gRPC |
 mod attempt;
 mod cache;
@@ -32,6 +33,7 @@ mod kept;
 mod live;
 mod providers;
 mod request;
+mod screening;
 mod service;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

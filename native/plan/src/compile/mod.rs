@@ -4,6 +4,7 @@
 mod bounds;
 mod conditions;
 mod limiting;
+mod outputs;
 mod policies;
 mod providers;
 mod reachable;
@@ -50,6 +51,7 @@ impl Compiled {
             operators: tools::operators(config),
             allow_by_default: config.defaults.get("tool.call").is_some_and(|effect| effect == "allow"),
         };
+        let outputs = outputs::compile(config, &mut report);
         let compiled = Self {
             version: config.version.clone(),
             agents,
@@ -65,6 +67,8 @@ impl Compiled {
             policy_index: Index::new(policies.iter().map(|rule| &rule.matcher)),
             policies,
             tools,
+            output_index: Index::new(outputs.iter().map(|rule| &rule.matcher)),
+            outputs,
             allow_by_default: bounds::allows_by_default(config, &mut report),
             limits: bounds::limits(config, &mut report),
             reservations: bounds::reservations(config, &mut report),

@@ -40,10 +40,12 @@ pub(super) fn compile(config: &EngineConfig, models: &ModelNames, report: &mut R
                 when: conditions::when_of(&path, &source.when, &tool::SCHEMA, report),
                 effect: tool_effect(&path, source, config, report),
             }),
+            // Compiled by `outputs`, which knows what it looks for.
+            super::outputs::EVENT => {}
             // A rule that is not evaluated would let through what it is there to stop.
             _ => report.add(
                 format_args!("{path}.on"),
-                "is not an event of this version: write model.call or tool.call",
+                "is not an event: write model.call, tool.call or model.output",
             ),
         }
     }

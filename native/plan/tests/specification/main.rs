@@ -11,6 +11,7 @@ mod applicable;
 mod compile;
 mod constraints;
 mod health;
+mod outputs;
 mod pins;
 mod policy;
 mod properties;

@@ -22,9 +22,11 @@ from fairlead.config.sections.base import (
     word_or_mapping,
 )
 from fairlead.config.sections.matching import PolicyMatch
+from fairlead.config.sections.output import OutputCheck
 from fairlead.config.violation import Path
 
-_MODEL, _TOOL = "model.call", "tool.call"
+_MODEL, _TOOL, _OUTPUT = "model.call", "tool.call", "model.output"
+_OUTPUT_EFFECTS = frozenset(("redact", "reject", "flag"))
 
 
 def _served_effect(value: Any) -> Any:
@@ -64,7 +66,7 @@ class EffectMapping(Section):
         return exactly_one(self, "constrain", "require_approval")
 
 
-EffectWord = Annotated[Literal["allow", "deny"], BeforeValidator(_served_effect)]
+EffectWord = Annotated[Literal["allow", "deny", "redact", "reject", "flag"], BeforeValidator(_served_effect)]
 Effect = Annotated[
     Annotated[EffectWord, Tag("<word>")] | Annotated[EffectMapping, Tag("<mapping>")], Discriminator(word_or_mapping)
 ]
@@ -74,12 +76,18 @@ class Policy(Section):
     """A policy rule."""
 
     name: Name = Field(description="unique name; a denial names it")
-    on: Literal["model.call", "tool.call"] = Field(description="event: model.call or tool.call")
+    on: Literal["model.call", "tool.call", "model.output"] = Field(
+        description="event: model.call, tool.call or model.output"
+    )
     match: PolicyMatch = Field(default=PolicyMatch(), description="literal conditions")
     when: Expression | None = Field(
         default=None, description="CEL condition; an error while it is evaluated denies the call"
     )
-    effect: Effect = Field(description="allow, deny, {constrain: {…}} or, for tool.call, {requireApproval: TIER}")
+    check: OutputCheck | None = Field(default=None, description="model.output: what is looked for in the answer")
+    effect: Effect = Field(
+        description="allow, deny, {constrain: {…}}; for tool.call also {requireApproval: TIER}; for model.output "
+        "redact, reject or flag"
+    )
     invariant: bool = Field(default=False, description="true: a deny that is checked first and that nothing overrides")
 
     def rules(self) -> Iterator[tuple[Path, str]]:
@@ -89,11 +97,27 @@ class Policy(Section):
         for event, present in (
             (_TOOL, {("match", "tool"): self.match.tool}),
             (_MODEL, {("match", "model"): self.match.model, ("match", "workload"): self.match.workload}),
+            (_OUTPUT, {("check",): self.check}),
         ):
-            if self.on != event:
+            # The answer of a call is matched like the call.
+            if self.on != event and not (event == _MODEL and self.on == _OUTPUT):
                 yield from ((path, f"is for on: {event} only") for path, value in present.items() if value)
+        yield from self._output_rules()
         if isinstance(self.effect, EffectMapping):
             yield from self._effect_rules(self.effect)
+
+    def _output_rules(self) -> Iterator[tuple[Path, str]]:
+        if self.on != _OUTPUT:
+            if self.effect in _OUTPUT_EFFECTS:
+                yield ("effect",), f"is for on: {_OUTPUT} only: write allow, deny or a mapping"
+            return
+        if self.effect not in _OUTPUT_EFFECTS:
+            yield ("effect",), f"is not for on: {_OUTPUT}: write redact, reject or flag"
+        if self.check is None:
+            yield ("check",), "is missing: write what is looked for"
+        elif self.effect == "redact":
+            for key in self.check.of_the_whole_text():
+                yield ("check", key), "is about the whole text, of which no part can be redacted: write reject or flag"
 
     def _effect_rules(self, effect: EffectMapping) -> Iterator[tuple[Path, str]]:
         if effect.require_approval is not None and self.on != _TOOL:

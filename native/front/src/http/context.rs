@@ -156,7 +156,27 @@ fn value_of(value: serde_json::Value, depth: usize) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever a client writes into our headers is a context or violations that name them.
+        #[test]
+        fn hostile_headers(which in 0_usize..5, value in prop_oneof![
+            "[ -~]{0,60}", "[a-z=, ]{0,60}", "(\\{\"a\":|\\[|\\]|\\}|1e999|null){0,40}",
+            prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| bytes.iter().map(|byte| char::from(*byte)).collect::<String>()),
+        ]) {
+            let name = ["x-fairlead-labels", "x-fairlead-attributes", "x-fairlead-min-quality",
+                "x-fairlead-min-output-tokens", "x-fairlead-request-id"][which];
+            if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
+                let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), value)]);
+                if let Err(rejection) = read(&headers) {
+                    prop_assert!(rejection.violations.iter().all(|violation| violation.field == name));
+                }
+            }
+        }
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs

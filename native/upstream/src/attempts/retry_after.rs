@@ -105,7 +105,26 @@ fn spelled(value: &str) -> Option<Duration> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever a provider writes there is read without a panic, and nobody waits for more than a day.
+        #[test]
+        fn hostile_headers(name in 0_usize..7, value in prop_oneof![
+            "[0-9.eE+:-]{0,24}", "([0-9.]{1,6}(h|ms|m|s)){0,5}", "[ -~]{0,40}", prop::collection::vec(any::<u8>(), 0..32)
+                .prop_map(|bytes| bytes.iter().map(|byte| char::from(*byte)).collect::<String>()),
+        ]) {
+            let name = ["retry-after", "retry-after-ms", "x-ratelimit-reset", "ratelimit-reset",
+                "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "x-ratelimit-remaining-requests"][name];
+            if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
+                let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), value)]);
+                let wait = read(&headers, UNIX_EPOCH + Duration::from_secs(1_445_412_470));
+                prop_assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(86_400)));
+            }
+        }
+    }
 
     fn wait(headers: &[(&'static str, &'static str)]) -> Option<u128> {
         let now = UNIX_EPOCH + Duration::from_secs(1_445_412_470);

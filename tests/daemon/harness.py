@@ -77,10 +77,11 @@ class Daemon:
             self.config = directory / "fairlead.yaml"
             self.config.write_text(config)
         self._arguments = arguments
-        self._environment = {**os.environ, **ENVIRONMENT, **(environment or {})}
+        # Of the daemon, and of commands that are run beside it.
+        self.environment = {**os.environ, **ENVIRONMENT, **(environment or {})}
         # The package may be installed or not; its source is here.
-        paths = [str(ROOT / "sidecar"), *filter(None, [self._environment.get("PYTHONPATH")])]
-        self._environment["PYTHONPATH"] = os.pathsep.join(paths)
+        paths = [str(ROOT / "sidecar"), *filter(None, [self.environment.get("PYTHONPATH")])]
+        self.environment["PYTHONPATH"] = os.pathsep.join(paths)
         self._channels: list[grpc.Channel] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -121,7 +122,7 @@ class Daemon:
         # A pipe, not a file: a limit on the size of files must not silence it.
         self._process = subprocess.Popen(
             [*command, *self._arguments],
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -1,8 +1,8 @@
 """No secret and no content comes out where it does not belong: canaries are planted everywhere, everything is grepped.
 
 Secrets (tokens, keys, headers) may appear nowhere at all, files of the data directory included. Content (prompts,
-answers, arguments of tools) may be in the answers to their own caller and in what is kept for repetition, but in no log,
-metric, error or audit record.
+answers, arguments of tools) may be in the answers to their own caller and in what is kept for repetition, but in no
+log, metric, error or audit record.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ from .provider import Provider
 KIND = audit_record_pb2.EventKind
 DIALECTS = {"openai": "openai-compatible", "anthropic": "anthropic"}
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+MESSAGE, MAX_TOKENS = {"role": "user", "content": "hello"}, 20
+# A token is at least a byte of what was sent.
+INPUT_BOUND = len(json.dumps(MESSAGE))
 CONNECT, TIMED_OUT, FAILED, CUT, GARBLED = "CONNECT_FAILED", "TIMED_OUT", "FAILED", "CUT", "GARBLED"
 
 
@@ -71,10 +74,11 @@ def refusal(code: int) -> Fault:
     return both(str(code), str(code), FAILED, status=code, answered="refused", ill=False)
 
 
-def broken_inside(name: str, asked: str, outcome: str) -> Fault:
+def broken_inside(name: str, asked: str, whole: str, stream: str = "") -> Fault:
     """Before the end of a whole answer the next model can still answer; content that was passed on cannot be undone."""
-    whole = Expected((outcome,), status=200)
-    return Fault(name, asked, whole, Expected((outcome,), status=200, answered="broken"))
+    broken = Expected((stream or whole,), status=200, answered="broken")
+    # In both dialects content has gone out after five events.
+    return Fault(name, f"{asked}:after=5", Expected((whole,), status=200), broken)
 
 
 MATRIX = [
@@ -91,10 +95,13 @@ MATRIX = [
     status(503),
     status(529),
     both("hang-before-headers", "hang", TIMED_OUT),
-    broken_inside("hang-mid-stream", "hang-mid-stream:after=3", TIMED_OUT),
-    broken_inside("cut-mid-stream", "cut:after=3", CUT),
-    broken_inside("malformed-json", "malformed-json:after=3", GARBLED),
-    broken_inside("malformed-sse", "malformed-sse:after=3", GARBLED),
+    broken_inside("hang-mid-stream", "hang-mid-stream", TIMED_OUT),
+    both("hang-before-content", "hang-mid-stream:after=1", TIMED_OUT, status=200),
+    broken_inside("cut-mid-stream", "cut", CUT),
+    both("cut-before-content", "cut:after=1", CUT, status=200),
+    broken_inside("malformed-json", "malformed-json", GARBLED),
+    # Lines that are no field say nothing in a stream of events; that it ends without its end is what is wrong with it.
+    broken_inside("malformed-sse", "malformed-sse", GARBLED, CUT),
     both("wrong-content-type", "wrong-content-type", GARBLED, status=200),
     Fault("empty-body", "empty-body", Expected((GARBLED,), status=200), Expected((CUT,), status=200)),
     both("slow-drip", "slow-drip:gap=0.002,bytes=64", answered="itself", ill=False),
@@ -169,7 +176,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def test_cell(served: Daemon, fault: Fault, dialect: str, stream: bool) -> None:
     name = cell(fault, dialect, stream)
     expected = fault.stream if stream else fault.whole
-    body = {"model": f"to-{name}", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 20}
+    body = {"model": f"to-{name}", "messages": [MESSAGE], "max_tokens": MAX_TOKENS}
     code, headers, answer = post(served, {**body, "stream": stream}, path=PATHS[dialect], x_fairlead_run=name)
 
     # What the agent gets.
@@ -199,17 +206,26 @@ def test_cell(served: Daemon, fault: Fault, dialect: str, stream: bool) -> None:
     unhealthy = [one.model for one in plan.dropped if one.reason == decision_pb2.DROP_REASON_UNHEALTHY]
     assert unhealthy == ([name] if expected.ill else [])
 
-    # What is charged: nothing is left held, and a failed attempt costs its input when it reached the provider.
+    # What is charged: nothing is left held; a failed attempt that reached the provider costs its input, a stream that
+    # broke what it had cost so far, and the answer what the provider reported.
     budget = budgets(served)[f"run/run={name}"]
     assert budget.reserved.tokens == 0
     assert budget.spent.tokens == settled.settlement.charged.tokens
+    failed = INPUT_BOUND * len(faulty) if expected.billed else 0
     last = attempts[-1].usage
-    reported = last.input + last.cached_input + last.cache_write + last.output + last.reasoning
-    if expected.answered in ("other", "itself"):
-        assert reported > 0 and not last.estimated
-        assert (budget.spent.tokens > reported) == (expected.billed and expected.answered == "other")
-    else:
-        assert budget.spent.tokens > 0
+    told = last.input + last.cached_input + last.cache_write + last.output + last.reasoning
+    match expected.answered:
+        case "other":
+            assert told > 0 and not last.estimated
+            assert budget.spent.tokens == told + failed
+        case "itself":
+            assert told > 0 and not last.estimated
+            assert budget.spent.tokens == told
+        case "refused":
+            assert told == 0 and budget.spent.tokens == failed
+        case "broken":
+            assert last.estimated and last.output > 0
+            assert budget.spent.tokens == told <= INPUT_BOUND + MAX_TOKENS
 
 
 def is_complete(answer: bytes, dialect: str) -> bool:

@@ -45,7 +45,7 @@ class Fallback(Section):
 
     chain: Models = Field(min_length=1, max_length=16, description="models in the order to try them")
     on: Annotated[Listed[Trigger], AfterValidator(no_repeats)] = Field(
-        default=("429", "5xx", "timeout", "connect", "cut", "garbled", "rejected"),
+        default=("408", "429", "5xx", "timeout", "connect", "cut", "garbled", "rejected"),
         min_length=1,
         description="what falls back",
     )

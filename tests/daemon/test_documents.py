@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from fairlead.cli import serve
+from fairlead.client import Client
 from fairlead.config.sections.limits import Limits
 from fairlead.startup import ExitCode
 
 from .calls import Agent, post
 from .documents import ROOT, Block, Session, blocks, documents
-from .harness import Daemon
+from .harness import TOKEN, Daemon
 from .provider import Provider, routed
 
 README = ROOT / "README.md"
@@ -176,11 +177,14 @@ def in_base_units(text: str) -> int:
 def test_operations_has_every_metric_with_its_type_and_labels(tmp_path: Path) -> None:
     with Provider() as first, Provider() as second:
         budget = "budgets:\n  - {name: life, scope: [tenant], limit: {usd: 1}, window: lifetime}\n"
-        with Daemon(tmp_path, routed(first.url, second.url, budget)) as daemon:
+        tools = "defaults: {tool.call: allow}\n"
+        with Daemon(tmp_path, routed(first.url, second.url, budget + tools)) as daemon:
             body: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
             assert post(daemon, body)[0] == 200
             assert post(daemon, body, token="nobody")[0] == 401
             Agent(daemon).admit("r-1", model="chat")
+            with Client(daemon.endpoints()["agent"], token=TOKEN) as agent:
+                agent.authorize_tool("web.fetch", {})
             url = f"http://{daemon.endpoints()['health']}/metrics"
             with urllib.request.urlopen(url, timeout=30) as response:
                 page = response.read().decode()

@@ -43,6 +43,8 @@ def order_of_check(records: Sequence[audit_record_pb2.AuditRecord]) -> str:
     if decision.kind == audit_record_pb2.EVENT_KIND_INVOCATION_REJECTED:
         checked = f"the budgets were looked at in {place}" if snapshots else "no budget had been looked at"
         checked += ", and the call was refused before any attempt"
+    elif decision.decision.cached:
+        checked = f"decided in {place}; no provider was asked"
     elif not snapshots and not charges:
         checked = f"no budget applies to this call, as decided in {place} before any attempt"
     else:
@@ -110,6 +112,8 @@ def _question(record: audit_record_pb2.AuditRecord) -> str:
         told.append(f"needing {', '.join(map(visible, inputs.capabilities))}")
     if inputs.stream:
         told.append("streamed")
+    if inputs.dialect:
+        told.append(f"in {visible(inputs.dialect)}")
     model = f"model {visible(inputs.model)}" if inputs.model else "a model of the routes' choice"
     return f"{wording.utc(record.time_unix_nanos)}: {sentences.caller(record)} asked for {model} ({', '.join(told)})."
 
@@ -182,9 +186,11 @@ def _settlement(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
         before = attempt
     late = ", late: the hold had expired, so the charge was corrected" if settlement.late else ""
     answered = f"{visible(settlement.model)} answered" if settlement.model else "no model answered"
+    released = settlement.released
+    freed = f", {format_amount(released)} held before is free again" if released.ByteSize() else ""
     yield (
         f"{wording.utc(record.time_unix_nanos)}: settled{late}; {answered}; charged "
-        f"{format_amount(settlement.charged)}, {format_amount(settlement.released)} held before is free again."
+        f"{format_amount(settlement.charged)}{freed}."
     )
     yield from _charges(settlement.charges)
     if settlement.overdraft:

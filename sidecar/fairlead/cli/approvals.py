@@ -99,15 +99,12 @@ def run_vote(arguments: argparse.Namespace) -> int:
         decision=arguments.decision,
         reason=arguments.reason,
     )
-    sent = False
-    with operator.refusals_reported() as codes, operator.connected(arguments) as channel:
+    again = "" if arguments.request_id else f"to try this same vote again, add --request-id {request.request_id}"
+    with operator.refusals_reported(again) as codes, operator.connected(arguments) as channel:
         request.digest = arguments.digest or _get(channel, arguments.name).digest
-        sent = True
         stub = approval_service_pb2_grpc.ApprovalServiceStub(channel)
         answer = stub.DecideApproval(request, timeout=operator.DEFAULT_TIMEOUT_SECONDS)
         _print(answer.approval, as_json=arguments.json)
-    if codes == [1] and sent and not arguments.request_id:
-        print(f"fairlead: to try this same vote again, add --request-id {request.request_id}", file=sys.stderr)
     return codes[0] if codes else 0
 
 

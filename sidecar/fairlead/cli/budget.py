@@ -89,12 +89,11 @@ def run_adjust(arguments: argparse.Namespace) -> int:
         credit=credit,
         reason=arguments.reason,
     )
-    with operator.refusals_reported() as codes, operator.connected(arguments) as channel:
+    again = "" if arguments.request_id else f"to try this same adjustment again, add --request-id {request.request_id}"
+    with operator.refusals_reported(again) as codes, operator.connected(arguments) as channel:
         stub = budget_service_pb2_grpc.BudgetServiceStub(channel)
         answer = stub.AdjustBudget(request, timeout=operator.DEFAULT_TIMEOUT_SECONDS)
         _print(answer.budget, as_json=arguments.json)
-    if codes == [1] and not arguments.request_id:
-        print(f"fairlead: to try this same adjustment again, add --request-id {request.request_id}", file=sys.stderr)
     return codes[0] if codes else 0
 
 

@@ -83,14 +83,15 @@ def connected(arguments: argparse.Namespace) -> Iterator[grpc.Channel]:
 
 
 @contextmanager
-def refusals_reported() -> Iterator[list[int]]:
+def refusals_reported(hint_when_unknown: str = "") -> Iterator[list[int]]:
     """Prints what goes wrong in the block to stderr; the yielded list holds the exit code then, and is empty before.
 
-    INVALID_ARGUMENT gives 2 like other bad input, any other refusal 1.
+    INVALID_ARGUMENT gives 2 like other bad input, any other refusal 1. The hint is printed when the answer did not come
+    or was not final, so that what was asked for may have happened or may still happen.
     """
     import grpc
 
-    from fairlead.client._errors import from_rpc_error
+    from fairlead.client._errors import ConnectionFailed, DeadlineExceeded, TemporarilyUnavailable, from_rpc_error
 
     codes: list[int] = []
     try:
@@ -102,7 +103,10 @@ def refusals_reported() -> Iterator[list[int]]:
         error = from_rpc_error(fault)
         print(f"fairlead: {error}", file=sys.stderr)
         for path, description in error.violations:
-            print(f"  {path}: {description}", file=sys.stderr)
+            if f"{path}: {description}" != error.message:
+                print(f"  {path}: {description}", file=sys.stderr)
+        if hint_when_unknown and isinstance(error, ConnectionFailed | DeadlineExceeded | TemporarilyUnavailable):
+            print(f"fairlead: {hint_when_unknown}", file=sys.stderr)
         codes.append(2 if error.reason == "INVALID_ARGUMENT" else 1)
 
 

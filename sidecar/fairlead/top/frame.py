@@ -151,7 +151,8 @@ def _models(now: Look, last: Look | None) -> list[Model]:
 
 def _latency(page: Page, model: str, quantile: str) -> float | None:
     found = [value for _, value in page.of("fairlead_model_latency_seconds", model=model, quantile=quantile)]
-    return found[0] if found and math.isfinite(found[0]) else None
+    # 0 says that too few calls have been made to know.
+    return found[0] if found and math.isfinite(found[0]) and found[0] > 0 else None
 
 
 def _breaker(page: Page, model: str) -> str:

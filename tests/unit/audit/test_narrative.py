@@ -254,4 +254,5 @@ def test_an_answer_from_the_cache_held_nothing() -> None:
     told = narrate([call], SETTLED)
     assert "Answered from the response cache, with the answer of inv_1: nothing was held or charged." in told
     assert not any(sentence.startswith("Held") for sentence in told)
+    assert told[-1] == "Order: decided in record 2; no provider was asked."
     assert summarize(call) == "classification: answered from the cache"

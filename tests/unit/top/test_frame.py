@@ -24,6 +24,7 @@ fairlead_breaker_state{model="small",state="closed"} 1
 fairlead_model_latency_seconds{model="large",quantile="0.5"} 0.25
 fairlead_model_latency_seconds{model="large",quantile="0.99"} 12.5
 fairlead_model_latency_seconds{model="small",quantile="0.5"} NaN
+fairlead_model_latency_seconds{model="small",quantile="0.99"} 0
 fairlead_budget_limit{budget="run",tenant="acme",unit="tokens"} 1000
 fairlead_budget_spent{budget="run",tenant="acme",unit="tokens"} 700
 fairlead_budget_reserved{budget="run",tenant="acme",unit="tokens"} 50

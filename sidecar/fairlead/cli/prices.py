@@ -44,6 +44,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="PATTERN",
         help="only models whose PROVIDER/NAME fits, such as 'openai/gpt-*'",
     )
+    importing.add_argument(
+        "--priority",
+        action="store_true",
+        help="count the prices of service_tier priority as well: each price is the dearest of the tiers",
+    )
     importing.add_argument("--date", type=_day, help="day of the prices (default: today, UTC)")
     importing.add_argument("--output", type=Path, metavar="BOOK", help="write the book here instead of to stdout")
     importing.add_argument("--verbose", action="store_true", help="say everything that was decided")
@@ -66,13 +71,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+
+    from fairlead.config import ConfigError
+    from fairlead.config.document import TEXT_MAX_BYTES
     from fairlead.prices import books, community
-    from fairlead.prices.model import Book
+    from fairlead.prices.model import ENTRIES_MAX, Book
 
     name = "stdin" if arguments.file == "-" else arguments.file
     try:
         text = _read(arguments.file, community.FILE_MAX_BYTES + 1)
-        imported = community.load(text, lambda provider, model: _wanted(arguments, provider, model))
+        imported = community.load(
+            text, lambda provider, model: _wanted(arguments, provider, model), priority=arguments.priority
+        )
     except OSError as error:
         print(f"fairlead: {name} cannot be read: {error.strerror or 'unreadable'}", file=sys.stderr)
         return _INVALID
@@ -84,16 +95,27 @@ def _import(arguments: argparse.Namespace) -> int:
         print(f"fairlead: {name} has no model that was asked for", file=sys.stderr)
         return 1
     digest = hashlib.sha256(text).hexdigest()[:12]
-    book = Book.model_validate(
-        {
-            "apiVersion": "fairlead/prices/v1",
-            "date": arguments.date or f"{datetime.now(UTC):%Y-%m-%d}",
-            "version": digest,
-            "source": f"{Path(name).name}, SHA-256 {digest}…",
-            "prices": imported.entries,
-        }
-    )
-    written = books.write(book, ("USD per million tokens. Check the prices you rely on with their provider.",))
+    book = {
+        "apiVersion": "fairlead/prices/v1",
+        "date": arguments.date or f"{datetime.now(UTC):%Y-%m-%d}",
+        "version": digest,
+        "source": f"{_printable(Path(name).name)}, SHA-256 {digest}…",
+        "prices": imported.entries,
+    }
+    try:
+        # It is written only when it can be read again.
+        written = books.write(
+            Book.model_validate(book), ("USD per million tokens. Check the prices you rely on with their provider.",)
+        )
+        books.parse(written.encode())
+    except (ConfigError, ValidationError):
+        print(
+            f"fairlead: {len(imported.entries)} models make a book that is too large: "
+            f"a book has at most {ENTRIES_MAX} models and {TEXT_MAX_BYTES >> 20} MiB; import a part with --provider "
+            "or --only",
+            file=sys.stderr,
+        )
+        return _INVALID
     if arguments.output is None:
         sys.stdout.write(written)
         sys.stdout.flush()
@@ -195,6 +217,11 @@ def _read(file: str, most: int) -> bytes:
         return sys.stdin.buffer.read(most)
     with open(file, "rb") as stream:
         return stream.read(most)
+
+
+def _printable(name: str) -> str:
+    """A file's name, as far as it can be part of a book."""
+    return "".join(character if character.isprintable() else "?" for character in name)[:255]
 
 
 def _day(text: str) -> str:

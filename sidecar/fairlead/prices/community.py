@@ -2,7 +2,8 @@
 
 Its prices are USD per token, written as JSON numbers; they are read digit by digit and never pass through a float. What
 a book cannot say is resolved to the dearer side and noted: a price that depends on the length of the prompt becomes the
-dearest of its tiers, and what is finer than a pico-USD is rounded up.
+dearest of its tiers, of a model that is there twice every price is the dearer one, and what is finer than a pico-USD is
+rounded up. Prices that are not read, such as those of searches and of other service tiers, are named.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 
 from fairlead.config import messages
 from fairlead.config.quantities import PICO_PER_TOKEN_PER_USD_PER_MILLION as MILLION
+from fairlead.config.sections.models import Price
 from fairlead.config.violation import render
 from fairlead.prices.model import Entry
 
@@ -45,7 +47,19 @@ _CAPABILITIES: Mapping[str, str] = {
 _PROVIDERS: Mapping[str, str] = {"azure": "azure-openai", "text-completion-openai": "openai"}
 # Modes of models that answer with text.
 _MODES = frozenset(("chat", "completion", "responses"))
-_TIER = re.compile(r"_above_(\d+k)_tokens")
+_TIER = re.compile(r"(?:_above_(\d{1,9})([km]?)_tokens)?(_priority)?")
+_MULTIPLES = {"": 1, "k": 1_000, "m": 1_000_000}
+# What a price that is not given is, as `models[].price` has it.
+_DEFAULTS: Mapping[str, str] = {
+    "cachedInput": "input",
+    "cacheWrite": "input",
+    "cacheWrite1h": "cacheWrite",
+    "audioInput": "input",
+    "imageInput": "input",
+    "audioOutput": "output",
+    "reasoning": "output",
+}
+_UNREAD_SHOWN = 6
 _SAMPLE = "sample_spec"
 # More digits than any price has: a longer number is a mistake, or an attack.
 _DIGITS_MAX = 60
@@ -70,8 +84,26 @@ class Imported:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def load(text: bytes, wanted: Callable[[str, str], bool] = lambda provider, model: True) -> Imported:
-    """Reads a file; `wanted` is asked for each model by provider and name. Raises `NotAPriceFile`."""
+@dataclass(slots=True)
+class Read:
+    """The prices of one model, USD per million tokens by the names of `models[].price`. `problems` are why they cannot
+    be used, `notes` what was decided, `tiers` that it costs more for long prompts."""
+
+    price: dict[str, Decimal] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    tiers: str = ""
+
+    def plain(self) -> dict[str, str]:
+        """The prices as a configuration has them."""
+        return {key: _plain(value) for key, value in self.price.items()}
+
+
+def load(
+    text: bytes, wanted: Callable[[str, str], bool] = lambda provider, model: True, *, priority: bool = False
+) -> Imported:
+    """Reads a file; `wanted` is asked for each model by provider and name. With `priority` the prices of
+    `service_tier: priority` count as one more tier. Raises `NotAPriceFile`."""
     imported = Imported()
     problems: list[str] = []
     found: dict[str, Entry] = {}
@@ -91,15 +123,14 @@ def load(text: bytes, wanted: Callable[[str, str], bool] = lambda provider, mode
             imported.left_out[reason] += 1
             continue
         wrong: list[str] = []
-        entry = _entry(provider, name, listed, imported.notes, wrong)
+        entry = _entry(provider, name, listed, imported.notes, wrong, priority=priority)
         problems.extend(f"{key}: {problem}" for problem in wrong)
         if entry is None:
             continue
         other = found.get(entry.key)
-        if other is None or _dearness(other) < _dearness(entry):
-            found[entry.key] = entry
+        found[entry.key] = entry if other is None else _dearer(other, entry)
         if other is not None and other.price != entry.price:
-            imported.notes.append(f"{entry.key}: is in the file more than once, the dearer price is used")
+            imported.notes.append(f"{entry.key}: is in the file more than once, the dearer of each price is used")
     if problems:
         raise NotAPriceFile(problems)
     imported.entries = [found[key] for key in sorted(found)]
@@ -150,39 +181,22 @@ def _unusable(listed: Mapping[str, Any]) -> str:
     return f"no {missing[0]}" if missing else ""
 
 
-def _entry(provider: str, name: str, listed: Mapping[str, Any], notes: list[str], problems: list[str]) -> Entry | None:
-    price: dict[str, Decimal] = {}
-    tiers: set[str] = set()
-    for key, names in _PRICES.items():
-        source = next((one for one in names if listed.get(one) is not None), None)
-        if source is None:
-            continue
-        costs = dict(_costs(source, listed, problems))
-        if problems:
-            continue
-        dearest = max(costs.values())
-        tiers |= {tier for tier in costs if costs[tier] > costs[""]}
-        per_million = _EXACT.multiply(dearest, Decimal(MILLION))
-        rounded = per_million.quantize(_PICO, ROUND_CEILING, _EXACT)
-        if rounded != per_million:
-            notes.append(f"{provider}/{name}: {source} is finer than a pico-USD and is rounded up to {rounded:f}")
-        price[key] = rounded
-    note = ""
-    if tiers:
-        limits = " and ".join(sorted(tiers, key=lambda tier: int(tier[:-1])))
-        note = f"costs more above {limits} tokens: the dearest price is used for every call"
-        notes.append(f"{provider}/{name}: {note}")
-    if problems:
+def _entry(
+    provider: str, name: str, listed: Mapping[str, Any], notes: list[str], problems: list[str], *, priority: bool
+) -> Entry | None:
+    found = read(listed, priority=priority)
+    notes.extend(f"{provider}/{name}: {note}" for note in found.notes)
+    problems.extend(found.problems)
+    if found.problems:
         return None
-    _correct_writes(price)
     capabilities = [word for key, word in _CAPABILITIES.items() if listed.get(key) is True]
     document = {
         "provider": provider,
         "model": name,
-        "price": {key: _plain(value) for key, value in price.items()},
+        "price": found.plain(),
         **{key: value for key, value in _sizes(listed).items() if value is not None},
         "capabilities": capabilities,
-        "note": note,
+        "note": found.tiers,
     }
     try:
         return Entry.model_validate(document)
@@ -191,26 +205,81 @@ def _entry(provider: str, name: str, listed: Mapping[str, Any], notes: list[str]
         return None
 
 
+def read(listed: Mapping[str, Any], *, priority: bool = False) -> Read:
+    """The prices among the members of one model, as many as there are."""
+    found = Read()
+    tiers: set[int] = set()
+    unread = {key for key, value in listed.items() if _is_cost(key, value)}
+    # What input costs at most, and for short prompts.
+    rise = (Decimal(1), Decimal(1))
+    for key, names in _PRICES.items():
+        source = next((one for one in names if listed.get(one) is not None), None)
+        if source is None:
+            continue
+        costs = dict(_costs(source, listed, found.problems, priority=priority))
+        unread -= {source, *(name for name, _ in costs)}
+        base = next((cost for (name, _), cost in costs.items() if name == source), None)
+        if base is None:
+            continue
+        dearest = max(costs.values())
+        if key == "input" and base:
+            rise = (dearest, base)
+        elif key == "cacheWrite1h" and len(costs) == 1:
+            # The file often has one-hour writes without their tiers: they rise as input does.
+            dearest = _EXACT.divide(_EXACT.multiply(base, rise[0]), rise[1])
+        tiers |= {above for (_, above), cost in costs.items() if cost > base}
+        per_million = _EXACT.multiply(dearest, Decimal(MILLION))
+        rounded = per_million.quantize(_PICO, ROUND_CEILING, _EXACT)
+        if rounded != per_million:
+            found.notes.append(f"{source} is finer than a pico-USD and is rounded up to {rounded:f}")
+        found.price[key] = rounded
+    if tiers - {0}:
+        limits = " and ".join(_thousands(tier) for tier in sorted(tiers - {0}))
+        found.tiers = f"costs more above {limits} tokens: the dearest price is used for every call"
+        found.notes.append(found.tiers)
+    if 0 in tiers:
+        found.notes.append("costs more with service_tier priority: the dearest price is used for every call")
+    if unread:
+        names_shown = sorted(unread)[:_UNREAD_SHOWN]
+        more = f" and {len(unread) - _UNREAD_SHOWN} more" if len(unread) > _UNREAD_SHOWN else ""
+        found.notes.append(f"not part of the price: {', '.join(names_shown)}{more}")
+    _correct_writes(found.price)
+    return found
+
+
+def _is_cost(key: str, value: Any) -> bool:
+    """Whether a member says what something costs."""
+    return ("cost" in key or "pricing" in key) and bool(value) and not isinstance(value, bool)
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens // 1000}k" if tokens % 1000 == 0 else str(tokens)
+
+
 def _correct_writes(price: dict[str, Decimal]) -> None:
-    """The file has zeros for writes to a cache that are not billed apart, and one-hour writes without their tiers."""
-    if price.get("cacheWrite") == 0 and price["input"] > 0:
+    """The file has zeros for writes to a cache that are not billed apart; a longer one never costs less."""
+    base = price.get("input")
+    if price.get("cacheWrite") == 0 and base:
         del price["cacheWrite"]
-    if "cacheWrite1h" in price:
-        price["cacheWrite1h"] = max(price["cacheWrite1h"], price.get("cacheWrite", price["input"]))
+    shorter = price.get("cacheWrite", base)
+    if "cacheWrite1h" in price and shorter is not None:
+        price["cacheWrite1h"] = max(price["cacheWrite1h"], shorter)
 
 
-def _costs(source: str, listed: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[str, Decimal]]:
-    """The cost by tier; the tier of short prompts is called nothing."""
+def _costs(
+    source: str, listed: Mapping[str, Any], problems: list[str], *, priority: bool
+) -> Iterator[tuple[tuple[str, int], Decimal]]:
+    """The costs by member and by the length of the prompt above which they count; 0 is any length."""
     for key, value in listed.items():
         tier = _TIER.fullmatch(key.removeprefix(source)) if key.startswith(source) else None
-        if key != source and tier is None:
+        if tier is None or (tier[3] and not priority):
             continue
         if not isinstance(value, Decimal):
             problems.append(f"{key}: must be a number")
         elif value < 0:
             problems.append(f"{key}: must not be negative")
         else:
-            yield tier[1] if tier else "", value
+            yield (key, int(tier[1]) * _MULTIPLES[tier[2]] if tier[1] else 0), value
 
 
 def _sizes(listed: Mapping[str, Any]) -> dict[str, int | None]:
@@ -228,5 +297,20 @@ def _plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _dearness(entry: Entry) -> tuple[int, int]:
-    return entry.price.output, entry.price.input
+def _dearer(one: Entry, other: Entry) -> Entry:
+    """The entry that costs more, with the dearer of each price."""
+    first, second = (entry.price.model_dump(mode="json", by_alias=True, exclude_none=True) for entry in (one, other))
+    dearest = {
+        key: _plain(max(_effective(first, key), _effective(second, key)))
+        for key in _PRICES
+        if key in first or key in second
+    }
+    kept = one if (one.price.output, one.price.input) >= (other.price.output, other.price.input) else other
+    return kept.model_copy(update={"price": Price.model_validate(dearest)})
+
+
+def _effective(price: Mapping[str, str], key: str) -> Decimal:
+    """What is paid: a price that is not given is another one."""
+    while key not in price:
+        key = _DEFAULTS[key]
+    return Decimal(price[key])

@@ -76,6 +76,15 @@ def test_a_broken_book_is_named_with_line_path_and_reason(old: str, new: str, vi
     assert violation in str(caught.value)
 
 
+def test_in_the_starter_book_a_write_for_an_hour_costs_twice_what_input_does() -> None:
+    """As Anthropic has it, the only one that sells them apart."""
+    sold = [entry for entry in books.starter().book.prices if entry.price.cache_write_1h is not None]
+    assert sold
+    assert {entry.key: entry.price.cache_write_1h for entry in sold} == {
+        entry.key: 2 * entry.price.input for entry in sold
+    }
+
+
 def test_the_starter_book_is_valid_dated_and_prices_what_people_use() -> None:
     starter = books.starter()
     assert date.fromisoformat(starter.book.date) <= date(2026, 11, 30)

@@ -28,6 +28,23 @@ def test_import_writes_a_book_that_can_be_used(tmp_path: Path, capsys: pytest.Ca
     assert found.source.startswith("prices.json, SHA-256 ")
 
 
+def test_import_writes_no_book_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    costs = {"litellm_provider": "x", "input_cost_per_token": 0, "output_cost_per_token": 0}
+    source, book = tmp_path / "prices.json", tmp_path / "book.yaml"
+    for models in ({str(number): costs for number in range(20_001)}, {f"{n:0200}": costs for n in range(6000)}):
+        source.write_text(json.dumps(models))
+        assert main(["prices", "import", str(source), "--output", str(book)]) == 2
+        assert "import a part with --provider or --only" in capsys.readouterr().err
+        assert not book.exists()
+
+
+def test_a_file_may_have_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / f"{'p' * 240}\n\u2028"
+    source.write_text(FILE)
+    assert main(["prices", "import", str(source)]) == 0
+    assert books.parse(capsys.readouterr().out).source.startswith("pppp")
+
+
 def test_import_takes_a_part_from_stdin_and_prints_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def test_prices_are_usd_per_million_tokens_to_the_digit() -> None:
     assert prices(imported()) == {
         "openai/gpt-4o": {"input": "2.5", "cachedInput": "1.25", "output": "10"},
         "anthropic/claude-sonnet-4-5": {
-            "input": "6", "cachedInput": "0.6", "cacheWrite": "7.5", "cacheWrite1h": "7.5", "output": "22.5"
+            "input": "6", "cachedInput": "0.6", "cacheWrite": "7.5", "cacheWrite1h": "12", "output": "22.5"
         },
         "gemini/gemini-2.5-flash": {"input": "0.3", "audioInput": "1", "output": "2.5", "reasoning": "2.5"},
         "azure-openai/gpt-4o": {"input": "2.75", "output": "11"},
@@ -85,7 +85,7 @@ def test_what_is_known_besides_is_kept() -> None:
 def test_a_price_that_depends_on_the_length_becomes_the_dearest_and_that_is_said() -> None:
     found = imported()
     note = "costs more above 200k tokens: the dearest price is used for every call"
-    assert found.notes == [f"anthropic/claude-sonnet-4-5: {note}"]
+    assert f"anthropic/claude-sonnet-4-5: {note}" in found.notes
     assert next(entry for entry in found.entries if entry.provider == "anthropic").note == note
 
 
@@ -124,11 +124,51 @@ def test_only_what_is_wanted_is_looked_at() -> None:
     assert found.left_out["not asked for"] == 7
 
 
-def test_a_model_that_is_there_twice_costs_the_dearer_of_both() -> None:
-    cheap = {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06}
-    found = imported(**{"openai/gpt-4o": cheap})
-    assert prices(found)["openai/gpt-4o"]["output"] == "10"
-    assert "openai/gpt-4o: is in the file more than once, the dearer price is used" in found.notes
+def one(**costs: float) -> Imported:
+    listed = {"litellm_provider": "x", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, **costs}
+    return load(json.dumps({"m": listed}).encode())
+
+
+@pytest.mark.parametrize(
+    ("above", "said"), [("200k", "200k"), ("1m", "1000k"), ("128000", "128k"), ("128001", "128001")]
+)
+def test_tiers_are_read_however_their_length_is_written(above: str, said: str) -> None:
+    found = one(**{f"input_cost_per_token_above_{above}_tokens": 3e-06})
+    assert prices(found)["x/m"]["input"] == "3"
+    assert found.notes == [f"x/m: costs more above {said} tokens: the dearest price is used for every call"]
+
+
+def test_a_write_for_an_hour_rises_with_long_prompts_as_input_does_unless_the_file_says_how() -> None:
+    dearer = {"input_cost_per_token_above_200k_tokens": 3e-06, "cache_creation_input_token_cost_above_1hr": 2e-06}
+    assert prices(one(**dearer))["x/m"]["cacheWrite1h"] == "6"
+    own = {"cache_creation_input_token_cost_above_1hr_above_200k_tokens": 5e-06}
+    assert prices(one(**dearer, **own))["x/m"]["cacheWrite1h"] == "5"
+
+
+def test_what_costs_something_and_is_not_part_of_the_price_is_named() -> None:
+    found = one(search_context_cost_per_query={"low": 0.03}, input_cost_per_token_batches=5e-07, file_search_cost=0)
+    assert found.notes == ["x/m: not part of the price: input_cost_per_token_batches, search_context_cost_per_query"]
+
+
+def test_another_service_tier_is_part_of_the_price_when_that_is_asked_for() -> None:
+    costs = {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06, "output_cost_per_token_priority": 3e-06}
+    text = json.dumps({"m": {"litellm_provider": "x", **costs}}).encode()
+    standard, dearest = load(text), load(text, priority=True)
+    assert prices(standard)["x/m"]["output"] == "2"
+    assert standard.notes == ["x/m: not part of the price: output_cost_per_token_priority"]
+    assert prices(dearest)["x/m"]["output"] == "3"
+    assert dearest.notes == ["x/m: costs more with service_tier priority: the dearest price is used for every call"]
+
+
+def test_of_a_model_that_is_there_twice_each_price_is_the_dearer_one() -> None:
+    other = {
+        "litellm_provider": "openai", "input_cost_per_token": 3e-06, "output_cost_per_token": 1e-06,
+        "output_cost_per_reasoning_token": 2e-06,
+    }  # fmt: skip
+    found = imported(**{"openai/gpt-4o": other})
+    # What the other one does not say costs what it says about input and output.
+    assert prices(found)["openai/gpt-4o"] == {"input": "3", "cachedInput": "3", "output": "10", "reasoning": "10"}
+    assert "openai/gpt-4o: is in the file more than once, the dearer of each price is used" in found.notes
 
 
 @pytest.mark.parametrize(

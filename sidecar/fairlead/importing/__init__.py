@@ -6,6 +6,6 @@
 | `draft` | the configuration that comes about: names, secrets as references, what was decided and what was lost |
 | `vendors` | other products' names of model providers, and what they are here |
 | `writing` | the draft as YAML with comments |
-| `litellm`, `litellm_routing`, `litellm_limits` | LiteLLM's proxy configuration |
+| `litellm`, `litellm_prices`, `litellm_routing`, `litellm_limits` | LiteLLM's proxy configuration |
 | `orchvynt` | OrchVynt's `routing`, `fallback`, `budgets` and `hitl` |
 """

@@ -6,15 +6,15 @@ Deployments (`model_list`) become models, and what they share becomes providers;
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from fairlead.importing import litellm_limits, litellm_routing
-from fairlead.importing.draft import UNKNOWN_PRICE, Draft, per_million, seconds, variable
-from fairlead.importing.source import count, listed, mapping
+from fairlead.importing import litellm_limits, litellm_prices, litellm_routing
+from fairlead.importing.draft import Draft, references, seconds, variable
+from fairlead.importing.source import count, listed, mapping, number
 from fairlead.importing.vendors import VENDORS, of_model
-from fairlead.prices import books
-from fairlead.prices.lookup import vendor as vendor_in_books
 
 TENANT = "imported"
 _CAPABILITIES = {
@@ -23,7 +23,7 @@ _CAPABILITIES = {
     "supports_vision": "vision",
     "supports_audio_input": "audio",
 }
-# What `litellm_params` has an equivalent for, or what says nothing here.
+# What `litellm_params` has an equivalent for, or what says nothing here. Prices are read by `litellm_prices`.
 _KNOWN_PARAMS = frozenset(
     [
         "model",
@@ -43,20 +43,40 @@ _KNOWN_PARAMS = frozenset(
         "tpm",
         "weight",
         "max_parallel_requests",
-        "input_cost_per_token",
-        "output_cost_per_token",
-        "cache_read_input_token_cost",
-        "cache_creation_input_token_cost",
         "drop_params",
     ]
 )
-_PRICES = {
-    "input": "input_cost_per_token",
-    "cachedInput": "cache_read_input_token_cost",
-    "cacheWrite": "cache_creation_input_token_cost",
-    "output": "output_cost_per_token",
+# What `model_info` has an equivalent for, or what says nothing here. Prices are read by `litellm_prices`.
+_KNOWN_INFO = frozenset(
+    [
+        *_CAPABILITIES,
+        "mode",
+        "max_tokens",
+        "max_input_tokens",
+        "max_output_tokens",
+        "id",
+        "base_model",
+        "db_model",
+        "litellm_provider",
+        "description",
+    ]
+)
+_OF_A_BUDGET = "a deployment has no budget of its own: write one that matches its models"
+# Why a parameter of a deployment has no equivalent, where it is not one that a request would have.
+_WHY_NOT = {
+    "max_budget": _OF_A_BUDGET,
+    "budget_duration": _OF_A_BUDGET,
+    "max_tokens": "write a rule that constrains maxOutputTokens",
+    "max_completion_tokens": "write a rule that constrains maxOutputTokens",
+    "cooldown_time": "the breaker is that of the provider",
+    "tags": "write a route that matches labels",
+    "ssl_verify": "certificates are always checked: see providers[].tls.caFile",
+    "mock_response": "answers come from models",
 }
+_OF_A_REQUEST = "parameters of a request are the caller's"
 _SECTIONS = frozenset(("model_list", "router_settings", "litellm_settings", "general_settings"))
+# As long as a pattern of a match may be.
+NAME_MAX = 256
 _RATE_MAX = 1_000_000_000
 _MODES = frozenset(("chat", "completion", "responses"))
 
@@ -68,7 +88,9 @@ class Deployment:
     group: str
     model: str
     vendor: str
-    weight: int | None
+    # Where it stands in the file.
+    path: str
+    weight: Decimal | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
     concurrent: int | None
@@ -103,6 +125,8 @@ def convert(document: dict[str, Any]) -> Draft:
         general=mapping(document.get("general_settings")),
     )
     draft = imported.draft
+    draft.reserve(references(document))
+    draft.reserve(_from_the_environment(document))
     _callers(imported)
     for index, entry in enumerate(listed(document.get("model_list"))):
         _deployment(imported, mapping(entry), f"model_list[{index}]")
@@ -131,16 +155,29 @@ def _callers(imported: Imported) -> None:
     )
 
 
+def _from_the_environment(document: dict[str, Any]) -> Iterator[str]:
+    """Variables that deployments without a key take it from."""
+    for entry in map(mapping, listed(document.get("model_list"))):
+        params = mapping(entry.get("litellm_params"))
+        if params.get("api_key") is None and isinstance(params.get("model"), str):
+            vendor = VENDORS.get(_vendor(params, params["model"])[0])
+            if vendor is not None and vendor.key:
+                yield vendor.key
+
+
 def _deployment(imported: Imported, entry: dict[str, Any], path: str) -> None:
     draft, params, info = imported.draft, mapping(entry.get("litellm_params")), mapping(entry.get("model_info"))
     group, called = entry.get("model_name"), params.get("model")
     if not isinstance(group, str) or not isinstance(called, str) or not group or not called:
         draft.lose(path, "has no model_name or no litellm_params.model")
         return
+    if len(group) > NAME_MAX:
+        draft.lose(path, f"its model_name has more than {NAME_MAX} characters")
+        return
     if "*" in group or "*" in called:
         draft.lose(path, "a wildcard: every model is named and priced here")
         return
-    if info.get("mode", "chat") not in _MODES:
+    if str(info.get("mode", "chat")) not in _MODES:
         draft.lose(path, "its mode: only models that answer with text are called through the sidecar")
         return
     named, upstream = _vendor(params, called)
@@ -152,7 +189,8 @@ def _deployment(imported: Imported, entry: dict[str, Any], path: str) -> None:
         return
     wanted = group if not any(one.group == group for one in imported.deployments) else f"{group}-{upstream}"
     model = draft.name("models", wanted, model=True)
-    price = _price(draft, model, provider, upstream, {**info, **params})
+    listed_costs = litellm_prices.costs(info, params)
+    price = litellm_prices.price(draft, model, provider, upstream, listed_costs, path)
     context, output = (
         count(info.get("max_input_tokens"), 1_000_000_000),
         count(info.get("max_output_tokens"), 100_000_000),
@@ -170,13 +208,19 @@ def _deployment(imported: Imported, entry: dict[str, Any], path: str) -> None:
         },
     )
     for key in params.keys() - _KNOWN_PARAMS:
-        draft.lose(f"{path}.litellm_params.{key}", "parameters of a request are the caller's")
+        if not litellm_prices.is_cost(key):
+            draft.lose(f"{path}.litellm_params.{key}", _WHY_NOT.get(key, _OF_A_REQUEST))
+    for key in info.keys() - _KNOWN_INFO:
+        # What a model cannot do is said by what is not among its capabilities.
+        if not litellm_prices.is_cost(key) and not (key.startswith("supports_") and info[key] is not True):
+            draft.lose(f"{path}.model_info.{key}", "is not known here")
     imported.deployments.append(
         Deployment(
             group=group,
             model=model,
             vendor=named,
-            weight=count(params.get("weight")),
+            path=path,
+            weight=number(params.get("weight")),
             requests_per_minute=count(params.get("rpm", entry.get("rpm")), _RATE_MAX),
             tokens_per_minute=count(params.get("tpm", entry.get("tpm")), _RATE_MAX),
             concurrent=count(params.get("max_parallel_requests")),
@@ -262,21 +306,3 @@ def _settable(draft: Draft, name: str, place: str) -> bool:
         draft.lose(f"{place}.headers.{name}", "is set by the sidecar")
         return False
     return True
-
-
-def _price(
-    draft: Draft, model: str, provider: dict[str, Any], upstream: str, listed: dict[str, Any]
-) -> dict[str, Any] | None:
-    """What the file says, else nothing when the starter book knows it, else a price that lets no budget be passed."""
-    given = {key: per_million(listed.get(name)) for key, name in _PRICES.items()}
-    if given["input"] is not None and given["output"] is not None:
-        return {key: value for key, value in given.items() if value is not None}
-    name = vendor_in_books(provider["kind"], provider.get("baseUrl", ""))
-    if books.starter().find(name, upstream) is not None:
-        draft.config.setdefault("prices", {"files": [books.STARTER]})
-        draft.decide("models without a price are priced by the starter book: check what you rely on")
-        return None
-    draft.decide(
-        f"the price of {model} is unknown: 1000 USD per million tokens lets no budget be passed, write the true one"
-    )
-    return dict(UNKNOWN_PRICE)

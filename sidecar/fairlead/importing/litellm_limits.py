@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fairlead.importing.draft import usd, window
+from fairlead.importing import litellm_routing
+from fairlead.importing.draft import unique, usd, window
 from fairlead.importing.source import count, mapping
 from fairlead.importing.vendors import VENDORS
 
@@ -32,6 +33,14 @@ _KNOWN_MODULE = frozenset(
     ]
 )
 _KNOWN_GENERAL = frozenset(("master_key", "max_parallel_requests", "global_max_parallel_requests"))
+
+# Limits here, where each stands in a deployment, and in the file.
+_RATES = {"requestsPerMinute": "rpm", "tokensPerMinute": "tpm", "concurrent": "max_parallel_requests"}
+_FIELDS = {
+    "requestsPerMinute": "requests_per_minute",
+    "tokensPerMinute": "tokens_per_minute",
+    "concurrent": "concurrent",
+}
 
 _CALLBACKS = frozenset(("callbacks", "success_callback", "failure_callback", "service_callbacks"))
 _DATABASE = frozenset(("database_url", "store_model_in_db", "database_connection_pool_limit", "salt_key"))
@@ -81,9 +90,11 @@ def _provider_budgets(imported: Imported) -> None:
             continue
         limit = config.get("budget_limit", config.get("max_budget"))
         period = config.get("time_period", config.get("budget_duration"))
-        _budget(imported, f"provider-{name}", limit, period, path, match={"model": groups})
+        asked_for = unique(model for group in groups for model in litellm_routing.names(imported, group))
+        _budget(imported, f"provider-{name}", limit, period, path, match={"model": asked_for})
         imported.draft.decide(
-            f"{path} counts what is asked of {', '.join(groups)}, fallbacks to other providers included"
+            f"{path} counts what is asked of {', '.join(groups)}, fallbacks to other providers included, and not what "
+            "comes to it as a fallback of another group"
             + (f"; not {', '.join(shared)}, which others serve as well" if shared else "")
         )
 
@@ -121,16 +132,11 @@ def _rates(imported: Imported) -> None:
     """`rpm` and `tpm` of a group are those of its deployments together."""
     draft = imported.draft
     for group, deployments in imported.groups.items():
-        rates = {
-            "requestsPerMinute": _sum(deployments, "requests_per_minute"),
-            "tokensPerMinute": _sum(deployments, "tokens_per_minute"),
-            "concurrent": _sum(deployments, "concurrent"),
-        }
+        rates = {name: _sum(imported, deployments, name, key) for name, key in _RATES.items()}
         if any(rates.values()):
-            name = draft.name("rateLimits", group)
-            draft.add("rateLimits", {"name": name, "match": {"model": group}, "scope": ["tenant"], **rates})
+            _rate(imported, group, rates)
             if len(deployments) > 1:
-                draft.decide(f"rpm and tpm of {group} are the sums of its deployments, and the weights of its targets")
+                draft.decide(f"the rate limits of {group} are the sums of those of its deployments")
     for key in ("global_max_parallel_requests", "max_parallel_requests"):
         concurrent = count(imported.general.get(key))
         if concurrent:
@@ -139,7 +145,27 @@ def _rates(imported: Imported) -> None:
             draft.add("rateLimits", entry)
 
 
-def _sum(deployments: list[Deployment], name: str) -> int | None:
-    """The sum, if every deployment has a limit: one without has none as a group."""
-    limits: list[int | None] = [getattr(deployment, name) for deployment in deployments]
-    return sum(limit or 0 for limit in limits) if all(limits) else None
+def _rate(imported: Imported, group: str, rates: dict[str, int | None]) -> None:
+    """Limits match what is asked for, under each of its names, and not who answers in the end."""
+    draft = imported.draft
+    asked_for = litellm_routing.names(imported, group)
+    match = {"model": asked_for[0] if len(asked_for) == 1 else asked_for}
+    draft.add("rateLimits", {"name": draft.name("rateLimits", group), "match": match, "scope": ["tenant"], **rates})
+    sources = litellm_routing.leading_to(imported, group)
+    if sources:
+        draft.lose(
+            f"model_list: the rate limits of {group}",
+            f"they count what is asked of it, and not calls that come to it as a fallback of {', '.join(sources)}",
+        )
+
+
+def _sum(imported: Imported, deployments: list[Deployment], name: str, key: str) -> int | None:
+    """The sum, if every deployment has a limit: together with one that has none they have none either."""
+    limits: list[int | None] = [getattr(deployment, _FIELDS[name]) for deployment in deployments]
+    if all(limits):
+        return sum(limit or 0 for limit in limits)
+    for deployment, limit in zip(deployments, limits, strict=True):
+        if limit:
+            why = f"another deployment of {deployment.group} has none, so that the group has no limit either"
+            imported.draft.lose(f"{deployment.path}.litellm_params.{key}", why)
+    return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from fairlead.importing.draft import seconds, unique
+from fairlead.importing.draft import seconds, unique, weights
 from fairlead.importing.source import count, listed, mapping, number
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS_MAX = 10
 _CHAIN_MAX = 16
-_WEIGHT_MAX = 1_000_000
+# As long as a pattern of a match may be.
+_NAME_MAX = 256
 _SELECTIONS = {
     "latency-based-routing": "fastest",
     "cost-based-routing": "cheapest",
@@ -20,6 +22,12 @@ _SELECTIONS = {
     "lowest-latency": "fastest",
 }
 _BY_LOAD = frozenset(("least-busy", "usage-based-routing", "usage-based-routing-v2"))
+_KNOWN_CACHE = frozenset(("type", "ttl", "mode"))
+# Where the answers are kept there; here the sidecar keeps them.
+_CACHE_SERVER = frozenset(
+    ("host", "port", "password", "username", "url", "db", "ssl", "redis_startup_nodes", "sentinel_nodes",
+     "service_name", "max_connections", "disk_cache_dir")
+)  # fmt: skip
 _KNOWN_ROUTER = frozenset(
     [
         "routing_strategy",
@@ -60,10 +68,30 @@ def convert(imported: Imported) -> None:
     for alias, target in mapping(router.get("model_group_alias")).items():
         name = mapping(target).get("model") if isinstance(target, dict) else target
         aliased = imported.groups.get(str(name))
-        if aliased:
-            _route(imported, str(alias), aliased)
-        else:
+        if not aliased:
             draft.lose(f"router_settings.model_group_alias.{alias}", "leads to no group of model_list")
+        elif not alias or "*" in alias or len(alias) > _NAME_MAX:
+            draft.lose(f"router_settings.model_group_alias.{alias}", "is not a name that a call can ask for")
+        else:
+            _route(imported, alias, aliased)
+
+
+def names(imported: Imported, group: str) -> list[str]:
+    """What a call may ask for to be served by a group: its name, its aliases, and its deployments by their own."""
+    aliases = [
+        alias
+        for alias, target in mapping(imported.router.get("model_group_alias")).items()
+        if (mapping(target).get("model") if isinstance(target, dict) else target) == group
+        and 0 < len(alias) <= _NAME_MAX
+        and "*" not in alias
+    ]
+    return unique([group, *aliases, *(deployment.model for deployment in imported.groups.get(group, ()))])
+
+
+def leading_to(imported: Imported, group: str) -> list[str]:
+    """The groups whose calls may come to a group as a fallback."""
+    own = {deployment.model for deployment in imported.groups.get(group, ())}
+    return [other for other in imported.groups if other != group and own & set(chain(imported, other))]
 
 
 def chain(imported: Imported, group: str) -> list[str]:
@@ -113,9 +141,7 @@ def _route(imported: Imported, called: str, deployments: list[Deployment]) -> No
         draft.lose("router_settings.routing_strategy", f"{strategy}: calls are spread by weight instead")
     elif strategy not in (*_SELECTIONS, "simple-shuffle"):
         draft.lose("router_settings.routing_strategy", "this strategy is not known here: calls are spread by weight")
-    weights = [
-        min(one.weight or one.requests_per_minute or one.tokens_per_minute or 1, _WEIGHT_MAX) for one in deployments
-    ]
+    shares = _shares(imported, deployments) if selection is None else [1] * len(models)
     retries = next((one.retries for one in deployments if one.retries), None) or count(
         router.get("num_retries", router.get("max_retries", module.get("num_retries")))
     )
@@ -130,8 +156,9 @@ def _route(imported: Imported, called: str, deployments: list[Deployment]) -> No
             "targets": None
             if selection
             else [
-                {"model": model, "weight": weight} if len(models) > 1 else {"model": model}
-                for model, weight in zip(models, weights, strict=True)
+                {"model": model, "weight": share} if len(models) > 1 else {"model": model}
+                for model, share in zip(models, shares, strict=True)
+                if share
             ],
             "select": selection,
             "candidates": models if selection else None,
@@ -154,19 +181,40 @@ def _retry(retries: int | None, retry_after: Any) -> dict[str, Any] | None:
     return retry or None
 
 
+def _shares(imported: Imported, deployments: list[Deployment]) -> list[int]:
+    """How the calls of a group are spread: by the first of `weight`, `rpm` and `tpm` that one of them has."""
+    group = deployments[0].group
+    for key, given in (
+        ("weight", [one.weight for one in deployments]),
+        ("rpm", [_decimal(one.requests_per_minute) for one in deployments]),
+        ("tpm", [_decimal(one.tokens_per_minute) for one in deployments]),
+    ):
+        if any(share is not None for share in given):
+            if len(deployments) > 1:
+                imported.draft.decide(f"calls of {group} are spread by {key}; a deployment without one counts 1")
+            return weights(given)
+    return [1] * len(deployments)
+
+
+def _decimal(value: int | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
 def _cache(imported: Imported) -> dict[str, Any] | None:
-    module = imported.module
+    module, draft = imported.module, imported.draft
     if module.get("cache") is not True:
         return None
-    params = mapping(module.get("cache_params"))
-    kind = params.get("type", "local")
-    if kind not in ("local", None):
-        imported.draft.decide(
-            "litellm_settings.cache_params: answers are kept by the sidecar itself, same request only"
-        )
+    path, params = "litellm_settings.cache_params", mapping(module.get("cache_params"))
+    for key in params.keys() - _KNOWN_CACHE - _CACHE_SERVER:
+        draft.lose(f"{path}.{key}", "is not known here")
+    if params.get("mode", "default_on") != "default_on":
+        draft.lose(f"{path}.mode", "calls cannot ask for the cache one by one: there is none, give a route `cache`")
+        return None
+    if params.get("type", "local") not in ("local", None) or params.keys() & _CACHE_SERVER:
+        draft.decide(f"{path}: answers are kept by the sidecar itself, same request only")
     ttl = seconds(params.get("ttl"), 1_000, 30 * 86_400)
     if ttl is None:
-        imported.draft.decide("litellm_settings.cache has no ttl: answers are given again for ten minutes")
+        draft.decide("litellm_settings.cache has no ttl: answers are given again for ten minutes")
     return {"ttl": ttl or "10m"}
 
 

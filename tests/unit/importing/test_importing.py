@@ -51,7 +51,7 @@ def test_deployments_become_models_of_providers(proxy: tuple[Config, list[str], 
     assert (azure.base_url, azure.api_version) == ("https://contoso.openai.azure.com", "2024-10-21")
     assert azure.timeouts.attempt == 90_000
     assert house.base_url == "https://vllm.corp.example:8443/v1"
-    assert house.headers["x-team"] == "search"
+    assert set(house.headers) == {"x-team", "x-gateway-key"}
     assert {provider.breaker.consecutive_failures for provider in config.providers} == {4}
     assert {provider.breaker.open for provider in config.providers} == {30_000}
     assert [(model.name, model.provider, model.upstream) for model in config.models] == [
@@ -114,6 +114,7 @@ def test_what_has_no_equivalent_is_listed_with_its_path(proxy: tuple[Config, lis
         "general_settings.database_url",
         "guardrails",
         "litellm_settings.success_callback",
+        "model_list",
         "model_list[2].litellm_params.max_tokens",
         "model_list[4].litellm_params.headers.Authorization",
         "model_list[6]",

@@ -1,10 +1,11 @@
-"""Processes of the demo: two development providers and the real daemon."""
+"""Processes of the demo: three development providers and the real daemon."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,9 +15,14 @@ from typing import Any
 
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
 QUICKSTART = Path(__file__).parent
-TOKENS = {"ACME_SUPPORT_TOKEN": "demo-support-token", "ACME_BATCH_TOKEN": "demo-batch-token"}
+TOKENS = {
+    "ACME_SUPPORT_TOKEN": "demo-support-token",
+    "ACME_BATCH_TOKEN": "demo-batch-token",
+    "ASHA_TOKEN": "demo-asha-token",
+    "BEN_TOKEN": "demo-ben-token",
+}
 # Where the configuration has the providers. The demo gives them free ports instead, so that it runs beside anything.
-PROVIDERS = {"primary": "127.0.0.1:7411", "secondary": "127.0.0.1:7412"}
+PROVIDERS = {"primary": "127.0.0.1:7411", "secondary": "127.0.0.1:7412", "local": "127.0.0.1:7413"}
 
 
 class Stage:
@@ -24,8 +30,11 @@ class Stage:
 
     def __init__(self, directory: Path) -> None:
         self.data = directory / "data"
-        self.config = directory / "fairlead.yaml"
-        self.config.write_text((QUICKSTART / "fairlead.yaml").read_text())
+        self._directory = directory / "config"
+        self._directory.mkdir()
+        for file in QUICKSTART.glob("*.yaml"):
+            shutil.copy(file, self._directory)
+        self.config = self._directory / "fairlead.yaml"
         self._log = (directory / "daemon.log").open("w")
         self.log_path = directory / "daemon.log"
         self._processes: list[subprocess.Popen[str]] = []
@@ -34,7 +43,7 @@ class Stage:
         self.providers: dict[str, str] = {}
 
     def start_providers(self) -> None:
-        """Starts both providers on free ports and writes those into the configuration."""
+        """Starts the providers on free ports and writes those into the configuration."""
         for seed, (name, configured) in enumerate(PROVIDERS.items()):
             command = [str(FAIRLEAD), "dev-provider", "--port", "0", "--seed", str(seed), "--latency", "1ms-4ms"]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -52,7 +61,7 @@ class Stage:
         endpoints.unlink(missing_ok=True)
         began = time.monotonic()
         listen = ["--agent-listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]
-        command = [str(FAIRLEAD), "serve", "--config", str(self.config), "--data", str(self.data), *listen]
+        command = [str(FAIRLEAD), "serve", "--config", str(self._directory), "--data", str(self.data), *listen]
         self._daemon = subprocess.Popen(command, env={**os.environ, **TOKENS}, stderr=self._log, text=True)
         while not endpoints.exists():
             if self._daemon.poll() is not None:
@@ -73,10 +82,11 @@ class Stage:
         request = urllib.request.Request(url, json.dumps(command).encode(), method="POST")
         urllib.request.urlopen(request, timeout=5).close()
 
-    def fairlead(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command of the command line against the daemon."""
+    def fairlead(self, *arguments: str, operator: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a command of the command line against the daemon, as the operator whose token has this name."""
         command = [str(FAIRLEAD), *arguments, "--data", str(self.data)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        token = {"FAIRLEAD_OPERATOR_TOKEN": TOKENS[operator]} if operator else {}
+        return subprocess.run(command, env={**os.environ, **token}, capture_output=True, text=True, check=False)
 
     def close(self) -> None:
         """Ends every process."""

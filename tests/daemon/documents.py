@@ -26,8 +26,8 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 60.0
-AGENT_PORT, HEALTH_PORT, PROVIDER_PORTS = "7400", "7402", ("7411", "7412")
-_PORT = re.compile(r"\b(7400|7402|7411|7412)\b")
+AGENT_PORT, HEALTH_PORT, PROVIDER_PORTS = "7400", "7402", ("7411", "7412", "7413")
+_PORT = re.compile(r"\b(7400|7402|7411|7412|7413)\b")
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_BACKGROUND = re.compile(r"\s&\s*(#.*)?$")
 # What a command in the background says when it can be used.

@@ -20,12 +20,23 @@ def test_the_quickstart_is_valid_and_says_what_it_promises() -> None:
     assert {provider.base_url for provider in config.providers} == {
         "http://127.0.0.1:7411/v1",
         "http://127.0.0.1:7412/v1",
+        "http://127.0.0.1:7413/v1",
     }
+    assert [provider.kind for provider in config.providers] == ["openai", "anthropic", "ollama"]
     routes = {route.name: route for route in config.routes}
     assert [target.weight for target in routes["classification"].targets or ()] == [70, 30]
-    assert routes["chat"].fallback is not None and routes["chat"].fallback.chain == ("dev-small",)
+    assert routes["chat"].fallback is not None and routes["chat"].fallback.chain == ("dev-small", "dev-local")
+    assert [name for name, route in routes.items() if route.cache] == ["faq"]
     assert [budget.name for budget in config.budgets] == ["tenant-month", "run"]
     assert any(policy.effect == "deny" and policy.match.labels == {"data": "secret"} for policy in config.policies)
+
+
+def test_the_quickstart_s_directory_adds_tools_and_people() -> None:
+    environment = {name: name for name in ("ACME_SUPPORT_TOKEN", "ACME_BATCH_TOKEN", "ASHA_TOKEN", "BEN_TOKEN")}
+    config = Loader(None, environment).load(QUICKSTART.parent).config
+    assert [operator.name for operator in config.operators] == ["asha", "ben"]
+    assert "payments.refund" in [tool.name for tool in config.tools]
+    assert {policy.on for policy in config.policies} == {"model.call", "tool.call"}
 
 
 @pytest.mark.parametrize("document", ["docs/models.md", "docs/prices.md", "docs/tools.md"])

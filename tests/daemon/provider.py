@@ -87,6 +87,10 @@ class Provider:
         with stats.changed:
             assert stats.changed.wait_for(lambda: reached(stats), TIMEOUT_SECONDS), stats
 
+    def say(self, text: str | None) -> None:
+        """The text of its answers from now on; a stream sends it word by word."""
+        self._provider.say = text
+
     def fail(self, fault: str, times: int | None = 1) -> None:
         """The next requests fail like this."""
         self._provider.faults.arm(Fault.parse(fault), times)

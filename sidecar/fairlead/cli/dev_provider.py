@@ -20,7 +20,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="run a local model provider with faults on demand",
         description="Speaks OpenAI Chat Completions, OpenAI Responses and Anthropic Messages on 127.0.0.1. Faults: a "
         f"status such as 429 or 429:retry-after=2, {_KINDS}. A request asks for one with the header x-dev-fault, and "
-        'they can be armed while it runs: POST /_dev/faults {"fault": "429", "times": 3}.',
+        'they can be armed while it runs: POST /_dev/faults {"fault": "429", "times": 3}. What it says '
+        'can be set as well: POST /_dev/say {"text": "…"}.',
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 picks a free one and prints it")
     parser.add_argument("--seed", type=int, default=0, help="seed of latency and of faults drawn by share")

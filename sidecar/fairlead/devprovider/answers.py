@@ -87,15 +87,22 @@ class Answer:
         return [first, *(f" {word}" for word in others)]
 
 
-def answer(asked: Asked, body: bytes, *, absurd_usage: bool = False, no_usage: bool = False) -> Answer:
-    """Answers a request."""
-    wanted = asked.wanted or DEFAULT_OUTPUT_TOKENS
-    count = max(1, wanted if asked.limit is None else min(asked.limit, wanted))
+def answer(
+    asked: Asked, body: bytes, *, absurd_usage: bool = False, no_usage: bool = False, say: str | None = None
+) -> Answer:
+    """Answers a request; with `say` the text of the answer is that, however long, unless tools are called."""
+    if say is None:
+        wanted = asked.wanted or DEFAULT_OUTPUT_TOKENS
+        count = max(1, wanted if asked.limit is None else min(asked.limit, wanted))
+    else:
+        wanted = count = len(say.split(" "))
     calls = tuple(
         ToolCall(number, tool.name, json.dumps(example(tool.schema))) for number, tool in enumerate(asked.tools)
     )
     if calls:
         text = None
+    elif say is not None:
+        text = say
     elif asked.json_schema is not None:
         text = json.dumps(example(asked.json_schema) or {"answer": WORDS[0]})
     else:
@@ -116,7 +123,7 @@ def answer(asked: Asked, body: bytes, *, absurd_usage: bool = False, no_usage: b
         text=text,
         calls=calls,
         thought=THOUGHT if asked.thinks else None,
-        truncated=asked.wanted is not None and text is not None and count < asked.wanted,
+        truncated=asked.wanted is not None and text is not None and count < wanted,
         billed=billed,
         usage=None if no_usage else billed,
     )

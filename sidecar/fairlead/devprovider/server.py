@@ -6,6 +6,7 @@
 | `POST /openai/v1/…`, `/openai/deployments/NAME/…` | the same, where Azure has them |
 | `GET /v1/models` | two models |
 | `POST /_dev/faults` | arms or clears faults: `{"fault": "429:retry-after=2", "times": 3}` |
+| `POST /_dev/say` | what answers say from now on: `{"text": "…"}`; null: their own words again |
 | `GET /_dev/stats` | `{"requests", "answered", "cancelled", "faults", "prompt_tokens", "completion_tokens"}` |
 
 A request with the header `x-dev-fault: FAULT` shows that fault, whatever is armed.
@@ -68,6 +69,8 @@ class DevProvider:
     def __init__(self, latency: Latency | None = None, seed: int = 0) -> None:
         self.faults = FaultPlan(seed)
         self.stats = Stats()
+        # The text of answers; None: their own words.
+        self.say: str | None = None
         # The last call as it came.
         self.received: Received | None = None
         self._latency = latency or Latency(seed=seed)
@@ -124,6 +127,13 @@ class DevProvider:
                     await reply(writer, 400, {"error": {"message": str(error)}})
                 else:
                     await reply(writer, 200, {})
+            case "POST", "/_dev/say":
+                try:
+                    self.say = _said(json.loads(received.body))
+                except ValueError as error:
+                    await reply(writer, 400, {"error": {"message": str(error)}})
+                else:
+                    await reply(writer, 200, {})
             case "GET", "/_dev/stats":
                 await reply(writer, 200, asdict(self.stats))
             case _:
@@ -172,6 +182,7 @@ class DevProvider:
             received.body,
             absurd_usage=kind is FaultKind.ABSURD_USAGE,
             no_usage=kind is FaultKind.NO_USAGE,
+            say=self.say,
         )
         if asked.stream:
             alive = await self._deliver(
@@ -217,3 +228,11 @@ class DevProvider:
             writer.write(http.LAST_CHUNK)
         await writer.drain()
         return True
+
+
+def _said(command: object) -> str | None:
+    """The text of a command of the control endpoint; raises ValueError for anything else."""
+    text = command.get("text") if isinstance(command, dict) else ...
+    if text is None or isinstance(text, str):
+        return text
+    raise ValueError('write {"text": "…"}, or {"text": null} for answers of its own')

@@ -124,3 +124,29 @@ def test_shares_are_drawn_from_the_seed() -> None:
     assert draws(4) == draws(4)
     assert draws(4) != draws(5)
     assert 30 < sum(draws(4)) < 90
+
+
+def test_what_it_says_is_set_over_http_and_streams_word_by_word() -> None:
+    async def scenario(server: DevProvider, client: openai.AsyncOpenAI) -> None:
+        def post(command: object) -> int:
+            url = str(client.base_url).replace("/v1/", "/_dev/say")
+            request = urllib.request.Request(url, json.dumps(command).encode(), method="POST")
+            with urllib.request.urlopen(request, timeout=5) as response:
+                return int(response.status)
+
+        assert await asyncio.to_thread(post, {"text": "as it was told"}) == 200
+        answer = await client.chat.completions.create(model="dev-large", messages=MESSAGES, max_tokens=2)
+        assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == ("as it was told", "stop")
+        assert answer.usage is not None and answer.usage.completion_tokens == 4
+        stream = await client.chat.completions.create(model="dev-large", messages=MESSAGES, stream=True)
+        words = [chunk.choices[0].delta.content async for chunk in stream if chunk.choices]
+        assert [word for word in words if word] == ["as", " it", " was", " told"]
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            await asyncio.to_thread(post, ["as it was told"])
+        assert b"write" in caught.value.read()
+        caught.value.close()
+        assert await asyncio.to_thread(post, {"text": None}) == 200
+        answer = await client.chat.completions.create(model="dev-large", messages=MESSAGES, max_tokens=2)
+        assert answer.choices[0].message.content == "steady line"
+
+    run(scenario)

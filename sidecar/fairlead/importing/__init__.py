@@ -7,5 +7,5 @@
 | `vendors` | other products' names of model providers, and what they are here |
 | `writing` | the draft as YAML with comments |
 | `litellm`, `litellm_prices`, `litellm_routing`, `litellm_limits` | LiteLLM's proxy configuration |
-| `orchvynt` | OrchVynt's `routing`, `fallback`, `budgets` and `hitl` |
+| `orchvynt`, `orchvynt_models`, `orchvynt_limits` | OrchVynt's `routing`, `fallback`, `budgets` and `hitl` |
 """

@@ -17,6 +17,7 @@ from fairlead.approval.votes import Votes
 from fairlead.control.access import AGENT, FRONT_KEY, TENANT, FrontDoor, OperatorCredential, OperatorDoor, Operators
 from fairlead.control.approval_service import ApprovalServicer, ApprovalTicketServicer
 from fairlead.internal.v1 import command_pb2
+from fairlead.store import Family, keys
 from fairlead.v1 import approval_service_pb2 as pb
 from fairlead.v1 import approval_service_pb2_grpc
 from tests.contract.control import AS_AGENT, AS_NOBODY, KEY, refused
@@ -143,6 +144,38 @@ def test_lists_are_of_a_tenant_or_a_state_that_is_true_now(tmp_path: Path) -> No
 
     ended = approval(3, state=pb.APPROVAL_STATE_CONSUMED, end_time=at(T0))
     scenario(tmp_path, test, ONE, approval(2, "globex"), ended)
+
+
+def test_what_waits_is_found_without_looking_at_what_has_ended(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        looked_at: list[Family] = []
+        get, scan = sidecar.core.store.get, sidecar.core.store.scan
+        sidecar.core.store.get = lambda family, key: (looked_at.append(family), get(family, key))[1]  # type: ignore[method-assign]
+
+        def scanned(family: Family, **bounds: Any) -> Any:
+            assert family is Family.STATE
+            found = list(scan(family, **bounds))
+            looked_at.extend(family for _ in found)
+            return iter(found)
+
+        sidecar.core.store.scan = scanned  # type: ignore[method-assign]
+        # Of the state there is more than approvals.
+        sidecar.core.store.put(Family.STATE, keys.sidecar_value("format"), b"1")
+        for tenant in ("acme", "globex", "umbrella"):
+            sidecar.core.store.put(Family.STATE, keys.budget_instance(tenant, "b", "-"), b"1")
+            sidecar.core.store.put(Family.STATE, keys.session(tenant, "s"), b"1")
+        request, pages = pb.ListApprovalsRequest(state=pb.APPROVAL_STATE_PENDING, page_size=2), []
+        for _ in range(2):
+            page = await sidecar.operator.ListApprovals(request)
+            request.page_token = page.next_page_token
+            pages.append([one.name[-3:] for one in page.approvals])
+        assert (pages, request.page_token) == ([["300", "003"], ["001"]], "")
+        assert len(looked_at) < 30
+        mine = pb.ListApprovalsRequest(state=pb.APPROVAL_STATE_PENDING, tenant="globex")
+        assert [one.name[-3:] for one in (await sidecar.operator.ListApprovals(mine)).approvals] == ["003"]
+
+    ended = (approval(number, state=pb.APPROVAL_STATE_CONSUMED, end_time=at(T0)) for number in range(0x100, 0x200))
+    scenario(tmp_path, test, ONE, approval(3, "globex"), approval(0x300), *ended)
 
 
 def test_bad_pages_are_refused(tmp_path: Path) -> None:

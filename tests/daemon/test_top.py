@@ -153,7 +153,9 @@ def test_one_look_is_text_or_json_and_needs_no_terminal(tmp_path: Path) -> None:
         assert text.returncode == 0 and text.stdout.startswith("fairlead: healthy   configuration ")
         assert re.search(r"^large +1 ", text.stdout, re.MULTILINE)
         seen = json.loads(run("--data", str(daemon.data), "--json").stdout)
-        assert (seen["healthy"], seen["admitted"], seen["approvals_pending"]) == (True, 1, 0)
+        assert (seen["healthy"], seen["admitted"], seen["open_approvals"]) == (True, 1, 0)
+        # As the page of a real sidecar calls it: without a route that has a cache, nothing was looked up in it.
+        assert seen["cache"] == {"bytes": 0, "hits_total": 0, "misses_total": 0}
         assert [(budget["name"], budget["unit"]) for budget in seen["budgets"]] == [("life", "usd")]
         assert run("--data", str(daemon.data)).returncode == 2
     gone = run("--data", str(daemon.data), "--once")

@@ -18,7 +18,7 @@ from fairlead.v1 import approval_service_pb2 as pb
 COLLECTION = "approvals/"
 _APPROVAL, _TICKET = "apr_", "tkt_"
 # States that may still change.
-_OPEN = (pb.APPROVAL_STATE_PENDING, pb.APPROVAL_STATE_APPROVED)
+OPEN = (pb.APPROVAL_STATE_PENDING, pb.APPROVAL_STATE_APPROVED)
 
 
 class InvalidName(ValueError):
@@ -44,7 +44,7 @@ def ticket_id(ticket: str) -> bytes:
 def as_of(record: state_pb2.ApprovalRecord, now_unix_nanos: int) -> pb.Approval:
     """The approval as it is at a time."""
     approval = record.approval
-    if approval.state in _OPEN and approval.expire_time.ToNanoseconds() <= now_unix_nanos:
+    if approval.state in OPEN and approval.expire_time.ToNanoseconds() <= now_unix_nanos:
         expired = pb.Approval()
         expired.CopyFrom(approval)
         expired.state = pb.APPROVAL_STATE_EXPIRED

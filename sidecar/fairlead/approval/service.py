@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from fairlead.approval.model import InvalidName, approval_id, as_of, state_name
+from fairlead.approval.model import OPEN, InvalidName, approval_id, as_of, state_name
 from fairlead.approval.paging import InvalidToken, PageToken, list_digest
 from fairlead.approval.store import Approvals, Reader
 from fairlead.approval.votes import Votes
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.control.requests import ControlRequest
-from fairlead.internal.v1 import command_pb2
+from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.v1 import approval_service_pb2 as pb
 
 DEFAULT_PAGE_SIZE = 50
@@ -93,7 +93,7 @@ class ApprovalDeskService:
         response = pb.ListApprovalsResponse()
         room = MAX_PAGE_BYTES
         last: bytes | None = None
-        for looked_at, (key, record, record_bytes) in enumerate(self._approvals.newest(before)):
+        for looked_at, (key, record, record_bytes) in enumerate(self._newest(request, before)):
             approval = as_of(record, now)
             wanted = request.tenant in ("", approval.tenant) and request.state in (0, approval.state)
             room -= record_bytes if wanted else 0
@@ -105,6 +105,13 @@ class ApprovalDeskService:
             if wanted:
                 response.approvals.append(approval)
         return response
+
+    def _newest(
+        self, request: pb.ListApprovalsRequest, before: bytes | None
+    ) -> Iterator[tuple[bytes, state_pb2.ApprovalRecord, int]]:
+        if request.state in OPEN:
+            return self._approvals.newest_open(request.tenant, before)
+        return self._approvals.newest(before)
 
     async def _find(self, name: str) -> pb.Approval:
         try:

@@ -9,6 +9,8 @@ from typing import Protocol
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
 
+_ID_BYTES = 16
+
 
 class Reader(Protocol):
     """What is needed of the store."""
@@ -42,6 +44,32 @@ class Approvals:
         """The record of the 16 bytes of an id, or None."""
         value = self.reader.get(Family.APPROVALS, keys.approval(approval))
         return None if value is None else state_pb2.ApprovalRecord.FromString(value)
+
+    def newest_open(self, tenant: str, before: bytes | None) -> Iterator[tuple[bytes, state_pb2.ApprovalRecord, int]]:
+        """As `newest`, only those that are not ended, of one tenant or (empty) of all. It reads the state and not every
+        approval there ever was: there are never more open ones than `limits.openToolCalls`."""
+        found = (key[-_ID_BYTES:] for one in self._tenants(tenant) for key, _ in self._open(one))
+        for approval in sorted((one for one in found if before is None or one < before), reverse=True):
+            value = self.reader.get(Family.APPROVALS, keys.approval(approval))
+            if value is not None:
+                yield approval, state_pb2.ApprovalRecord.FromString(value), len(value)
+
+    def _open(self, tenant: str) -> Iterator[tuple[bytes, bytes]]:
+        return self.reader.scan(Family.STATE, prefix=keys.open_approval(tenant, b""))
+
+    def _tenants(self, tenant: str) -> Iterator[str]:
+        """The tenant, or all that have any state: one read for each."""
+        if tenant:
+            yield tenant
+            return
+        start: bytes | None = keys.after_prefix(keys.text(""))
+        while start is not None:
+            first = next(iter(self.reader.scan(Family.STATE, start=start, limit=1)), None)
+            if first is None:
+                return
+            found = keys.tenant_of(first[0])
+            yield found
+            start = keys.after_prefix(keys.text(found))
 
     def newest(self, before: bytes | None) -> Iterator[tuple[bytes, state_pb2.ApprovalRecord, int]]:
         """The approvals before an id (None: all), the newest first: id, record and size in bytes."""

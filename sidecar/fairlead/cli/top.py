@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from fairlead.top.frame import Look
 
 _TIMEOUT_SECONDS = 5.0
-_APPROVALS_PAGE = 1000
 # Addresses that mean every interface: the sidecar is reached on the loopback one.
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
@@ -31,7 +31,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "top",
         help="live view of calls, models, breakers and budgets",
         description="Shows calls, refusals, models with their latencies and breakers, and the budgets nearest to their "
-        "limit. It reads the metrics page, and the operator socket for pending approvals. q quits.",
+        "limit. It reads the metrics page. q quits.",
     )
     parser.add_argument("--health", metavar="HOST:PORT", help="health endpoint (default: as DIR/endpoints.json says)")
     parser.add_argument(
@@ -39,7 +39,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--once", action="store_true", help="print one look as text and end")
     parser.add_argument("--json", action="store_true", help="print one look as JSON and end")
-    operator.add_arguments(parser)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("FAIRLEAD_DATA") or operator.DEFAULT_DATA),
+        metavar="DIR",
+        help="data directory of the running sidecar (default: $FAIRLEAD_DATA or ./data)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -109,7 +115,7 @@ def _look(arguments: argparse.Namespace) -> Look:
         raise _Unseen(f"no sidecar answers on {address}") from None
     if response.status != 200:
         raise _Unseen(f"{address} answers {response.status}: it is not a sidecar's health endpoint")
-    return Look(time.monotonic(), metrics.read(text), _approvals(arguments))
+    return Look(time.monotonic(), metrics.read(text))
 
 
 def _health(data: Path) -> str:
@@ -117,23 +123,6 @@ def _health(data: Path) -> str:
         return str(json.loads((data / "endpoints.json").read_text(encoding="utf-8"))["health"])
     except (OSError, ValueError, KeyError, TypeError):
         raise _Unseen(f"no sidecar runs in {data}: start it, or name its data directory with --data") from None
-
-
-def _approvals(arguments: argparse.Namespace) -> int | None:
-    """How many approvals wait for people; None when the operator endpoint does not say."""
-    import grpc
-
-    from fairlead.v1 import approval_service_pb2, approval_service_pb2_grpc
-
-    request = approval_service_pb2.ListApprovalsRequest(
-        page_size=_APPROVALS_PAGE, state=approval_service_pb2.APPROVAL_STATE_PENDING
-    )
-    try:
-        with operator.connected(arguments) as channel:
-            stub = approval_service_pb2_grpc.ApprovalServiceStub(channel)
-            return len(stub.ListApprovals(request, timeout=_TIMEOUT_SECONDS).approvals)
-    except (grpc.RpcError, operator.Unreachable):
-        return None
 
 
 def _interval(text: str) -> float:

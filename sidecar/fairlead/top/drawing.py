@@ -16,13 +16,12 @@ def lines(frame: Frame) -> list[str]:
     state = "healthy" if frame.healthy else "NOT HEALTHY"
     if not frame.store_available:
         state += ", STORE TAKES NO WRITES"
-    approvals = "-" if frame.approvals_pending is None else str(frame.approvals_pending)
     drawn = [
         f"fairlead: {state}   configuration {frame.config[:_VERSION_DIGITS] or '-'}   "
         f"memory {frame.memory_bytes / (1 << 20):.0f} MiB",
         f"calls {_rate(frame.calls_per_second)}   in flight {frame.in_flight}   "
         f"waiting for rate limits {frame.waiting}   "
-        f"admitted {frame.admitted}   approvals pending {approvals}",
+        f"admitted {frame.admitted}   open approvals {frame.open_approvals}",
     ]
     refused = ", ".join(f"{one.reason or 'other'} {one.total} ({_rate(one.per_second)})" for one in frame.refusals)
     drawn.append(f"refused: {refused or 'none'}")

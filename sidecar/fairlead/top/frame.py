@@ -9,7 +9,7 @@ from typing import Any
 from fairlead.top.metrics import Page
 
 BUDGETS_SHOWN = 20
-_CACHE = "fairlead_cache_"
+_CACHE = "fairlead_response_cache_"
 # States of a breaker, the one that matters most first.
 _STATES = ("open", "half_open", "ramping", "closed")
 
@@ -20,8 +20,6 @@ class Look:
 
     seconds: float
     page: Page
-    # Approvals that wait for people; None when the operator endpoint was not asked or did not answer.
-    approvals_pending: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,8 @@ class Frame:
     refusals: list[Refusals]
     models: list[Model]
     budgets: list[Budget]
-    approvals_pending: int | None
+    # Approvals that are pending, or approved and not used yet.
+    open_approvals: int
     cache: dict[str, float] = field(default_factory=dict)
     memory_bytes: int = 0
 
@@ -108,7 +107,7 @@ def frame(now: Look, before: Look | None = None) -> Frame:
         ],
         models=_models(now, last),
         budgets=_budgets(page),
-        approvals_pending=now.approvals_pending,
+        open_approvals=int(page.total("fairlead_open_approvals")),
         cache={name.removeprefix(_CACHE): page.total(name) for name in sorted(page.samples) if name.startswith(_CACHE)},
         memory_bytes=int(page.total("process_resident_memory_bytes")),
     )

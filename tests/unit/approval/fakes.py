@@ -64,7 +64,10 @@ class ApprovalCore(FakeCore):
 
     def put(self, one: pb.Approval) -> None:
         record = state_pb2.ApprovalRecord(approval=one, call="grt_" + one.name[-32:])
-        self.store.put(Family.APPROVALS, _key(one.name), record.SerializeToString())
+        value = record.SerializeToString()
+        self.store.put(Family.APPROVALS, _key(one.name), value)
+        is_open = one.state in (pb.APPROVAL_STATE_PENDING, pb.APPROVAL_STATE_APPROVED)
+        self.store.put(Family.STATE, keys.open_approval(one.tenant, _key(one.name)), value if is_open else None)
 
     def apply(self, command: bytes) -> bytes:
         decoded = command_pb2.Command.FromString(command)

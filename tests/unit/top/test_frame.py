@@ -39,14 +39,15 @@ fairlead_queue_depth{queue="rate_limits"} 2
 fairlead_calls_in_flight 4
 fairlead_healthy 1
 fairlead_store_available 1
-fairlead_cache_hits_total 6
+fairlead_response_cache_hits_total 6
+fairlead_open_approvals 3
 fairlead_config_info{version="0123456789abcdef"} 1
 process_resident_memory_bytes 1.048576e+08
 """
 
 
-def look(text: str = PAGE, seconds: float = 10.0, approvals: int | None = 3) -> Look:
-    return Look(seconds, metrics.read(text), approvals)
+def look(text: str = PAGE, seconds: float = 10.0) -> Look:
+    return Look(seconds, metrics.read(text))
 
 
 def test_a_page_is_read_with_its_escapes_and_what_is_no_sample_is_left_out() -> None:
@@ -57,7 +58,7 @@ def test_a_page_is_read_with_its_escapes_and_what_is_no_sample_is_left_out() -> 
 def test_one_look_shows_everything_but_rates() -> None:
     shown = frame(look())
     assert (shown.healthy, shown.store_available, shown.admitted, shown.config) == (True, True, 100, "0123456789abcdef")
-    assert (shown.in_flight, shown.waiting, shown.approvals_pending) == (4, 2, 3)
+    assert (shown.in_flight, shown.waiting, shown.open_approvals) == (4, 2, 3)
     assert (shown.calls_per_second, shown.cache, shown.memory_bytes) == (None, {"hits_total": 6.0}, 100 << 20)
     assert [(one.reason, one.total, one.per_second) for one in shown.refusals] == [("BUDGET_EXHAUSTED", 5, None)]
     large, small = shown.models
@@ -86,7 +87,7 @@ def test_counters_of_another_run_make_no_rates() -> None:
 
 
 def test_a_page_of_something_else_is_nothing_and_no_failure() -> None:
-    shown = frame(look("<html>", approvals=None))
+    shown = frame(look("<html>"))
     assert (shown.healthy, shown.models, shown.budgets) == (False, [], [])
     assert drawing.lines(shown)[0].startswith("fairlead: NOT HEALTHY, STORE TAKES NO WRITES   configuration -")
 
@@ -95,7 +96,7 @@ def test_a_frame_is_drawn_in_columns() -> None:
     drawn = drawing.lines(frame(look(seconds=12.0), look()))
     assert drawn == [
         "fairlead: healthy   configuration 0123456789ab   memory 100 MiB",
-        "calls 0.0/s   in flight 4   waiting for rate limits 2   admitted 100   approvals pending 3",
+        "calls 0.0/s   in flight 4   waiting for rate limits 2   admitted 100   open approvals 3",
         "refused: BUDGET_EXHAUSTED 5 (0.0/s)",
         "cache: hits_total 6",
         "",

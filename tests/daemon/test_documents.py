@@ -121,8 +121,21 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_readme_fits_a_few_screens() -> None:
-    assert len(README.read_text().splitlines()) < 200
+def test_the_readme_fits_a_few_screens_and_begins_with_a_command() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+    assert blocks(README, "sh")[0].line <= 30
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    linked = {found["target"].partition("#")[0] for found in LINK.finditer(README.read_text())}
+    assert {name(path) for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
+def test_the_decisions_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs/decisions").glob("0*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+    index = LINK.findall((ROOT / "docs/decisions/README.md").read_text())
+    assert [int(target[:4]) for target in index] == numbers
 
 
 # docs/operations.md --------------------------------------------------------------------------------------------------

@@ -39,6 +39,25 @@ def test_the_quickstart_s_directory_adds_tools_and_people() -> None:
     assert {policy.on for policy in config.policies} == {"model.call", "tool.call"}
 
 
+def test_the_chain_goes_from_openai_over_anthropic_to_the_machine_itself() -> None:
+    environment = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "AGENT_TOKEN": "c"}
+    config = Loader(None, environment).load(ROOT / "examples/chain/fairlead.yaml").config
+    providers = {provider.name: provider for provider in config.providers}
+    kinds = {model.name: providers[model.provider].kind for model in config.models}
+    confidential, chain = config.routes
+    assert chain.targets is not None and chain.fallback is not None
+    models = [*(target.model for target in chain.targets), *chain.fallback.chain]
+    assert [kinds[model] for model in models] == ["openai", "anthropic", "ollama"]
+    assert {provider.base_url for provider in config.providers} == {
+        "https://api.openai.com/v1",
+        "https://api.anthropic.com/v1",
+        "http://localhost:11434/v1",
+    }
+    # What is confidential stays at home.
+    assert confidential.fallback is None
+    assert [kinds[target.model] for target in confidential.targets or ()] == ["ollama"]
+
+
 @pytest.mark.parametrize("document", ["docs/models.md", "docs/prices.md", "docs/tools.md"])
 def test_the_configurations_that_documents_show_are_valid(document: str) -> None:
     shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import re
 import signal
+import sys
 
 from fairlead.devprovider.faults import Fault, FaultKind
 from fairlead.devprovider.server import DevProvider, Latency
@@ -48,7 +50,12 @@ async def _serve(arguments: argparse.Namespace) -> int:
     provider = DevProvider(latency, arguments.seed)
     for fault, share in arguments.fault:
         provider.faults.share(fault, share)
-    port = await provider.start(port=arguments.port)
+    try:
+        port = await provider.start(port=arguments.port)
+    except OSError as error:
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound: {error.strerror}"
+        print(f"fairlead dev-provider: 127.0.0.1:{arguments.port} {why}", file=sys.stderr)
+        return 1
     print(f"dev-provider listening on http://127.0.0.1:{port}/v1", flush=True)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -30,7 +30,8 @@ class Violation:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file or 'yaml'}:{self.line}: {self.path + ': ' if self.path else ''}{self.message}"
+        line = f":{self.line}" if self.line else ""
+        return f"{self.file or 'yaml'}{line}: {self.path + ': ' if self.path else ''}{self.message}"
 
 
 class ConfigError(ValueError):

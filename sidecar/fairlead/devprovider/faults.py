@@ -80,7 +80,7 @@ class Fault:
                 piece_bytes=max(1, int(values.get("bytes", "16"))),
             )
         except ValueError:
-            known = ", ".join(kind.value for kind in FaultKind if kind is not FaultKind.STATUS)
+            known = ", ".join(kind.value.replace("_", "-") for kind in FaultKind if kind is not FaultKind.STATUS)
             raise ValueError(f"unknown fault `{text}`: use a status such as 429, or one of {known}") from None
 
 

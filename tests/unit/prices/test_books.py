@@ -141,7 +141,7 @@ def test_a_book_that_cannot_be_used_is_a_violation_at_its_name(tmp_path: Path) -
     book, gone, price = caught.value.violations
     assert (book.line, book.path) == (8, "prices.files[0]")
     assert f"is not a price book that can be used: {tmp_path}/book.yaml:1: apiVersion: must be" in book.message
-    assert gone.path == "prices.files[1]" and f"{tmp_path}/gone.yaml:0: cannot be read: No such file" in gone.message
+    assert gone.path == "prices.files[1]" and f"{tmp_path}/gone.yaml: cannot be read: No such file" in gone.message
     assert price.path == "models[1].price"
 
 

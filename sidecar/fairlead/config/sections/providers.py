@@ -96,7 +96,10 @@ class Provider(Section):
     kind: Annotated[Kind, BeforeValidator(_known_kind)] = Field(
         description="what it is: openai, anthropic, azure-openai, ollama, openai-compatible"
     )
-    base_url: BaseUrl = Field(description="URL up to and including the version, such as https://api.openai.com/v1")
+    base_url: BaseUrl = Field(
+        description="URL up to and including the version, such as https://api.groq.com/openai/v1; "
+        "of azure-openai https://NAME.openai.azure.com"
+    )
     api_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$")] | None = Field(
         default=None, description="azure-openai: api-version of its older, dated API; absent means its v1 API"
     )

@@ -229,7 +229,7 @@ class Daemon:
         )
         if options.dev:
             _log.warning("DEVELOPMENT MODE: anyone who can reach the agent endpoint is tenant dev with token dev")
-        for notice in notices(loaded.config):
+        for notice in notices(loaded.config, idle_books=loaded.idle_books):
             _log.warning("%s", notice)
         reloader = Reloader(options.config, loader, configuration, named, books)
         self._watching = asyncio.create_task(watcher.run(reloader.on_change))

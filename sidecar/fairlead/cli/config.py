@@ -81,6 +81,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     import os
 
     from fairlead.config import ConfigError, Loader
+    from fairlead.config.notices import notices
 
     try:
         from fairlead.native import Core
@@ -96,10 +97,13 @@ def _validate(arguments: argparse.Namespace) -> int:
         else:
             _print_violations(error.violations)
         return _INVALID
+    told = notices(loaded.config, idle_books=loaded.idle_books)
     if arguments.json:
-        _print_json({"valid": True, "version": loaded.version, "violations": []})
-    else:
-        print(loaded.version)
+        _print_json({"valid": True, "version": loaded.version, "violations": [], "notices": told})
+        return 0
+    print(loaded.version)
+    for notice in told:
+        print(f"note: {notice}", file=sys.stderr)
     return 0
 
 

@@ -40,6 +40,8 @@ class Loaded:
     config: Config
     canonical: str
     version: str
+    # It names price books, and no model takes its price from one.
+    idle_books: bool = False
 
 
 class Loader:
@@ -96,7 +98,8 @@ class Loader:
         if found.violations or config is None:
             raise ConfigError(found.violations)
         canonical = canonical_json(config)
-        return Loaded(config, canonical, version_of(canonical))
+        idle_books = bool(config.prices.files) and not prices.origins
+        return Loaded(config, canonical, version_of(canonical), idle_books)
 
     def _schema(self, found: _Findings) -> Config | None:
         document = found.document.value

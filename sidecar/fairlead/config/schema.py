@@ -57,3 +57,18 @@ class Config(Section):
         """An endpoint that nobody could use is a mistake."""
         if self.listen.operator.tcp is not None and not self.operators:
             yield ("listen", "operator", "tcp"), "needs at least one entry in operators: every call has to have a token"
+        yield from self._shadowed_tools()
+
+    def _shadowed_tools(self) -> Iterator[tuple[Path, str]]:
+        """An entry of the catalogue that never counts is not what its author means: a call would have less risk."""
+        patterns: dict[str, int] = {}
+        for index, tool in enumerate(self.tools):
+            stem = tool.name.removesuffix("*")
+            first = next((patterns[stem[:end]] for end in range(len(stem) + 1) if stem[:end] in patterns), None)
+            if first is not None and self.tools[first].name != tool.name:
+                yield (
+                    ("tools", index, "name"),
+                    f"never counts: tools[{first}], {self.tools[first].name}, fits first; write this one before it",
+                )
+            if tool.name.endswith("*"):
+                patterns.setdefault(stem, index)

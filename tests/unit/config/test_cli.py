@@ -93,7 +93,7 @@ def test_validate_prints_the_version(tmp_path: Path, capsys: pytest.CaptureFixtu
     version = Loader(None).load(file).version
     assert run(capsys, "validate", file) == (0, f"{version}\n", "")
     code, out, _ = run(capsys, "validate", "--json", file)
-    assert (code, json.loads(out)) == (0, {"valid": True, "version": version, "violations": []})
+    assert (code, json.loads(out)) == (0, {"valid": True, "version": version, "violations": [], "notices": []})
 
 
 def test_validate_prints_every_violation_with_its_place(

@@ -6,7 +6,7 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
-.PHONY: help setup demo test test-rust test-python lint format proto bench bench-peers clean
+.PHONY: help setup demo test test-rust test-python test-compat lint format proto bench bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +26,7 @@ setup: .venv/.native ## Build everything into .venv
 demo: setup ## Run the scenario against the real daemon
 	$(BIN)/python examples/quickstart/demo.py
 
-test: test-rust test-python ## Run all tests
+test: test-rust test-python test-compat ## Run all tests
 
 test-rust:
 	@PYTHON=$(PYTHON) sh scripts/preflight.sh
@@ -34,6 +34,16 @@ test-rust:
 
 test-python: setup
 	$(BIN)/python -m pytest
+
+.venv-compat/.dependencies: tests/compat/requirements.lock tests/compat/node/package-lock.json
+	@sh scripts/preflight.sh node
+	@test -x .venv-compat/bin/python || $(PYTHON) -m venv .venv-compat
+	.venv-compat/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/compat/requirements.lock
+	npm ci --prefix tests/compat/node --silent --no-audit --no-fund
+	@touch $@
+
+test-compat: setup .venv-compat/.dependencies ## Run official SDKs and agent frameworks against the daemon
+	.venv-compat/bin/python -m pytest -c tests/compat/pytest.ini --rootdir . tests/compat
 
 lint: setup ## Formatting, lints, types, generated code
 	$(BIN)/ruff format --check $(PY_SOURCES)
@@ -63,4 +73,4 @@ bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways an
 	$(BIN)/python -m bench.peers.run
 
 clean: ## Remove everything that was built
-	rm -rf .venv target sidecar/fairlead/_native*.so
+	rm -rf .venv .venv-compat tests/compat/node/node_modules target sidecar/fairlead/_native*.so

@@ -9,4 +9,4 @@ command -v "$PYTHON" >/dev/null 2>&1 || fail "$PYTHON is missing: install Python
 command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install a stable Rust toolchain (rustup, or Debian: apt-get install rustup && rustup default stable)"
 command -v cc >/dev/null 2>&1 || fail "a C linker is missing: install one (Debian: apt-get install gcc libc6-dev)"
 [ "${1:-}" != node ] || { command -v node && command -v npm; } >/dev/null 2>&1 ||
-    fail "node or npm is missing, which the compatibility tests need: install Node.js 20 or newer (Debian: apt-get install nodejs npm)"
+    fail "node or npm is missing, which \`make test-compat\` and \`make bench-peers\` need: install Node.js 20 or newer (Debian: apt-get install nodejs npm)"

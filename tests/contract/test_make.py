@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def preflight(path: Path, python: str = "python3") -> subprocess.CompletedProcess[str]:
+def preflight(path: Path, *wanted: str, python: str = "python3") -> subprocess.CompletedProcess[str]:
     shell = shutil.which("sh")
     assert shell is not None
     environment = {"PATH": str(path), "PYTHON": python}
-    command = [shell, str(ROOT / "scripts/preflight.sh")]
+    command = [shell, str(ROOT / "scripts/preflight.sh"), *wanted]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -48,6 +48,31 @@ def test_what_is_missing_is_said_in_one_line(tmp_path: Path, names: tuple[str, .
 def test_with_everything_there_it_says_nothing(tmp_path: Path) -> None:
     done = preflight(tools(tmp_path / "bin", "python3", "cargo", "cc"))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("there", [(), ("node",), ("npm",)])
+def test_node_is_asked_for_only_where_it_is_needed(tmp_path: Path, there: tuple[str, ...]) -> None:
+    path = tools(tmp_path / "bin", "python3", "cargo", "cc", *there)
+    assert preflight(path).returncode == 0
+    done = preflight(path, "node")
+    assert done.returncode == 1 and "node or npm is missing" in done.stderr
+    done = preflight(tools(tmp_path / "whole", "python3", "cargo", "cc", "node", "npm"), "node")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_ci_runs_every_suite() -> None:
+    assert "make test" in (ROOT / ".ci/run").read_text().splitlines()
+    command = ["make", "--dry-run", "--always-make", "test"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "MAKEFLAGS": ""}, capture_output=True, text=True, check=True
+    )
+    for suite in (
+        "cargo test",
+        ".venv/bin/python -m pytest",
+        "npm ci --prefix tests/compat/node",
+        "pytest.ini --rootdir .",
+    ):
+        assert suite in done.stdout, suite
 
 
 def test_a_second_run_builds_nothing_and_a_changed_source_only_itself(tmp_path: Path) -> None:

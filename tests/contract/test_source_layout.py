@@ -16,7 +16,8 @@ MAX_LINES = 600
 def sources(*suffixes: str) -> list[Path]:
     roots = [ROOT / name for name in ("sidecar", "native", "tests", "bench", "examples")]
     found = [path for root in roots for suffix in suffixes for path in root.rglob(f"*{suffix}")]
-    return [path for path in found if not GENERATED.search(path.name) and not {"target", "node_modules"} & set(path.parts)]
+    foreign = {"target", "node_modules"}
+    return [path for path in found if not GENERATED.search(path.name) and foreign.isdisjoint(path.parts)]
 
 
 def imports(path: Path) -> set[str]:

@@ -28,8 +28,9 @@ README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs/operations.md"
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-# The README's are run by a test of their own, which looks at what they print as well.
-WITH_COMMANDS = [path for path in documents() if path != README and blocks(path, "sh", "python")]
+# Run by tests of their own, which look at what they print as well: tests/compat has the SDKs and frameworks.
+APART = {README, ROOT / "docs/sdks.md"}
+WITH_COMMANDS = [path for path in documents() if path not in APART and blocks(path, "sh", "python")]
 
 
 def name(path: Path) -> str:

@@ -18,12 +18,13 @@ def caller(record: audit_record_pb2.AuditRecord) -> str:
 
 
 def rules(decision: decision_pb2.Decision) -> str:
-    """Which rules matched and which one decided."""
+    """Which rules matched, which one decided, and what came of it."""
     matched = ", ".join(map(visible, decision.rules))
     said = f"Policy rules that matched: {matched}" if matched else "No policy rule matched"
-    said += f"; {visible(decision.deciding_rule)} decided" if decision.deciding_rule else "; the default decided"
+    said += f"; {visible(decision.deciding_rule)} decided" if decision.deciding_rule else "; the default counts"
     reason = visible(decision.reason).rstrip(".")
-    return f"{said}: {reason}." if reason else f"{said}."
+    # The reason is the decision's as a whole: besides rules, the route, a budget or the request itself.
+    return f"{said}. Outcome: {reason}." if reason else f"{said}."
 
 
 def refused(rejection: str, metadata: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fairlead.approval.model import COLLECTION, quorums, state_name, state_names, state_of
 from fairlead.audit.rendering import message_to_dict
 from fairlead.audit.wording import decision_word, tool_effect, tool_risk, visible
-from fairlead.cli import operator
+from fairlead.cli import operator, operator_token
 from fairlead.cli.table import fitting, table
 from fairlead.v1 import approval_service_pb2 as pb
 from fairlead.v1 import approval_service_pb2_grpc
@@ -105,6 +106,11 @@ def run_vote(arguments: argparse.Namespace) -> int:
         stub = approval_service_pb2_grpc.ApprovalServiceStub(channel)
         answer = stub.DecideApproval(request, timeout=operator.DEFAULT_TIMEOUT_SECONDS)
         _print(answer.approval, as_json=arguments.json)
+    if codes and arguments.token_file is None and not os.environ.get(operator_token.ENVIRONMENT):
+        print(
+            f"fairlead: a vote needs your own token: give --token-file, or set {operator_token.ENVIRONMENT}",
+            file=sys.stderr,
+        )
     return codes[0] if codes else 0
 
 

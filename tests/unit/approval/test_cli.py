@@ -132,7 +132,14 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert codes == [1, 1, 1, 2, 1, 2, 2]
     said = capsys.readouterr().err
-    for part in ("operator local", "operator carla", "cannot be read", "digest", "is not known"):
+    for part in (
+        "operator local",
+        "operator carla",
+        "cannot be read",
+        "digest",
+        "is not known",
+        "a vote needs your own token",
+    ):
         assert part in said
     # A refusal is final, so that nothing is said about trying the same vote again.
     assert "--request-id" not in said

@@ -20,8 +20,8 @@ def test_a_call_with_fallback_clamp_and_two_budgets() -> None:
         "2026-11-18 11:06:42.000 UTC: agent support-bot of tenant acme asked for model chat (workload classification, "
         "run r-1, 1,200 bytes of input, at most 1,000 output tokens, streamed).",
         "Decided with configuration 3fa2b1c09d1e.",
-        "Policy rules that matched: cheap-only, cap-output; cap-output decided: allowed with at most 640 output "
-        "tokens.",
+        "Policy rules that matched: cheap-only, cap-output; cap-output decided. Outcome: allowed with at most 640 "
+        "output tokens.",
         "Left out llama-local: it is not healthy or asked to wait (breaker closes in 4 s).",
         "Route classification; plan: gpt-4o-mini (provider openai, timeout 30 s), then claude-sonnet (provider "
         "anthropic, there called claude-sonnet-4-5).",
@@ -84,7 +84,7 @@ def test_no_rule_no_route_no_budget_no_clamp_and_a_downgrade() -> None:
         "asked for a model of the routes' choice (1 input token, quality at least 0.85, needing tools, json)."
     )
     assert told[2:4] == [
-        "No policy rule matched; the default decided.",
+        "No policy rule matched; the default counts.",
         "A budget switched the plan to gpt-4o-mini.",
     ]
     assert told[4].startswith("No route: the request named a model; plan: gpt-4o-mini")
@@ -246,6 +246,12 @@ def test_what_was_left_out_and_what_rules_found_is_told_with_its_attempt() -> No
     )
     assert "Output rule no-secrets: secrets found 2 times; replaced." in told
     assert any("a rule on its output refused the answer" in sentence for sentence in told)
+
+
+def test_the_dialect_of_the_call_is_told() -> None:
+    call = admitted(2)
+    call.decision.inputs.dialect = "anthropic-messages"
+    assert "streamed, in anthropic-messages)." in narrate([call], OPEN)[0]
 
 
 def test_an_answer_from_the_cache_held_nothing() -> None:

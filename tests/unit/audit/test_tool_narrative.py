@@ -32,7 +32,7 @@ def test_a_call_that_two_people_agreed_to() -> None:
         "45 bytes of arguments, their digest abababababab)."
     )
     catalogue = "Catalogue: side effect, high risk; the caller claimed read."
-    rules = "Policy rules that matched: ask, cap; ask decided: finance has to agree."
+    rules = "Policy rules that matched: ask, cap; ask decided. Outcome: finance has to agree."
     assert narrate_tool_call(approved_call(), SUCCEEDED) == [
         f"2026-11-18 11:06:42.000 UTC: {question}",
         catalogue,

@@ -270,7 +270,7 @@ class Daemon:
 
     def _on_applied(self, config: Config, resolved: ResolvedSecrets) -> None:
         """A configuration or its secrets began to run."""
-        log.redactor.replace((*resolved.values.values(), *resolved.operators.values()))
+        log.redactor.replace(resolved.to_hide())
         self._operators.replace(
             OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
             for operator in config.operators

@@ -13,6 +13,7 @@ import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -37,7 +38,17 @@ _CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
 
 # The value of a header with a scheme in front, such as `Basic …`.
 _WITH_SCHEME = "providers[*].proxy.authorization"
+# What is encoded before it is sent, and may hold any character.
+_PASSWORD = "providers[*].proxy.password"
 _SAME = "is the same credential as {}: the caller would be ambiguous"
+
+
+class Form(Enum):
+    """What a secret may look like."""
+
+    TOKEN = "visible ASCII"
+    HEADER = "visible ASCII and spaces"
+    TEXT = "any text of one line"
 
 
 class SecretUnavailable(ValueError):
@@ -52,8 +63,14 @@ class ResolvedSecrets:
     """
 
     values: Mapping[str, str] = field(repr=False)
+    # As they were read, of those whose value is another form of them.
+    passwords: tuple[str, ...] = field(default=(), repr=False)
     operators: Mapping[str, str] = field(default_factory=dict, repr=False)
     trusted: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def to_hide(self) -> tuple[str, ...]:
+        """Everything that no line of a log may hold."""
+        return (*self.values.values(), *self.passwords, *self.operators.values())
 
     def __repr__(self) -> str:
         names = (*self.values, *(f"operators/{name}" for name in self.operators))
@@ -95,18 +112,21 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
         values: dict[str, str] = {}
         for name, reference in named:
             try:
-                values[name] = read(reference, source, spaces=name.endswith("/proxy/authorization"))
+                values[name] = read(reference, source, forms.get(name, Form.TOKEN))
             except SecretUnavailable as error:
                 wrong.append(f"{prefix}{name}: {error}")
         return values
 
+    proxies = {_proxy_name(provider.name): provider.proxy for provider in config.providers if provider.proxy}
+    forms = {name: Form.TEXT if proxy.username is not None else Form.HEADER for name, proxy in proxies.items()}
     values = read_all(references(config))
     operators = read_all(((operator.name, operator.token) for operator in config.operators), "operators/")
     wrong.extend(_repeated(values, operators))
-    for provider in config.providers:
-        name = _proxy_name(provider.name)
-        if provider.proxy is not None and provider.proxy.username is not None and name in values:
-            values[name] = _basic(provider.proxy.username, values[name])
+    passwords: list[str] = []
+    for name, proxy in proxies.items():
+        if proxy.username is not None and name in values:
+            passwords.append(values[name])
+            values[name] = _basic(proxy.username, values[name])
     trusted: dict[str, str] = {}
     for name, file in trust.ca_files(config).items():
         try:
@@ -115,7 +135,7 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
             wrong.append(f"providers/{name}/tls/caFile: {error}")
     if wrong:
         raise SecretUnavailable("; ".join(wrong))
-    return ResolvedSecrets(values, operators, trusted)
+    return ResolvedSecrets(values, tuple(passwords), operators, trusted)
 
 
 def _proxy_name(provider: str) -> str:
@@ -123,7 +143,7 @@ def _proxy_name(provider: str) -> str:
 
 
 def _basic(username: str, password: str) -> str:
-    """RFC 7617."""
+    """RFC 7617, in UTF-8."""
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
@@ -136,21 +156,29 @@ def _repeated(values: Mapping[str, str], operators: Mapping[str, str]) -> Iterat
             yield f"{name}: {_SAME.format(owners[value])}"
 
 
-def read(reference: SecretRef, environ: Mapping[str, str], *, spaces: bool = False) -> str:
-    """One secret, without the line end a file may have; raises `SecretUnavailable`. With `spaces` it may have some
-    inside, as a header's value with a scheme has."""
+def read(reference: SecretRef, environ: Mapping[str, str], form: Form) -> str:
+    """One secret, without the line end a file may have; raises `SecretUnavailable`."""
     if reference.from_env is not None:
         value, place = environ.get(reference.from_env), f"environment variable {reference.from_env}"
         if value is None:
             raise SecretUnavailable(f"{place} is not set")
     else:
         value, place = _file_text(reference.from_file or ""), f"file {reference.from_file}"
-    value = value.strip()
+    value = value.rstrip("\r\n") if form is Form.TEXT else value.strip()
     if not value:
         raise SecretUnavailable(f"{place} is empty")
-    if not all(" " < character <= "~" or (spaces and character == " ") for character in value):
+    if form is Form.TEXT:
+        if not value.isprintable():
+            raise SecretUnavailable(f"{place} holds something that no password has: a control character or a line end")
+    elif not all(" " < character <= "~" or (form is Form.HEADER and character == " ") for character in value):
         raise SecretUnavailable(f"{place} holds something that cannot be sent in a header: only visible ASCII can")
     return value
+
+
+def _form(path: Path) -> Form:
+    if fits(path, _PASSWORD):
+        return Form.TEXT
+    return Form.HEADER if fits(path, _WITH_SCHEME) else Form.TOKEN
 
 
 def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -161,7 +189,7 @@ def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tupl
     for pattern in PATTERNS:
         for path, reference in _written(document, pattern):
             try:
-                value = read(reference, environ, spaces=fits(path, _WITH_SCHEME))
+                value = read(reference, environ, _form(path))
             except SecretUnavailable as error:
                 yield path, str(error)
                 continue
@@ -203,6 +231,6 @@ def _file_text(path: str) -> str:
     if len(content) > SECRET_MAX_BYTES:
         raise SecretUnavailable(f"file {path} is larger than {SECRET_MAX_BYTES} bytes")
     try:
-        return content.decode("ascii")
+        return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise SecretUnavailable(f"file {path} holds something that cannot be sent in a header") from None
+        raise SecretUnavailable(f"file {path} holds something that is not UTF-8 text") from None

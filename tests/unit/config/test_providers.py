@@ -138,6 +138,26 @@ def test_a_proxys_user_and_password_become_the_header_it_asks_for() -> None:
     assert resolve_secrets(config, {"P": "hunter2"}).values == {"providers/p/proxy/authorization": header}
 
 
+def test_a_proxys_password_may_be_any_text_and_is_hidden_as_it_is_and_as_it_is_sent(tmp_path: Path) -> None:
+    proxied = text("kind: ollama, proxy: {url: 'http://h:1', username: me, password: {fromEnv: P}}")
+    for password in ("correct horse battery", " led by a space", "пароль-日本"):
+        environ = {"P": password}
+        config = Loader(None, environ).load_text(proxied).config
+        resolved = resolve_secrets(config, environ)
+        header = "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+        assert resolved.values == {"providers/p/proxy/authorization": header}
+        assert set(resolved.to_hide()) == {header, password}
+        assert password not in repr(resolved)
+    file = tmp_path / "password"
+    file.write_text("zwei Wörter\r\n")
+    from_file = load(proxied.replace("fromEnv: P", f"fromFile: {file}"))
+    assert resolve_secrets(from_file, {}).passwords == ("zwei Wörter",)
+    for bad in ("two\nlines", "a\x00b", ""):
+        with pytest.raises(ConfigError) as caught:
+            Loader(None, {"P": bad}).load_text(proxied)
+        assert [found.path for found in caught.value.violations] == ["providers[0].proxy.password"]
+
+
 def test_a_whole_proxy_header_may_have_a_space_and_nothing_else_may() -> None:
     both = text("kind: ollama, apiKey: {fromEnv: K}, proxy: {url: 'http://h:1', authorization: {fromEnv: P}}")
     resolved = resolve_secrets(load(both), {"K": "key", "P": "Bearer abc"})

@@ -502,7 +502,7 @@ def test_waiters_are_bounded_in_all_and_for_every_tenant(tmp_path: Path) -> None
         waiting = [wait(sidecar), wait(sidecar)]
         await until_waiting(sidecar, 2)
         found = await refused(wait(sidecar))
-        assert found[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
+        assert found[:3] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", {"bound": "waiters of a tenant"})
         # A ticket of another tenant may still be waited for.
         other = pb.WaitTicketRequest(ticket=ticket(approval(2)), timeout=Duration(seconds=0))
         assert (await sidecar.agent.WaitTicket(other, metadata=AS_OTHER_TENANT)).ticket.state

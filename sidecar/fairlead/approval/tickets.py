@@ -104,8 +104,13 @@ class TicketService:
 
     @contextmanager
     def _waiting(self, tenant: str) -> Iterator[None]:
-        if self.waiters >= self._max_waiters or self._waiters[tenant] >= self._max_waiters_of_a_tenant:
-            raise Refusal("QUEUE_FULL", "too many calls wait for tickets: use GetTicket, or wait again later")
+        of_tenant = self._waiters.get(tenant, 0) >= self._max_waiters_of_a_tenant
+        if of_tenant or self.waiters >= self._max_waiters:
+            raise Refusal(
+                "QUEUE_FULL",
+                "too many calls wait for tickets: use GetTicket, or wait again later",
+                {"bound": "waiters of a tenant" if of_tenant else "waiters"},
+            )
         self._waiters[tenant] += 1
         try:
             yield

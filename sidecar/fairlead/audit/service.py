@@ -68,7 +68,9 @@ class AuditLogService:
         """A subscription whose position is fixed: what is committed from now on will be in its stream."""
         if self._watchers >= self._max_watchers:
             raise Refusal(
-                "QUEUE_FULL", f"{self._max_watchers} streams of the audit log are open, the most there can be"
+                "QUEUE_FULL",
+                f"{self._max_watchers} streams of the audit log are open, the most there can be",
+                {"bound": "watchers"},
             )
         self._watchers += 1
         try:

@@ -87,12 +87,14 @@ class ToolCalls:
         deadline = time.monotonic() + timeout
         while True:
             left = max(0.0, deadline - time.monotonic())
-            request = _requests.wait_ticket(ticket, min(left, WAIT_SECONDS))
+            asked = min(left, WAIT_SECONDS)
+            request = _requests.wait_ticket(ticket, asked)
             try:
-                found = ticket_of(self._call(self._tickets.WaitTicket, request, left + ANSWER_SECONDS).ticket)
+                found = ticket_of(self._call(self._tickets.WaitTicket, request, asked + ANSWER_SECONDS).ticket)
             except QueueFull:
                 found = self.get_ticket(ticket)
-                time.sleep(min(left, poll_after))
+                if found.state is TicketState.PENDING:
+                    time.sleep(max(0.0, min(deadline - time.monotonic(), poll_after)))
             if found.state is not TicketState.PENDING or time.monotonic() >= deadline:
                 return found
 

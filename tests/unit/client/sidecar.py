@@ -41,6 +41,7 @@ class Gate(  # type: ignore[misc]
     """Answers with the scripted refusals first, then well; tools and tickets as scripted, the last one for ever."""
 
     def __init__(self) -> None:
+        self.time_remaining = 0.0
         self.refusals: list[Refusal] = []
         self.requests: list[object] = []
         self.authorizations: list[str] = []
@@ -94,6 +95,7 @@ class Gate(  # type: ignore[misc]
         self, request: approval_service_pb2.WaitTicketRequest, context: grpc.ServicerContext
     ) -> approval_service_pb2.WaitTicketResponse:
         self._record(request, context)
+        self.time_remaining = context.time_remaining()
         return approval_service_pb2.WaitTicketResponse(ticket=self._next_ticket())
 
     def _next_ticket(self) -> approval_service_pb2.Ticket:

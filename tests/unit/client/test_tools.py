@@ -288,6 +288,21 @@ def test_a_sidecar_without_room_for_a_waiter_is_asked_again_later(sidecar: tuple
         client.authorize_tool("t")
 
 
+def test_what_was_decided_meanwhile_is_said_at_once_without_waiting_again(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    gate.refusals = [Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")]
+    gate.tickets = [ticket("APPROVED")]
+    # An hour would end this test long before it ended.
+    assert client.wait_ticket("tkt_1", timeout=7200, poll_after=3600).state is TicketState.APPROVED
+
+
+def test_one_wait_is_never_given_more_time_than_the_sidecar_takes(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    gate.tickets = [ticket("APPROVED")]
+    client.wait_ticket("tkt_1", timeout=7200)
+    assert 60 < gate.time_remaining <= 70
+
+
 def test_a_grant_whose_answer_was_lost_is_given_back() -> None:
     with serving() as (gate, address), Client(address, timeout=0.2) as client:
         gate.tools = [GRANTED]

@@ -18,12 +18,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fairlead.approval.model import COLLECTION, quorums, state_name, state_names, state_of
 from fairlead.audit.rendering import message_to_dict
 from fairlead.audit.wording import decision_word, tool_effect, tool_risk, visible
-from fairlead.cli import operator, operator_token
+from fairlead.cli import bounded, operator, operator_token
 from fairlead.cli.table import fitting, table
 from fairlead.v1 import approval_service_pb2 as pb
 from fairlead.v1 import approval_service_pb2_grpc
 
 DEFAULT_LINES = 50
+_LINES_MAX = 1_000_000
 _NAME_HELP = "approvals/apr_…, as fairlead approvals list prints it"
 _APPROVE, _REJECT = pb.APPROVAL_DECISION_APPROVE, pb.APPROVAL_DECISION_REJECT
 
@@ -43,7 +44,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument("--tenant", default="", help="only this tenant's")
     listing.add_argument("--state", choices=state_names(), help="only in this state")
     listing.add_argument(
-        "-n", "--lines", type=_count, default=DEFAULT_LINES, metavar="N", help=f"at most N (default: {DEFAULT_LINES})"
+        "-n",
+        "--lines",
+        type=bounded.number(1, _LINES_MAX),
+        default=DEFAULT_LINES,
+        metavar="N",
+        help=f"at most N (default: {DEFAULT_LINES})",
     )
     listing.set_defaults(run=run_list)
 
@@ -201,13 +207,6 @@ def _time(time: Timestamp) -> str:
 def _name(text: str) -> str:
     """The id alone will do."""
     return text if text.startswith(COLLECTION) else COLLECTION + text
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

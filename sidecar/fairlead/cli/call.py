@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.calling.dialects import DIALECTS
-from fairlead.cli import operator
+from fairlead.cli import bounded, operator
 
 if TYPE_CHECKING:
     from fairlead.calling.exchange import Answer
@@ -20,6 +20,7 @@ DEFAULT_AGENT = "127.0.0.1:7400"
 DEV_TOKEN = "dev"
 _INVALID = 2
 _BODY_MAX_BYTES = 256 << 20
+_TIMEOUT_MAX = 86_400
 _CONTEXT = ("session", "run", "step", "workload", "min_quality", "request_id")
 
 
@@ -42,7 +43,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--model", help="model or route to ask for; of a --body it replaces the model")
     parser.add_argument("--dialect", choices=DIALECTS, default=DIALECTS[0], help=f"default: {DIALECTS[0]}")
     parser.add_argument("--stream", action="store_true", help="print the answer while it comes")
-    parser.add_argument("--max-output-tokens", type=int, metavar="N", help="longest answer")
+    parser.add_argument("--max-output-tokens", type=bounded.number(1, 100_000_000), metavar="N", help="longest answer")
     for name in _CONTEXT:
         option = f"--{name.replace('_', '-')}"
         # `run` is what the command line runs.
@@ -51,16 +52,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         )
     parser.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="label; can be repeated")
     credential = parser.add_mutually_exclusive_group()
-    credential.add_argument(
-        "--token-file", type=Path, dest="agent_token_file", metavar="FILE", help="file with the agent's token"
-    )
+    credential.add_argument("--agent-token-file", type=Path, metavar="FILE", help="file with the agent's token")
     credential.add_argument("--dev", action="store_true", help="the token of fairlead serve --dev")
     parser.add_argument(
         "--agent",
         metavar="HOST:PORT",
         help=f"agent endpoint (default: as DIR/endpoints.json says, else {DEFAULT_AGENT})",
     )
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="default: 600")
+    parser.add_argument(
+        "--timeout", type=bounded.seconds(_TIMEOUT_MAX), default=600.0, metavar="SECONDS", help="default: 600"
+    )
     parser.add_argument("--quiet", action="store_true", help="print the answer only")
     parser.add_argument("--json", action="store_true", help="print the answer as it came, without reading it")
     operator.add_place(parser)
@@ -211,7 +212,7 @@ def _token(arguments: argparse.Namespace) -> str:
     else:
         token = os.environ.get("FAIRLEAD_TOKEN", "").strip()
     if not token:
-        raise _Usage("there is no token: set FAIRLEAD_TOKEN, or give --token-file or --dev")
+        raise _Usage("there is no token: set FAIRLEAD_TOKEN, or give --agent-token-file or --dev")
     if not all(" " < character <= "~" for character in token):
         raise _Usage("the token holds something that cannot be sent in a header")
     return token

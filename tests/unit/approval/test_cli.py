@@ -145,3 +145,10 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--request-id" not in said
     _, stored, _ = next(Approvals(core.store).newest(None))
     assert stored.approval == ONE
+
+
+def test_a_number_of_lines_that_cannot_be_meant_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["approvals", "list", "-n", "0"])
+    assert ended.value.code == 2
+    assert "`0` is not a whole number from 1 to 1000000" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_what_goes_wrong_is_said_and_the_exit_code_is_one(
         (("hello",), "give the --model or route to ask for"),
         (("--body", "none.json"), "none.json cannot be read: No such file"),
         (("--body", "list.json", "--model", "m"), "list.json is not a JSON object"),
-        (("hello", "--model", "m", "--token-file", "none"), "none cannot be read"),
+        (("hello", "--model", "m", "--agent-token-file", "none"), "none cannot be read"),
         (("hello", "--model", "m", "--session", "ä"), "x-fairlead-session must be visible ASCII"),
     ],
 )
@@ -124,15 +124,19 @@ def test_the_token_comes_from_a_file_the_environment_or_development_mode_and_is_
 ) -> None:
     file = tmp_path / "token"
     file.write_text("sk-from-file\n")
-    for arguments, token in ((("--token-file", str(file)), "sk-from-file"), (("--dev",), "dev"), ((), "agent-token")):
+    for arguments, token in (
+        (("--agent-token-file", str(file)), "sk-from-file"),
+        (("--dev",), "dev"),
+        ((), "agent-token"),
+    ):
         assert call(provider, "--model", "m", *arguments, "hello") == 0
         assert provider.received.headers["authorization"] == f"Bearer {token}"
     monkeypatch.delenv("FAIRLEAD_TOKEN")
     assert call(provider, "--model", "m", "hello") == 2
     file.write_text("sk secret")
-    assert call(provider, "--model", "m", "--token-file", str(file), "hello") == 2
+    assert call(provider, "--model", "m", "--agent-token-file", str(file), "hello") == 2
     printed = capsys.readouterr()
-    assert "there is no token: set FAIRLEAD_TOKEN, or give --token-file or --dev" in printed.err
+    assert "there is no token: set FAIRLEAD_TOKEN, or give --agent-token-file or --dev" in printed.err
     assert "secret" not in printed.err and "sk-from-file" not in printed.out + printed.err
 
 
@@ -140,3 +144,25 @@ def test_the_token_comes_from_a_file_the_environment_or_development_mode_and_is_
 def test_a_sidecar_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str], address: str) -> None:
     assert main(["call", "--agent", address, "--model", "m", "hello"]) == 1
     assert capsys.readouterr().err.startswith(f"fairlead: {address}")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--max-output-tokens", "0", "`0` is not a whole number from 1 to 100000000"),
+        ("--max-output-tokens", "1e3", "`1e3` is not a whole number from 1 to 100000000"),
+        ("--max-output-tokens", "9" * 5000, "is not a whole number from 1 to 100000000"),
+        ("--timeout", "0", "`0` is not a number of seconds above 0, up to 86400"),
+        ("--timeout", "nan", "`nan` is not a number of seconds above 0, up to 86400"),
+        ("--timeout", "inf", "`inf` is not a number of seconds above 0, up to 86400"),
+        ("--timeout", "1m", "`1m` is not a number of seconds above 0, up to 86400"),
+    ],
+    ids=range(7),
+)
+def test_a_number_that_cannot_be_meant_is_said(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["call", "--model", "m", "hello", f"{option}={value}"])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

@@ -146,10 +146,14 @@ def test_an_agent_cannot_decide_and_others_do_not_see_its_ticket(tmp_path: Path)
         decide = approval_service_pb2.DecideApprovalRequest(
             request_id="x", name=asked.approval, decision=approval_service_pb2.APPROVAL_DECISION_APPROVE, reason="me"
         )
-        for token in (TOKEN, people.ASHA_TOKEN):
+        # The agent is known, and the method is not there; a person's token is nobody's on this endpoint.
+        for token, code in (
+            (TOKEN, grpc.StatusCode.UNIMPLEMENTED),
+            (people.ASHA_TOKEN, grpc.StatusCode.UNAUTHENTICATED),
+        ):
             with pytest.raises(grpc.RpcError) as refused:
                 stub.DecideApproval(decide, metadata=bearer(token), timeout=10)
-            assert refused.value.code() in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED)
+            assert refused.value.code() is code
         with stranger(daemon) as other, client(daemon, PROVIDER_KEY) as colleague:
             for somebody in (other, colleague):
                 with pytest.raises(NotFound):

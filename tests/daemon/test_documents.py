@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -52,6 +53,13 @@ def test_every_command_and_every_piece_of_code_works(document: Path, tmp_path: P
     with Session(tmp_path) as session:
         for block in blocks(document, "sh", "python"):
             session.run(block)
+
+
+@pytest.mark.parametrize("document", [path for path in documents() if blocks(path, "py")], ids=name)
+def test_every_piece_of_code_that_is_a_part_of_a_program_compiles(document: Path) -> None:
+    """`py` is code that needs the reader's own around it; it may await."""
+    for block in blocks(document, "py"):
+        compile(block.text, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def test_the_readme_works_as_written_and_prints_what_the_reader_expects(tmp_path: Path) -> None:

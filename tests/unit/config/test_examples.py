@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.config import Loader
+from fairlead.config.notices import notices
 
 ROOT = Path(__file__).parents[3]
 QUICKSTART = ROOT / "examples/quickstart/fairlead.yaml"
@@ -65,3 +66,12 @@ def test_the_configurations_that_documents_show_are_valid(document: str) -> None
     assert whole
     for text in whole:
         Loader(None, None).load_text(text)
+
+
+def test_the_rules_that_are_shown_as_a_part_of_a_configuration_are_valid() -> None:
+    text = (ROOT / "docs/output-rules.md").read_text()
+    shown = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert shown
+    for part in shown:
+        config = Loader(None, None).load_text(f"apiVersion: fairlead/v1\n{part}").config
+        assert config.policies and not notices(config)

@@ -24,7 +24,7 @@ fn default_limits() -> Limits {
         waiting_calls: 1024,
         kept_answer_bytes: 256 << 10,
         clock_skew_millis: 5_000,
-        cache_bytes: 256 << 20,
+        cache_bytes: 64 << 20,
         sessions: MILLION,
         tool_result_bytes: 256 << 10,
         open_tool_calls: 100_000,

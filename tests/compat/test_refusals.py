@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
+import openai
 import pytest
 
 from .conftest import TOKEN
@@ -47,3 +48,10 @@ def test_what_another_dialect_cannot_say_is_named_and_left_out_where_the_route_a
     assert "onUntranslatable: drop" in refused.value.message
     answer = client.messages.create(model="forgiving", max_tokens=100, **said)
     assert [block.text for block in answer.content if block.type == "text"] == [ANSWER]
+
+
+def test_a_model_that_answers_fewer_tokens_than_asked_for_is_named(sidecar: str) -> None:
+    client = openai.OpenAI(base_url=f"{sidecar}/v1", api_key=TOKEN, max_retries=0)
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.chat.completions.create(model="gpt", messages=[GREETING], max_tokens=100_000)
+    assert "`gpt` is out: answers at most 16384 tokens, 100000 are asked for" in refused.value.message

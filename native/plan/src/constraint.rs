@@ -168,7 +168,10 @@ impl Demands<'_, '_> {
             .0
             .max(1);
         if needed > model.max_output.0 {
-            return too_large(format!("answers at most {} tokens", model.max_output));
+            return too_large(format!(
+                "answers at most {} tokens, {needed} are asked for",
+                model.max_output
+            ));
         }
         if needed > room {
             return too_large(format!(

@@ -5,6 +5,9 @@ use crate::decision::{DenyCause, NoRouteCause, PlanDecision, Verdict};
 use crate::facts::CallFacts;
 use crate::ids::RouteId;
 
+/// Most models whose obstacles a sentence names.
+const MOST_NAMED_MODELS: usize = 3;
+
 impl Compiled {
     /// The name of a route, for messages.
     fn route_name(&self, id: RouteId) -> &str {
@@ -49,7 +52,11 @@ impl Compiled {
                 NoRouteCause::ExpressionFailed { route, error } => {
                     format!("route `{}` could not be evaluated: {error}", self.route_name(*route))
                 }
-                NoRouteCause::NoCandidate => format!("{} has no model that can take the call", self.way_name(decision)),
+                NoRouteCause::NoCandidate => format!(
+                    "{} has no model that can take the call{}",
+                    self.way_name(decision),
+                    self.obstacles(decision)
+                ),
                 NoRouteCause::Untranslatable { .. } => format!(
                     "{} has no model whose provider can be asked this in a dialect that it speaks",
                     self.way_name(decision)
@@ -61,6 +68,20 @@ impl Compiled {
                     )
                 }
             },
+        }
+    }
+
+    /// What stands against each model: the caller sees this sentence and nothing else of the decision.
+    fn obstacles(&self, decision: &PlanDecision) -> String {
+        let named = decision.dropped.iter().take(MOST_NAMED_MODELS).map(|candidate| {
+            let model = self.model(candidate.model).map_or("", |model| &model.name);
+            format!("`{model}` is out: {}", candidate.detail)
+        });
+        let named = named.collect::<Vec<_>>().join("; ");
+        match decision.dropped.len().checked_sub(MOST_NAMED_MODELS) {
+            _ if named.is_empty() => named,
+            Some(more) if more > 0 => format!(": {named}; and {more} more"),
+            _ => format!(": {named}"),
         }
     }
 

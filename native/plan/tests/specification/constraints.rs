@@ -106,6 +106,26 @@ fn bytes_bound_the_tokens_but_do_not_exclude_a_prompt_that_likely_fits() {
 }
 
 #[test]
+fn a_refusal_says_what_stands_against_the_first_models() {
+    let world = world(|config| {
+        for model in &mut config.models {
+            model.max_output_tokens = 2_000;
+        }
+    });
+    let refused = world.decide(&CallFacts {
+        max_output_tokens: 4_000,
+        ..call()
+    });
+    assert_eq!(
+        refused.reason,
+        "route `all` has no model that can take the call: \
+         `large` is out: answers at most 2000 tokens, 4000 are asked for; \
+         `medium` is out: answers at most 2000 tokens, 4000 are asked for; \
+         `small` is out: answers at most 2000 tokens, 4000 are asked for"
+    );
+}
+
+#[test]
 fn the_least_output_is_the_calls_else_the_routes_else_64() {
     let least = |route_says, call_says, asked| {
         let world = world(|config| config.routes[0].min_output_tokens = route_says);

@@ -12,6 +12,10 @@ pub(crate) trait DataReader: Send {
     fn produced(&self) -> i64;
     /// Usage that the provider reported, once it did.
     fn usage(&self) -> Option<Usage>;
+    /// As for [`crate::EventReader::told_input`].
+    fn told_input(&self) -> Option<Usage> {
+        None
+    }
     /// The number of the next event, where the dialect numbers them.
     fn next_sequence(&self) -> i64 {
         0

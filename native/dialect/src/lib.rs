@@ -57,6 +57,8 @@ pub trait EventReader: Send {
     fn produced(&self) -> i64;
     /// Usage that the provider reported, once it did.
     fn usage(&self) -> Option<Usage>;
+    /// Input that the provider reported before the end, without any output: what a stream that breaks has read.
+    fn told_input(&self) -> Option<Usage>;
     /// Events that a clean end of the connection still owes the client: those of a translated stream whose source has no
     /// end marker.
     fn finish(&mut self) -> Vec<SseEvent>;

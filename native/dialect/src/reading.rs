@@ -126,6 +126,10 @@ impl EventReader for Passed {
         self.reader.usage()
     }
 
+    fn told_input(&self) -> Option<Usage> {
+        self.reader.told_input()
+    }
+
     fn finish(&mut self) -> Vec<SseEvent> {
         Vec::new()
     }

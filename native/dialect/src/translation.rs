@@ -35,6 +35,10 @@ pub(crate) trait Reader: Send {
     fn complete(&self) -> bool;
     /// As for [`EventReader::usage`].
     fn usage(&self) -> Option<Usage>;
+    /// As for [`EventReader::told_input`].
+    fn told_input(&self) -> Option<Usage> {
+        None
+    }
 }
 
 /// Writes the events of one stream.
@@ -221,6 +225,10 @@ impl EventReader for Translation {
 
     fn usage(&self) -> Option<Usage> {
         self.reader.usage()
+    }
+
+    fn told_input(&self) -> Option<Usage> {
+        self.reader.told_input()
     }
 
     fn finish(&mut self) -> Vec<SseEvent> {

@@ -148,6 +148,10 @@ async fn a_broken_stream_ends_with_the_clients_error_event() {
                 Dialect::AnthropicMessages => assert_eq!(error["type"], "error", "{pair}"),
             }
             assert_eq!(rig.attempts(), ["m0 Cut 200"]);
+            // Messages tells its input at the start; what others read is estimated.
+            let usage = rig.log.attempts()[0].usage.unwrap();
+            assert!(usage.estimated && usage.output > 0, "{pair}");
+            assert_eq!(usage.input == 11, target == Dialect::AnthropicMessages, "{pair}");
         }
     }
 }
@@ -187,7 +191,7 @@ async fn a_refusal_is_translated_and_holds_no_secret() {
 
 #[tokio::test]
 async fn an_error_event_of_the_provider_holds_no_secret() {
-    let fault = format!(r#"{{"type":"error","error":{{"type":"api_error","message":"key {KEY}"}}}}"#);
+    let fault = format!(r#"{{"type":"error","error":{{"type":"api_error","code":"{KEY}","message":"key {KEY}"}}}}"#);
     let part = events(Dialect::AnthropicMessages)
         .into_iter()
         .take(content_events(Dialect::AnthropicMessages))
@@ -212,6 +216,7 @@ async fn an_error_event_of_the_provider_holds_no_secret() {
         }
         assert!(!all.contains(KEY), "{all}");
         assert_eq!(rig.attempts(), ["m0 Failed 200"]);
+        assert_eq!(rig.log.attempts()[0].detail, "an error inside the stream ([redacted])");
     }
 }
 

@@ -90,6 +90,10 @@ impl DataReader for MessagesEvents {
         // The output at the start is a first guess: it would count a broken stream as nearly free.
         if self.output_told { self.report.usage() } else { None }
     }
+
+    fn told_input(&self) -> Option<Usage> {
+        self.report.input_so_far()
+    }
 }
 
 impl MessagesEvents {
@@ -194,6 +198,8 @@ mod tests {
         let mut reader = MessagesEvents::default();
         reader.read(br#"{"type":"message_start","message":{"usage":{"input_tokens":25,"cache_read_input_tokens":5,"output_tokens":1}}}"#);
         assert_eq!(reader.usage(), None);
+        let told = reader.told_input().unwrap();
+        assert_eq!((told.input, told.cached_input, told.output), (25, 5, 0));
         reader.read(br#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}"#);
         let usage = reader.usage().unwrap();
         assert_eq!((usage.input, usage.cached_input, usage.output), (25, 5, 15));

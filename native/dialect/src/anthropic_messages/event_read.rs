@@ -167,6 +167,10 @@ impl Reader for MessagesReader {
         // Before the end its output is a first guess of the provider.
         self.finish.as_ref().and_then(|_finished| self.report.usage())
     }
+
+    fn told_input(&self) -> Option<Usage> {
+        self.report.input_so_far()
+    }
 }
 
 impl MessagesReader {

@@ -60,6 +60,15 @@ impl Report {
         self.usage_so_far()
     }
 
+    /// The input alone, once it was told: some compatible providers start with zeros.
+    pub(super) fn input_so_far(self) -> Option<Usage> {
+        let told = Usage {
+            output: 0,
+            ..self.usage_so_far()?
+        };
+        (told.all_input() > 0).then_some(told)
+    }
+
     /// The tokens, when the output may still be unknown.
     pub(super) fn usage_so_far(self) -> Option<Usage> {
         let created = Count::optional(self.cache_creation_input_tokens)?;

@@ -66,6 +66,16 @@ impl Estimate {
             ..Usage::default()
         }
     }
+
+    /// The same for a stream whose provider has `told` its input.
+    pub(super) fn usage_after(&self, told: Option<Usage>, produced: i64) -> Usage {
+        let estimate = self.usage(produced);
+        told.map_or(estimate, |told| Usage {
+            output: estimate.output,
+            estimated: true,
+            ..told
+        })
+    }
 }
 
 /// Sends the call to the target. The attempt is ended here unless it goes on as a stream.
@@ -82,13 +92,17 @@ pub(super) async fn attempt(
         }
         Ok(Run::Stream(opening)) => match AnswerStream::open(*opening, open).await {
             Ok(stream) => Ok(Success::Stream(Box::new(stream))),
-            Err((failure, open)) => Err(ended(failure, open)),
+            Err((failure, open)) => Err(ended(destination, failure, open)),
         },
-        Err(failure) => Err(ended(failure, open)),
+        Err(failure) => Err(ended(destination, failure, open)),
     }
 }
 
-fn ended(failure: Failure, open: OpenAttempt) -> Failure {
+fn ended(destination: &Destination<'_>, failure: Failure, open: OpenAttempt) -> Failure {
+    let failure = Failure {
+        detail: destination.provider.text_without_secret(failure.detail),
+        ..failure
+    };
     open.end(
         failure.kind.outcome(),
         failure.detail.clone(),

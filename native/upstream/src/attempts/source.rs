@@ -155,10 +155,12 @@ impl Source {
         self.reader.usage()
     }
 
-    /// Reported usage, else an estimate from what was produced.
+    /// Reported usage, else the input that was told so far or its bound, and an estimate from what was produced.
     pub(super) fn usage(&self) -> Usage {
-        self.reported()
-            .unwrap_or_else(|| self.estimate.usage(self.reader.produced()))
+        self.reported().unwrap_or_else(|| {
+            self.estimate
+                .usage_after(self.reader.told_input(), self.reader.produced())
+        })
     }
 
     /// What ends a broken stream, in the client's dialect.
@@ -170,6 +172,11 @@ impl Source {
     pub(super) fn without_secret(&self, event: SseEvent) -> SseEvent {
         let redacted = self.provider.without_secret(event.raw.clone());
         if redacted == event.raw { event } else { framed(redacted) }
+    }
+
+    /// What is recorded about it without any secret.
+    pub(super) fn text_without_secret(&self, text: String) -> String {
+        self.provider.text_without_secret(text)
     }
 
     /// Lets go of the connection.

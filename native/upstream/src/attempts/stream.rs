@@ -151,6 +151,7 @@ impl AnswerStream {
                 let message = "the provider reports an error; what was received before is incomplete";
                 let closing = own.unwrap_or_else(|| self.source.error_event("upstream_error", message));
                 let detail = described("an error inside the stream", &fault);
+                let detail = self.source.text_without_secret(detail);
                 self.flush(events);
                 self.ended(Outcome::Failed, detail, "upstream_error", closing);
             }

@@ -133,6 +133,11 @@ impl Provider {
     pub(crate) fn without_secret(&self, body: Bytes) -> Bytes {
         self.redaction.applied_to(body)
     }
+
+    /// The same for a text about what it sent back: what a provider calls an error may be anything.
+    pub(crate) fn text_without_secret(&self, text: String) -> String {
+        String::from_utf8_lossy(&self.without_secret(Bytes::from(text))).into_owned()
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +170,7 @@ pub(super) mod tests {
         let mut settings = settings("http://localhost:1");
         settings
             .secret_headers
-            .push(("x-gateway".to_owned(), Secret::new("gw-456")));
+            .push(("x-gateway".to_owned(), Secret::new("gw-4/5\"6")));
         settings.proxy = Some(ProxySettings {
             url: "http://proxy:3128".to_owned(),
             // user:pa55word
@@ -174,7 +179,14 @@ pub(super) mod tests {
         });
         let provider = Provider::new(settings).unwrap();
         let shown = format!("{provider:?} {:?}", provider.headers);
-        for secret in ["sk-123", "gw-456", "dXNlcjpwYTU1d29yZA==", "pa55word"] {
+        for secret in [
+            "sk-123",
+            "gw-4/5\"6",
+            "gw-4/5\\\"6",
+            "gw-4\\/5\\\"6",
+            "dXNlcjpwYTU1d29yZA==",
+            "pa55word",
+        ] {
             assert!(!shown.contains(secret), "{secret}");
             let echoed = provider.without_secret(Bytes::from(format!("{secret}: wrong {secret}!")));
             assert_eq!(&echoed[..], b"[redacted]: wrong [redacted]!");

@@ -8,7 +8,7 @@ use super::settings::ProviderSettings;
 
 const REDACTED: &[u8] = b"[redacted]";
 
-/// The secrets of one provider, the longest first: one may be a part of another.
+/// The secrets of one provider as they are and as JSON writes them, the longest first: one may be a part of another.
 pub(super) struct Redaction(Vec<Vec<u8>>);
 
 impl Redaction {
@@ -16,8 +16,13 @@ impl Redaction {
         let mut secrets: Vec<Vec<u8>> = Vec::new();
         let mut add = |secret: &[u8]| {
             let secret = secret.trim_ascii();
-            if !secret.is_empty() && !secrets.iter().any(|known| known == secret) {
-                secrets.push(secret.to_vec());
+            let in_json = escaped(secret, b"\"\\");
+            // Some encoders escape slashes as well; to whoever reads the JSON it is the same.
+            let with_slashes = escaped(secret, b"\"\\/");
+            for written in [secret.to_vec(), in_json, with_slashes] {
+                if !written.is_empty() && !secrets.contains(&written) {
+                    secrets.push(written);
+                }
             }
         };
         if let Some(key) = &settings.api_key {
@@ -49,6 +54,18 @@ impl Redaction {
             .iter()
             .fold(text, |text, secret| replaced(&text, secret).unwrap_or(text))
     }
+}
+
+/// The text with a backslash before each of these bytes.
+fn escaped(text: &[u8], special: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        if special.contains(byte) {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out
 }
 
 /// `None` when the secret does not occur.

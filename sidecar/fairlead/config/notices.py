@@ -36,9 +36,13 @@ def _idle(config: Config) -> Iterator[str]:
     for provider in config.providers:
         if provider.proxy is not None and "*" in provider.proxy.no_proxy:
             yield f"provider {provider.name}: its proxy has no effect: noProxy has *, so every host is reached directly"
-    rejects = any(policy.on == "model.output" and policy.effect == "reject" for policy in config.policies)
+    outputs = {policy.effect for policy in config.policies if policy.on == "model.output"}
+    if config.limits.cache_bytes == 0:
+        uncached = "limits.cacheBytes is 0"
+    else:
+        uncached = "while there are rules on model.output no answer is kept" if outputs else ""
     for route in config.routes:
-        for what in _of_a_route(route, cached=config.limits.cache_bytes > 0, rejects=rejects):
+        for what in _of_a_route(route, uncached=uncached, rejects="reject" in outputs):
             yield f"route {route.name}: {what}"
     for policy in config.policies:
         if policy.effect == "flag" and policy.check is not None and "window" in policy.check.model_fields_set:
@@ -51,9 +55,9 @@ def _idle(config: Config) -> Iterator[str]:
             yield f"approval tier {tier.name}: nobody is asked: no rule has effect: {{requireApproval: {tier.name}}}"
 
 
-def _of_a_route(route: Route, *, cached: bool, rejects: bool) -> Iterator[str]:
-    if route.cache is not None and not cached:
-        yield "cache has no effect: limits.cacheBytes is 0"
+def _of_a_route(route: Route, *, uncached: str, rejects: bool) -> Iterator[str]:
+    if route.cache is not None and uncached:
+        yield f"cache has no effect: {uncached}"
     only = route.targets[0] if route.targets is not None and len(route.targets) == 1 else None
     if only is not None and route.sticky_by in ("agent", "tenant"):
         yield f"stickyBy: {route.sticky_by} has no effect: there is one target"

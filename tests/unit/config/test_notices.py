@@ -37,6 +37,7 @@ PROXIED = VALID.replace("kind: ollama}", "kind: ollama, proxy: {url: 'http://h:1
         (VALID, None),
         (route(f"{TARGET}, cache: {{ttl: 1m}}"), None),
         (route(f"{TARGET}, cache: {{ttl: 1m}}", "limits: {cacheBytes: 0B}\n"), "route all: cache has no effect"),
+        (route(f"{TARGET}, cache: {{ttl: 1m}}", FLAG.replace(", window: 1KiB", "")), "route all: cache has no effect"),
         (route(f"{TARGET}, stickyBy: tenant"), "route all: stickyBy: tenant has no effect"),
         (route(f"{TARGET}, stickyBy: session"), None),
         (route(f"{TWO}, stickyBy: tenant"), None),
@@ -56,7 +57,7 @@ PROXIED = VALID.replace("kind: ollama}", "kind: ollama, proxy: {url: 'http://h:1
         (VALID + FLAG.replace("flag", "redact"), None),
         (VALID + FLAG.replace(", window: 1KiB", ""), None),
     ],
-    ids=range(21),
+    ids=range(22),
 )  # fmt: skip
 def test_what_has_no_effect_is_said_and_nothing_else(text: str, said: str | None) -> None:
     found = notices(load(text))

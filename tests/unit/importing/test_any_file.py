@@ -41,11 +41,21 @@ FALLBACKS = st.lists(st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_siz
 PARAMS = mostly(
     **dict.fromkeys(
         ["model", "api_base", "api_key", "api_version", "custom_llm_provider", "organization", "timeout", "rpm", "tpm",
-         "stream_timeout", "weight", "max_retries", "input_cost_per_token", "output_cost_per_token"], SCALARS
+         "stream_timeout", "weight", "max_retries", "max_parallel_requests", "input_cost_per_token",
+         "output_cost_per_token"], SCALARS
     ),
     headers=st.dictionaries(st.sampled_from(["X-A", "Authorization", "", "ä"]), SCALARS, max_size=3),
 )  # fmt: skip
-INFO = mostly(mode=st.sampled_from(["chat", "embedding"]), max_input_tokens=SCALARS, max_output_tokens=SCALARS)
+COSTS = st.one_of(SCALARS, st.sampled_from([Decimal("1e-6"), Decimal("0.9"), Decimal("1e-30"), 1]))
+INFO = mostly(
+    mode=st.one_of(st.sampled_from(["chat", "embedding"]), ANYTHING), max_input_tokens=SCALARS,
+    max_output_tokens=SCALARS,
+    **dict.fromkeys(
+        ["input_cost_per_token", "output_cost_per_token", "input_cost_per_token_above_200k_tokens",
+         "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr", "cache_read_input_token_cost",
+         "output_cost_per_reasoning_token", "search_context_cost_per_query"], COSTS
+    ),
+)  # fmt: skip
 DEPLOYMENT = mostly(model_name=st.one_of(NAMES, SCALARS), litellm_params=PARAMS, model_info=INFO)
 PROXY = st.fixed_dictionaries(
     {},
@@ -54,13 +64,14 @@ PROXY = st.fixed_dictionaries(
         "router_settings": mostly(
             routing_strategy=SCALARS, fallbacks=FALLBACKS, default_fallbacks=st.lists(NAMES), num_retries=SCALARS,
             allowed_fails=SCALARS, cooldown_time=SCALARS, retry_after=SCALARS, timeout=SCALARS,
-            model_group_alias=st.dictionaries(NAMES, NAMES), context_window_fallbacks=FALLBACKS,
+            model_group_alias=st.dictionaries(st.one_of(NAMES, st.text(max_size=3)), NAMES),
+            context_window_fallbacks=FALLBACKS,
             provider_budget_config=st.dictionaries(
                 st.sampled_from(["openai", "azure", "x"]), mostly(budget_limit=SCALARS, time_period=SCALARS)
             ),
         ),
         "litellm_settings": mostly(
-            cache=st.booleans(), cache_params=mostly(ttl=SCALARS, type=SCALARS), max_budget=SCALARS,
+            cache=st.booleans(), cache_params=mostly(ttl=SCALARS, type=SCALARS, mode=SCALARS), max_budget=SCALARS,
             budget_duration=SCALARS, drop_params=st.booleans(), request_timeout=SCALARS, fallbacks=FALLBACKS,
             tag_budget_config=st.dictionaries(
                 st.text(max_size=200), mostly(max_budget=SCALARS, budget_duration=SCALARS), max_size=2
@@ -70,6 +81,7 @@ PROXY = st.fixed_dictionaries(
         "unknown": ANYTHING,
     },
 )  # fmt: skip
+CONDITION = st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.lists(st.text(max_size=3), max_size=9))
 TIER = mostly(provider=SCALARS, model=SCALARS, endpoint=SCALARS, weight=SCALARS)
 POLICIES = st.fixed_dictionaries(
     {},
@@ -80,8 +92,8 @@ POLICIES = st.fixed_dictionaries(
         "routing": mostly(
             policies=st.lists(
                 mostly(
-                    name=SCALARS, workload=SCALARS, user_tier=SCALARS, models=st.lists(TIER, max_size=3),
-                    latency_p99_ms=SCALARS,
+                    name=SCALARS, workload=CONDITION, user_tier=CONDITION, region=CONDITION,
+                    models=st.lists(TIER, max_size=3), latency_p99_ms=SCALARS,
                 ),
                 max_size=3,
             )
@@ -89,7 +101,7 @@ POLICIES = st.fixed_dictionaries(
         "budgets": mostly(
             scopes=st.lists(
                 mostly(
-                    name=SCALARS, scope=st.sampled_from(["workflow", "session", "user_tier"]), user_tier=SCALARS,
+                    name=SCALARS, scope=st.sampled_from(["workflow", "session", "user_tier"]), user_tier=CONDITION,
                     max_usd=SCALARS, max_tokens=SCALARS, on_breach=SCALARS, downgrade_target=SCALARS,
                 ),
                 max_size=3,
@@ -99,7 +111,7 @@ POLICIES = st.fixed_dictionaries(
             gates=st.lists(
                 mostly(
                     id=SCALARS, trigger=mostly(flags=st.lists(SCALARS, max_size=3)),
-                    timeout=mostly(duration_minutes=SCALARS, on_timeout=SCALARS),
+                    timeout=mostly(duration_minutes=SCALARS, on_timeout=SCALARS), quorum=SCALARS, audit=ANYTHING,
                 ),
                 max_size=3,
             )

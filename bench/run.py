@@ -7,14 +7,13 @@ are on in every figure of Fairlead.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
-from bench import configuration, datapath
+from bench import configuration, datapath, native
 from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, in_turns, load, printing_its_address
 from bench.results import Result, at_most, table, write
 
@@ -22,26 +21,10 @@ CALLS_FOR_MEMORY = 100_000
 
 
 def build() -> None:
-    """Builds the load client and the engine's own benchmark."""
+    """Builds the load client."""
     subprocess.run(
         ["cargo", "build", "--locked", "--release", "--quiet", "--package", "fairlead-load"], cwd=ROOT, check=True
     )
-
-
-def engine_decision() -> list[Result]:
-    """Decisions in process: the engine's benchmark prints one JSON object per line."""
-    command = ["cargo", "bench", "--locked", "--quiet", "--package", "fairlead-engine", "--bench", "decision"]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    measured = {
-        row["name"]: row for row in map(json.loads, filter(lambda line: line.startswith("{"), done.stdout.splitlines()))
-    }
-    results = [at_most("engine decision p50 (100 rules, 3 budgets)", measured["rules/100"]["p50_ns"] / 1000, "us", 3.0)]
-    for kind, base in (("rules", "rules/10"), ("instances", "instances/10")):
-        for name, row in measured.items():
-            if name.startswith(kind + "/"):
-                ratio = row["p50_ns"] / measured[base]["p50_ns"]
-                results.append(Result(f"engine decision p50, {name}", row["p50_ns"] / 1000, "us", base, ratio))
-    return results
 
 
 def admission(sidecar: Sidecar) -> list[Result]:
@@ -135,7 +118,7 @@ def memory_and_start(directory: Path, upstream: str) -> list[Result]:
 def main() -> None:
     """Measures everything."""
     build()
-    results = engine_decision()
+    results = native.engine_decision() + native.output_rules() + native.translation()
     slowly = str(datapath.INTERVAL_MILLISECONDS)
     with (
         tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name,

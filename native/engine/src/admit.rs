@@ -189,11 +189,9 @@ impl Engine {
         )
     }
 
-    fn decide(&mut self, compiled: &Compiled, mut admission: Admission<'_>) -> Result<Applied<AdmitResponse>, Refusal> {
+    fn decide(&mut self, compiled: &Compiled, admission: Admission<'_>) -> Result<Applied<AdmitResponse>, Refusal> {
         let (facts, now) = (admission.facts, admission.now);
         let output_rules = compiled.output_rules_for(facts, UnixNanos(now));
-        // Before the inputs are recorded: what was not offered need not be refused when the decision is made again.
-        admission.cached = admission.cached.filter(|it| it.has_passed(compiled, &output_rules));
         let tenant = facts.tenant;
         let budgets: Vec<BudgetCase> = compiled
             .budgets_for(facts)

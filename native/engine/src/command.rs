@@ -109,11 +109,6 @@ pub struct Cached<'a> {
     pub model: &'a str,
     /// Invocation that it is from.
     pub invocation: &'a str,
-    /// Configuration version of that invocation's decision.
-    pub config_version: &'a str,
-    /// Rules on `model.output` that the decision named, all of which it has passed. An answer that has passed other rules
-    /// than this call's is not in the cache for this call.
-    pub output_rules: &'a [String],
     /// SHA-256 of its bytes.
     pub content_digest: [u8; 32],
     /// Its size in bytes.

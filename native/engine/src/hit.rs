@@ -1,6 +1,6 @@
 //! Answers from the response cache. A hit is decided like any call, by policy, route, constraints and rates of requests,
 //! but nothing is sent: it holds nothing, is charged nothing, and has ended when it is admitted.
-use fairlead_plan::{Compiled, OutputRule, PlanDecision, UnixNanos};
+use fairlead_plan::{Compiled, PlanDecision, UnixNanos};
 use fairlead_wire::internal::InvocationRecord;
 use fairlead_wire::v1::{
     AdmitResponse, EventKind, InvocationState, SettleResponse, SettlementRecord, audit_record::Body,
@@ -9,7 +9,7 @@ use prost::Message;
 
 use crate::admit::{Admission, timestamp};
 use crate::amount::ZERO;
-use crate::command::{Applied, Cached};
+use crate::command::Applied;
 use crate::engine::Engine;
 use crate::judge::{BudgetCase, Judgement, Outcome, Question, RateCase};
 use crate::keys;
@@ -27,19 +27,6 @@ impl<H> Question<'_, H> {
             .and_then(|id| self.compiled.route(id))
             .is_some_and(|route| route.cache_ttl.is_some());
         may_answer && keeps_answers && !decision.policy_clamped
-    }
-}
-
-impl Cached<'_> {
-    /// Whether it was made under this configuration and has passed exactly these rules. Rules of the same names may look
-    /// for other things in another configuration.
-    pub(crate) fn has_passed(&self, compiled: &Compiled, rules: &[&OutputRule]) -> bool {
-        self.config_version == compiled.version()
-            && self
-                .output_rules
-                .iter()
-                .map(String::as_str)
-                .eq(rules.iter().map(|rule| &*rule.name))
     }
 }
 

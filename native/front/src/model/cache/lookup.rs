@@ -22,12 +22,13 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     /// Looks for the answer of a call. A call with a request id has its own first answer, so it is not looked for; nor is
-    /// one of a client that wants a new answer, nor any where no route keeps answers.
+    /// one of a client that wants a new answer, nor any where no route keeps answers or answers have to pass rules.
     pub(crate) fn new(cache: &Arc<ResponseCache>, running: &Running, identity: &Identity, call: &ModelCall) -> Self {
         let compiled = &running.compiled;
         cache.bound(running.limits().cache_bytes);
+        let has_output_rules = running.config.policies.iter().any(|rule| rule.on == "model.output");
         let keeps = compiled.routes().iter().any(|route| route.cache_ttl.is_some());
-        let is_on = cache.most() > 0 && keeps;
+        let is_on = cache.most() > 0 && keeps && !has_output_rules;
         let key = if is_on && !call.remembered() && !call.wants_new_answer {
             let caller = identity.caller();
             let mut labels = call.context.labels.clone();

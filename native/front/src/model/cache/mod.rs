@@ -3,8 +3,7 @@
 //!
 //! A hit is a call: the engine decides about it, records it and takes a request of its rate limits; it only is not sent.
 //! Answers are stored as the caller got them, when they are whole and were not cut short by a budget. Which rules on
-//! `model.output` an answer has to pass depends on who asks: an answer is kept with those that it has passed, and the engine
-//! gives it only to calls with the same ones.
+//! `model.output` an answer has to pass depends on who asks, so a configuration with such rules keeps no answers.
 mod key;
 mod lookup;
 
@@ -14,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use fairlead_dialect::sse::SseEvent;
 use fairlead_engine::Cached;
-use fairlead_wire::v1::Decision;
 use http::HeaderMap;
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
@@ -50,10 +48,6 @@ pub(crate) struct Entry {
     pub(crate) model: String,
     /// Invocation that it is from.
     pub(crate) invocation: String,
-    /// Configuration version of its decision.
-    config_version: String,
-    /// Rules on `model.output` that it has passed.
-    output_rules: Vec<String>,
     /// Headers of the provider that are passed on.
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
@@ -74,8 +68,6 @@ impl Entry {
         Cached {
             model: &self.model,
             invocation: &self.invocation,
-            config_version: &self.config_version,
-            output_rules: &self.output_rules,
             content_digest: self.digest,
             content_bytes: self.bytes,
         }
@@ -90,8 +82,7 @@ impl Entry {
             .headers
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len());
-        let rules = self.output_rules.iter().map(|rule| rule.len() + size_of::<String>());
-        content + headers.chain(rules).sum::<usize>() as u64 + ENTRY_BYTES
+        content + headers.sum::<usize>() as u64 + ENTRY_BYTES
     }
 }
 
@@ -175,11 +166,10 @@ pub(crate) struct Recording {
     bytes: u64,
 }
 
-/// Who answered, and what the decision said.
+/// Who answered.
 pub(crate) struct Answered<'a> {
     model: &'a str,
     invocation: &'a str,
-    decision: &'a Decision,
     headers: &'a HeaderMap,
 }
 
@@ -189,7 +179,6 @@ impl<'a> Answered<'a> {
         Self {
             model: &head.model,
             invocation: &head.invocation,
-            decision: &head.decision,
             headers,
         }
     }
@@ -246,8 +235,6 @@ impl Recording {
         let entry = Entry {
             model: answered.model.to_owned(),
             invocation: answered.invocation.to_owned(),
-            config_version: answered.decision.config_version.clone(),
-            output_rules: answered.decision.output_rules.clone(),
             headers: answered.headers.clone(),
             content,
             digest,
@@ -266,22 +253,16 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn head() -> Head {
-        Head {
-            model: "small".to_owned(),
-            invocation: "inv_1".to_owned(),
-            decision: Decision {
-                config_version: "v1".to_owned(),
-                output_rules: vec!["no-secrets".to_owned()],
-                ..Decision::default()
-            },
-            cached: None,
+    fn answered(headers: &HeaderMap) -> Answered<'_> {
+        Answered {
+            model: "small",
+            invocation: "inv_1",
+            headers,
         }
     }
 
     fn store(cache: &Arc<ResponseCache>, key: u8, body: &'static [u8]) {
-        Recording::new(cache, [key; 32], MINUTE)
-            .whole(&Answered::by(&head(), &HeaderMap::new()), &Bytes::from_static(body));
+        Recording::new(cache, [key; 32], MINUTE).whole(&answered(&HeaderMap::new()), &Bytes::from_static(body));
     }
 
     #[tokio::test(start_paused = true)]
@@ -290,12 +271,7 @@ mod tests {
         store(&cache, 1, b"hello");
         tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
         let entry = cache.get(&[1; 32]).unwrap();
-        let cached = entry.cached();
-        assert_eq!((entry.age().as_secs(), cached.content_bytes), (59, 5));
-        assert_eq!(
-            (cached.config_version, cached.output_rules),
-            ("v1", &["no-secrets".to_owned()][..])
-        );
+        assert_eq!((entry.age().as_secs(), entry.cached().content_bytes), (59, 5));
         assert!(cache.get(&[2; 32]).is_none());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(cache.get(&[1; 32]).is_none());
@@ -324,7 +300,7 @@ mod tests {
         let recording = Recording::new(&cache, [1; 32], MINUTE);
         let events = [SseEvent::from_data(b"{\"a\":1}"), SseEvent::from_data(b"[DONE]")];
         let recording = recording.event(&events[0]).unwrap();
-        recording.stream(&Answered::by(&head(), &HeaderMap::new()), Some(&events[1]));
+        recording.stream(&answered(&HeaderMap::new()), Some(&events[1]));
         let entry = cache.get(&[1; 32]).unwrap();
         let Content::Stream(again) = &entry.content else {
             panic!("a stream")

@@ -148,6 +148,7 @@ impl Engine {
             labels: &labels,
             attributes: request.attributes.as_ref(),
             input: match request.input {
+                Some(Input::InputBytes(bytes)) if extra.stored_input => InputSize::Stored(bytes),
                 Some(Input::InputBytes(bytes)) => InputSize::Bytes(bytes),
                 Some(Input::InputTokens(tokens)) => InputSize::Tokens(tokens),
                 None => InputSize::Tokens(0),

@@ -92,6 +92,8 @@ pub struct AdmitExtra<'a> {
     pub settled_by_sidecar: bool,
     /// Dialect of the body, such as `openai-chat`; empty in decision mode.
     pub dialect: &'a str,
+    /// True when the model also reads what its provider has stored: the size of the request is no bound of its input.
+    pub stored_input: bool,
     /// What the other dialects that providers speak cannot say of the body.
     pub untranslatable: &'a [Untranslatable],
     /// The answer that the response cache has for the call. When the call may be answered by its model the reply has no

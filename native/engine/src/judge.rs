@@ -7,8 +7,8 @@
 //!        └► rate limits
 //! ```
 use fairlead_plan::{
-    BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InstanceKey, ModelId, NoRouteCause, OnExceed,
-    Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
+    BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InputSize, InstanceKey, ModelId, NoRouteCause,
+    OnExceed, Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
 };
 use fairlead_wire::v1::{Amount, DropReason, Untranslatable};
 
@@ -307,7 +307,12 @@ impl<H: HealthSource> Question<'_, H> {
         decision.max_output_tokens = wanted;
         let first_tokens = plan.first().map_or(Ok(Tokens::ZERO), |first| {
             let output = Tokens(limit).times(tries.choices)?;
-            first.planned.input_bound.add(output)
+            let input = match self.facts.input {
+                // A window is no estimate, and would never fit most limits: the settlement takes what is missing.
+                InputSize::Stored(bytes) => first.planned.input_bound.min(Tokens(bytes)),
+                InputSize::Bytes(_) | InputSize::Tokens(_) => first.planned.input_bound,
+            };
+            input.add(output)
         })?;
         let clamped = limit < wanted || decision.policy_clamped;
         Ok((

@@ -140,7 +140,9 @@ fn facts<'a>(record: &'a AuditRecord, inputs: &'a DecisionInputs) -> CallFacts<'
         // Recorded after the agent's labels were laid over the call's.
         labels: &inputs.labels,
         attributes: inputs.attributes.as_ref(),
-        input: if inputs.input_bytes == 0 {
+        input: if inputs.stored_input {
+            InputSize::Stored(inputs.input_bytes)
+        } else if inputs.input_bytes == 0 {
             InputSize::Tokens(inputs.input_tokens)
         } else {
             InputSize::Bytes(inputs.input_bytes)

@@ -145,7 +145,7 @@ impl DecisionFacts<'_> {
         }
         match facts.input {
             InputSize::Tokens(tokens) => out.int(11, tokens),
-            InputSize::Bytes(bytes) => out.int(12, bytes),
+            InputSize::Bytes(bytes) | InputSize::Stored(bytes) => out.int(12, bytes),
         }
         out.int(13, facts.max_output_tokens);
         out.int(14, facts.min_output_tokens);
@@ -197,6 +197,7 @@ impl DecisionFacts<'_> {
             out.text(29, model);
             out.text(30, invocation);
         }
+        out.flag(31, matches!(facts.input, InputSize::Stored(_)));
     }
 }
 

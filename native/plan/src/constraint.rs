@@ -190,7 +190,8 @@ impl Demands<'_, '_> {
     fn likely_input(&self, bound: Tokens) -> Tokens {
         match self.facts.input {
             InputSize::Tokens(tokens) => Tokens(tokens),
-            InputSize::Bytes(bytes) => bound.min(Tokens(bytes / TYPICAL_BYTES_PER_TOKEN)),
+            // What is stored has fitted before; how large it is, nobody here knows.
+            InputSize::Bytes(bytes) | InputSize::Stored(bytes) => bound.min(Tokens(bytes / TYPICAL_BYTES_PER_TOKEN)),
         }
     }
 

@@ -143,6 +143,7 @@ impl Planner<'_, '_> {
             InputSize::Tokens(tokens) => Tokens(tokens),
             // A provider never takes more input than the context window, so no hold has to be larger.
             InputSize::Bytes(bytes) => health.input_bound(id, bytes).min(model.context.unwrap_or(Tokens::MAX)),
+            InputSize::Stored(_) => model.window(),
         };
         let view = health.view(id, now);
         let fit = match self.demands.check(id, model, bound, &view, now, self.split_key) {

@@ -7,6 +7,9 @@ use fairlead_wire::v1::Untranslatable;
 use crate::pin::Pins;
 use crate::units::Tokens;
 
+/// Context window of a model that names none, where a bound is needed: the largest that the providers offer widely.
+pub const UNKNOWN_CONTEXT: Tokens = Tokens(1_000_000);
+
 /// Size of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputSize {
@@ -14,6 +17,8 @@ pub enum InputSize {
     Tokens(i64),
     /// Bytes of prompt text; a token is at least one byte, so this is also an upper bound in tokens.
     Bytes(i64),
+    /// Bytes of prompt text, and the model also reads what its provider has stored: only the model's context is a bound.
+    Stored(i64),
 }
 
 impl InputSize {
@@ -23,6 +28,7 @@ impl InputSize {
         match self {
             Self::Tokens(tokens) => Tokens(tokens),
             Self::Bytes(bytes) => Tokens(bytes),
+            Self::Stored(bytes) => UNKNOWN_CONTEXT.max(Tokens(bytes)),
         }
     }
 }

@@ -57,7 +57,7 @@ pub use compiled::{
     Target, Violation, Window,
 };
 pub use decision::{DenyCause, DroppedCandidate, NoRouteCause, PlanDecision, PlannedModel, Verdict};
-pub use facts::{CallFacts, InputSize};
+pub use facts::{CallFacts, InputSize, UNKNOWN_CONTEXT};
 pub use health::{AttemptReport, HealthBook, HealthSource, Probe, RecordedHealth};
 pub use ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
 pub use money::{Price, counted_tokens};

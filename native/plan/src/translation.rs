@@ -4,7 +4,8 @@
 use fairlead_wire::v1::{Dialect, Untranslatable};
 
 use crate::compiled::Model;
-use crate::facts::CallFacts;
+use crate::facts::{CallFacts, UNKNOWN_CONTEXT};
+use crate::units::Tokens;
 
 /// What a provider speaks that does not say.
 const DEFAULT_DIALECT: &str = "openai-chat";
@@ -21,6 +22,12 @@ pub(crate) fn names(dialects: &[i32]) -> impl Iterator<Item = Option<&'static st
 }
 
 impl Model {
+    /// Most tokens the model reads: its context, or [`UNKNOWN_CONTEXT`] when it names none.
+    #[must_use]
+    pub fn window(&self) -> Tokens {
+        self.context.unwrap_or(UNKNOWN_CONTEXT)
+    }
+
     /// The dialect to speak to the model in: the request's own, else the first that can say all of it, else the first
     /// that lacks nothing but what may be left out. Empty for a call without a body.
     ///

@@ -98,17 +98,17 @@ async fn an_answer_whose_provider_tells_no_time_has_the_time_of_the_attempt() {
         );
         let stream = Rig::with_settings(settings(), client, &request(client, true));
         let (text, _) = read(stream.run().await).await;
-        let first: Value = serde_json::from_str(
-            text.lines()
-                .find_map(|line| line.strip_prefix("data: "))
-                .unwrap(),
-        )
-        .unwrap();
+        let first: Value =
+            serde_json::from_str(text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
         for answer in [serde_json::from_str(&body).unwrap(), first] {
-            let created = [&answer["created"], &answer["created_at"], &answer["response"]["created_at"]]
-                .into_iter()
-                .find_map(Value::as_u64)
-                .unwrap();
+            let created = [
+                &answer["created"],
+                &answer["created_at"],
+                &answer["response"]["created_at"],
+            ]
+            .into_iter()
+            .find_map(Value::as_u64)
+            .unwrap();
             assert!((before..=now()).contains(&created), "{client}: {answer}");
         }
     }
@@ -185,7 +185,10 @@ async fn a_broken_stream_ends_with_the_clients_error_event() {
                 Dialect::OpenAiResponses => {
                     let passed = text.matches("\ndata: ").count() + usize::from(text.starts_with("data: "));
                     assert_eq!(error["code"], "upstream_cut", "{pair}");
-                    assert_eq!(error["sequence_number"], passed, "the next number after all events: {pair}");
+                    assert_eq!(
+                        error["sequence_number"], passed,
+                        "the next number after all events: {pair}"
+                    );
                 }
                 Dialect::AnthropicMessages => assert_eq!(error["type"], "error", "{pair}"),
             }

@@ -3,9 +3,9 @@ use fairlead_engine::{AdmitExtra, Caller, Reason};
 use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{Effect, OutputCheck, PolicyRule};
 use fairlead_wire::v1::admit_request::Input;
-use fairlead_wire::v1::{AttemptOutcome, EventKind, audit_record::Body};
+use fairlead_wire::v1::{AdmitRequest, AttemptOutcome, EventKind, audit_record::Body};
 
-use crate::bench::{Bench, SECOND, call, config, failed, route};
+use crate::bench::{Bench, SECOND, call, config, failed, money, route, used};
 
 #[test]
 fn an_admission_says_what_was_decided_and_why() {
@@ -260,4 +260,39 @@ fn a_call_without_an_id_is_not_remembered() {
     assert_ne!(first.invocation, second.invocation);
     // Two answers: 10 + 2 × 20 × 2.
     assert_eq!(first.reservation.unwrap().amount.unwrap().nano_usd, 90);
+}
+
+/// `previous_response_id` and its like: twenty bytes can name any number of tokens.
+#[test]
+fn stored_input_is_held_for_the_whole_context_but_takes_what_is_seen_from_a_rate_limit() {
+    let mut config = config();
+    config.models[0].context_tokens = 5_000;
+    config.rate_limits = vec![fairlead_wire::internal::RateLimit {
+        name: "tokens".to_owned(),
+        tokens_per_minute: 100,
+        ..Default::default()
+    }];
+    let mut bench = Bench::given(config);
+    let caller = Caller::agent("acme", "bot");
+    let extra = AdmitExtra {
+        stored_input: true,
+        ..AdmitExtra::default()
+    };
+    let request = AdmitRequest {
+        input: Some(Input::InputBytes(20)),
+        ..call("", 0, 10)
+    };
+    let seen = bench.admit_as(caller, &request, AdmitExtra::default()).unwrap();
+    assert_eq!(money(seen.reservation.unwrap().amount), 20 + 10 * 2);
+    let stored = bench.admit_as(caller, &request, extra).unwrap();
+    assert_eq!(money(stored.reservation.unwrap().amount), 5_000 + 10 * 2);
+    let Some(Body::Decision(record)) = bench.last().body else {
+        panic!()
+    };
+    let inputs = record.inputs.unwrap();
+    assert!(inputs.stored_input && inputs.input_bytes == 20 && inputs.estimates[0].tokens == 5_000);
+    // 30 + 30 of the 100 are taken; what was read beyond is taken when it is known.
+    bench.settle(&stored.invocation, vec![used("small", 60, 10)]).unwrap();
+    let refused = bench.admit_as(caller, &request, extra).unwrap_err();
+    assert_eq!(refused.reason, Reason::RateLimited);
 }

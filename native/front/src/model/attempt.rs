@@ -13,8 +13,8 @@ use crate::refusal;
 /// Health as one call sees it.
 pub(super) struct CallHealth {
     pub(super) core: Core,
-    /// Size of the input, from which health learns the ratio of tokens to bytes.
-    pub(super) input_bytes: i64,
+    /// Size of the input, from which health learns the ratio of tokens to bytes; `None` when the model reads more.
+    pub(super) input_bytes: Option<i64>,
 }
 
 impl HealthSink for CallHealth {
@@ -32,7 +32,7 @@ impl HealthSink for CallHealth {
             status: i32::from(attempt.status),
             retry_after_nanos: attempt.retry_after.map(nanos),
             latency_nanos: nanos(attempt.latency),
-            input_bytes: Some(self.input_bytes),
+            input_bytes: self.input_bytes,
             // An estimate says nothing about the ratio.
             usage: usage.as_ref().filter(|usage| !usage.estimated),
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fairlead_engine::{AdmitExtra, Reason, Rejection};
+use fairlead_plan::{Compiled, Model, UNKNOWN_CONTEXT};
 use fairlead_upstream::{self as upstream, AttemptLog, Call, HealthSink, SystemJitter, Target};
 use fairlead_wire::v1::{AdmitResponse, Amount, Attempt, Decision};
 use http::{HeaderMap, StatusCode};
@@ -141,7 +142,7 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     let hold = Hold::new(&front, &identity, &head.invocation, &log);
     let health: Arc<dyn HealthSink> = Arc::new(CallHealth {
         core: front.core.clone(),
-        input_bytes: call.body.facts().input_bytes,
+        input_bytes: Some(call.body.facts().input_bytes).filter(|_| !call.body.facts().stored_input),
     });
     // A reload may have come between: the call is made by the configuration that its hold was computed with.
     let version = &head.decision.config_version;
@@ -159,6 +160,7 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     let recording = lookup.record(&running, &head, &admitted.response);
     let planned = planned(
         call,
+        &running.compiled,
         made.rules(&head.decision.route),
         &admitted.response,
         screening::of(&running.compiled, &head.decision.output_rules),
@@ -253,6 +255,7 @@ fn head(admitted: &AdmitResponse) -> Head {
 /// The plan, as the attempts take it.
 fn planned(
     call: ModelCall,
+    compiled: &Compiled,
     rules: &Rules,
     admitted: &AdmitResponse,
     screen: Option<Arc<dyn upstream::Screening>>,
@@ -276,7 +279,7 @@ fn planned(
                 .and_then(|timeout| timeout.try_into().ok())
                 .unwrap_or_default(),
             max_output_tokens: target.max_output_tokens,
-            input_tokens_bound: call.body.facts().input_bytes,
+            input_tokens_bound: input_bound(&call, compiled, &target.model),
         })
         .collect();
     Call {
@@ -289,4 +292,14 @@ fn planned(
         drop_untranslatable: rules.drop_untranslatable,
         forward_headers: call.forward_headers,
     }
+}
+
+/// Most input tokens that an attempt can have read, for an estimate when the provider reports none.
+fn input_bound(call: &ModelCall, compiled: &Compiled, model: &str) -> i64 {
+    let facts = call.body.facts();
+    if !facts.stored_input {
+        return facts.input_bytes;
+    }
+    let model = compiled.model_id(model).and_then(|id| compiled.model(id));
+    model.map_or(UNKNOWN_CONTEXT, Model::window).0
 }

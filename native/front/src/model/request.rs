@@ -88,6 +88,7 @@ impl ModelCall {
             remember,
             settled_by_sidecar: true,
             dialect: dialect.name(),
+            stored_input: facts.stored_input,
             // Waiting and look-ups are the core's.
             ..AdmitExtra::default()
         };
@@ -208,6 +209,24 @@ mod tests {
             .iter()
             .any(|one| one.dialect == "anthropic-messages");
         assert!(named, "{:?}", extra.untranslatable);
+    }
+
+    #[test]
+    fn input_that_only_the_provider_can_see_is_told() {
+        let stored = ModelCall {
+            body: Request::parse(
+                Dialect::OpenAiResponses,
+                bytes::Bytes::from_static(br#"{"model":"m","input":"x","previous_response_id":"resp_1"}"#),
+            )
+            .unwrap(),
+            ..call(r#"{"model":"m","messages":[]}"#, "")
+        };
+        assert!(admission(&stored).extra().stored_input);
+        assert!(
+            !admission(&call(r#"{"model":"m","messages":[]}"#, ""))
+                .extra()
+                .stored_input
+        );
     }
 
     #[test]

@@ -126,6 +126,23 @@ fn a_refusal_says_what_stands_against_the_first_models() {
 }
 
 #[test]
+fn what_the_provider_has_stored_may_fill_the_context_of_any_model() {
+    let world = world(|config| config.models[0].context_tokens = 0);
+    let decision = world.decide(&CallFacts {
+        input: InputSize::Stored(40),
+        ..call()
+    });
+    let bounds: Vec<Tokens> = decision.plan.iter().map(|planned| planned.input_bound).collect();
+    assert_eq!(bounds, [Tokens(128_000), Tokens(128_000), Tokens(1_000_000)]);
+    assert!(
+        decision.max_output_tokens > 0,
+        "the answer has its room: what is stored has fitted before"
+    );
+    assert_eq!(InputSize::Stored(40).upper_bound(), Tokens(1_000_000));
+    assert_eq!(InputSize::Stored(2_000_000).upper_bound(), Tokens(2_000_000));
+}
+
+#[test]
 fn the_least_output_is_the_calls_else_the_routes_else_64() {
     let least = |route_says, call_says, asked| {
         let world = world(|config| config.routes[0].min_output_tokens = route_says);

@@ -189,6 +189,7 @@ proptest! {
             input: match input {
                 InputSize::Tokens(tokens) => InputSize::Tokens(tokens + more_input),
                 InputSize::Bytes(bytes) => InputSize::Bytes(bytes + more_input),
+                InputSize::Stored(bytes) => InputSize::Stored(bytes + more_input),
             },
             min_quality,
             capabilities: &tools,

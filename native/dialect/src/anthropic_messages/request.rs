@@ -1,6 +1,7 @@
 //! A request: the facts a decision needs, and the rewrite for a target.
 
 pub(crate) mod read;
+mod unsigned;
 pub(crate) mod write;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use crate::fields::{self, Writer, boolean};
 use crate::json::{Members, quoted};
 use crate::reader::{is_off, text_of};
 use crate::request::Facts;
-use crate::{InvalidRequest, Wire, size};
+use crate::{InvalidRequest, Vendor, Wire, size};
 
 /// Fields next to the messages that a model reads.
 const FURTHER: [&str; 5] = ["system", "tools", "tool_choice", "output_config", "output_format"];
@@ -65,7 +66,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
 }
 
 /// The body for a target. Only `model` and the output limit change, and only where they differ; with the limit the
-/// budget of thinking, which has to stay below it.
+/// budget of thinking, which has to stay below it. Anthropic itself does not get thinking that it has not signed; others
+/// that speak its dialect may not sign at all.
 pub(crate) fn rewritten(body: &Bytes, facts: &Facts, wire: &Wire<'_>) -> Bytes {
     // The body was parsed before, so this does not fail.
     let Some(mut writer) = Writer::new(body) else {
@@ -73,6 +75,11 @@ pub(crate) fn rewritten(body: &Bytes, facts: &Facts, wire: &Wire<'_>) -> Bytes {
     };
     if facts.model != wire.upstream_model {
         writer.set("model", quoted(wire.upstream_model));
+    }
+    if wire.vendor == Vendor::Anthropic
+        && let Some(messages) = writer.get("messages").and_then(unsigned::without)
+    {
+        writer.set("messages", messages);
     }
     let before = facts.max_output_tokens.unwrap_or(0);
     let limit = wire.max_output_tokens;

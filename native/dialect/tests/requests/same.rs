@@ -1,6 +1,6 @@
 //! Targets that speak the client's dialect get the client's bytes but for what must change.
 
-use fairlead_dialect::Dialect;
+use fairlead_dialect::{Dialect, Vendor, Wire};
 use proptest::prelude::*;
 
 use crate::{request, wire};
@@ -55,6 +55,44 @@ fn the_budget_of_thinking_stays_below_the_limit() {
     assert_eq!(sent(MESSAGES, &full, 1_024), off);
     // Interleaved thinking: the client itself set it above the limit.
     assert_eq!(sent(MESSAGES, &body(4_000, "10000"), 3_000), body(3_000, "10000"));
+}
+
+/// The thinking of a translated answer comes back without a signature, and Anthropic would refuse the whole request.
+#[test]
+fn anthropic_does_not_get_thinking_that_it_has_not_signed() {
+    let said = |content: &str| {
+        format!(
+            r#"{{"model":"up","max_tokens":9, "messages":[{{"role":"user","content":"a"}},{content}{{"role":"user","content":"b"}}]}}"#
+        )
+    };
+    let unsigned = r#"{"type":"thinking","thinking":"hm","signature":""}"#;
+    let signed = r#"{"type":"thinking", "thinking":"hm","signature":"c2ln"}"#;
+    let call = r#"{"type":"tool_use","id":"t","name":"f","input":{"type":"thinking","n":1.0}}"#;
+    let turn = |blocks: &[&str]| format!(r#"{{"role":"assistant","content":[{}], "x":1.0}},"#, blocks.join(","));
+    for (given, expected) in [
+        (turn(&[unsigned, call]), turn(&[call])),
+        (
+            turn(&[signed, r#"{"type":"thinking","thinking":"hm"}"#, call]),
+            turn(&[signed, call]),
+        ),
+        (turn(&[unsigned]), String::new()),
+        (turn(&[signed, call]), turn(&[signed, call])),
+    ] {
+        let request = request(MESSAGES, &said(&given)).unwrap();
+        let sent = |vendor: Vendor| {
+            let wire = Wire {
+                vendor,
+                ..wire(MESSAGES, 9)
+            };
+            String::from_utf8(request.turn(&wire).unwrap().body.to_vec()).unwrap()
+        };
+        assert_eq!(sent(Vendor::Anthropic), said(&expected));
+        assert_eq!(
+            sent(Vendor::OpenAiCompatible),
+            said(&given),
+            "who signs nothing gets all"
+        );
+    }
 }
 
 #[test]

@@ -69,9 +69,7 @@ impl Engine {
     ) {
         debug_assert!(self.open.contains_key(id));
         let charge = self.compiled.reservations().charge_on_expiry;
-        for hold in &record.rate_holds {
-            self.rates.end(&record.tenant, hold, UnixNanos(now), RateEnd::Expired);
-        }
+        self.rates.end(UnixNanos(now), record, RateEnd::Expired);
         let touched = self.end_budgets(now, record, |_, held| if charge { held } else { ZERO });
         let held = ending::held(record);
         let (tenant, agent) = (record.tenant.clone(), record.agent.clone());

@@ -1,13 +1,15 @@
-//! Instances of rate limits. Their state is not stored: after a restart the arrival times begin anew, and calls in flight
-//! are counted from the open invocations.
+//! Instances of rate limits. Their state is not stored: after a restart the open invocations are charged again, what had
+//! ended before is forgotten.
 //!
 //! Instances are bounded like those of budgets; one that no call occupies and whose arrival times have passed is as good
 //! as new and may be dropped.
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fairlead_plan::{Compiled, RateExceeded, RateLimitId, RateRefusal, RateRule, RateState, Tokens, UnixNanos};
-use fairlead_wire::internal::RateHold;
+use fairlead_plan::{
+    Compiled, RateCharge, RateExceeded, RateLimitId, RateRefusal, RateRule, RateState, Tokens, UnixNanos,
+};
+use fairlead_wire::internal::{InvocationRecord, RateHold};
 
 use crate::budget::Book;
 
@@ -172,28 +174,36 @@ impl Rates {
         }
     }
 
-    /// Ends a call in one of its instances.
-    pub(crate) fn end(&mut self, tenant: &str, hold: &RateHold, now: UnixNanos, end: RateEnd) {
-        let estimated = Tokens(hold.tokens);
-        self.with(tenant, hold, |rule, state| match end {
-            RateEnd::Used(actual) => rule.settle(state, now, estimated, actual),
-            RateEnd::Released => rule.release(state, now, estimated),
-            RateEnd::Expired => rule.settle(state, now, estimated, estimated),
-        });
+    /// Ends a call in all its instances.
+    pub(crate) fn end(&mut self, now: UnixNanos, record: &InvocationRecord, end: RateEnd) {
+        for hold in &record.rate_holds {
+            let charge = charge(record, hold);
+            self.with(&record.tenant, hold, |rule, state| match end {
+                RateEnd::Used(actual) => rule.settle(state, now, charge, actual),
+                RateEnd::Released => rule.release(state, now, charge),
+                RateEnd::Expired => rule.settle(state, now, charge, charge.tokens),
+            });
+        }
     }
 
     /// Corrects the estimate of a call that had expired.
-    pub(crate) fn correct(&mut self, tenant: &str, hold: &RateHold, now: UnixNanos, actual: Tokens) {
-        self.with(tenant, hold, |rule, state| {
-            rule.correct(state, now, Tokens(hold.tokens), actual)
-        });
+    pub(crate) fn correct(&mut self, now: UnixNanos, record: &InvocationRecord, actual: Tokens) {
+        for hold in &record.rate_holds {
+            let charge = charge(record, hold);
+            self.with(&record.tenant, hold, |rule, state| {
+                rule.correct(state, now, charge, actual)
+            });
+        }
     }
 
-    /// Counts a call of an open invocation after a restart.
-    pub(crate) fn restore(&mut self, tenant: &str, hold: &RateHold) {
-        self.with(tenant, hold, |_, state| {
-            state.in_flight = state.in_flight.saturating_add(1)
-        });
+    /// Charges an open invocation again after a restart, so that what it gives back is its own.
+    pub(crate) fn restore(&mut self, record: &InvocationRecord) {
+        for hold in &record.rate_holds {
+            let charge = charge(record, hold);
+            self.with(&record.tenant, hold, |rule, state| {
+                rule.take(state, charge.at, charge.tokens)
+            });
+        }
     }
 
     fn with(&mut self, tenant: &str, hold: &RateHold, change: impl FnOnce(&RateRule, &mut RateState)) {
@@ -201,6 +211,13 @@ impl Rates {
         if let Some(book) = self.by_name.get(&hold.limit).and_then(|at| self.books.get_mut(*at)) {
             book.change(&self.scratch, change);
         }
+    }
+}
+
+fn charge(record: &InvocationRecord, hold: &RateHold) -> RateCharge {
+    RateCharge {
+        at: UnixNanos(record.create_time_unix_nanos),
+        tokens: Tokens(hold.tokens),
     }
 }
 

@@ -148,9 +148,7 @@ impl Engine {
                 // INVARIANT (I2): what is held is the sum of open invocations.
                 self.ledger.restore_hold(&record.tenant, charge, now);
             }
-            for hold in &record.rate_holds {
-                self.rates.restore(&record.tenant, hold);
-            }
+            self.rates.restore(&record);
             let expires_at = record.expires_at_unix_nanos;
             self.expiries.insert((expires_at, id));
             let tenant = Arc::from(record.tenant);

@@ -61,9 +61,7 @@ impl Engine {
                 unit.done(self.is_power()),
             ));
         }
-        for hold in &record.rate_holds {
-            self.rates.end(&record.tenant, hold, UnixNanos(now), RateEnd::Released);
-        }
+        self.rates.end(UnixNanos(now), record, RateEnd::Released);
         let touched = self.end_budgets(now, record, |_, _| ZERO);
         let held = ending::held(record);
         let reply = ReleaseResponse { released: Some(held) };

@@ -117,15 +117,10 @@ impl Engine {
         let late = record.state() == InvocationState::Expired;
         let used = Tokens(charged.all.tokens);
         let touched = if late {
-            for hold in &record.rate_holds {
-                self.rates.correct(&record.tenant, hold, UnixNanos(now), used);
-            }
+            self.rates.correct(UnixNanos(now), record, used);
             self.correct_budgets(now, record, |count_cached| charged.amount(count_cached))
         } else {
-            for hold in &record.rate_holds {
-                self.rates
-                    .end(&record.tenant, hold, UnixNanos(now), RateEnd::Used(used));
-            }
+            self.rates.end(UnixNanos(now), record, RateEnd::Used(used));
             let touched = self.end_budgets(now, record, |count_cached, _| charged.amount(count_cached));
             record.charges = ending::charges(&touched);
             touched

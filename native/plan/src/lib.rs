@@ -63,6 +63,6 @@ pub use ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
 pub use money::{Price, counted_tokens};
 pub use output::OutputRule;
 pub use pin::{Pinned, Pins};
-pub use rate::{Gcra, RateExceeded, RateRefusal, RateRule, RateState};
+pub use rate::{Gcra, RateCharge, RateExceeded, RateRefusal, RateRule, RateState};
 pub use scope::{Dimension, InstanceKey, Scope};
 pub use units::{NanoUsd, Overflow, Tokens, UnixNanos, millis_to_nanos};

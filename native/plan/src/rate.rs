@@ -5,6 +5,13 @@
 //! `max(TAT, t) + n × interval` and is within the limit when that is at most `t + capacity`. `interval` is the time one
 //! unit takes at the configured rate and `capacity` the time that a full burst takes.
 //!
+//! A call that used less than it was charged gives the rest back, but never time that has passed: what a charge of `c`
+//! nanoseconds took flows back by itself from the moment it was made, so after `e` of them at most `c − e` are left of it.
+//! More would be taken from the charges of later calls, and let a second burst through right after the first. With this
+//! rule the TAT never falls below that of a limiter that had known from the beginning what each call would use. (For a
+//! charge at `t` that queues behind others the time left is counted too small, never too large, because
+//! `max(TAT, t) + c ≥ t + c`.)
+//!
 //! Everything is an integer in nanoseconds. Charges round up and refunds round down, so rounding never lets more through:
 //! in any span `w`, at most `burst + rate × w` units pass.
 
@@ -76,10 +83,14 @@ impl Gcra {
         moment(i128::from(tat.0.max(now.0)) + cost_nanos(self.per_minute, cost))
     }
 
-    /// The arrival time after `units` that were charged turned out not to be used.
+    /// The arrival time after `unused` of the `cost` units that a call was charged at `charged_at` turned out not to be
+    /// used. Time that has passed since is not given back.
     #[must_use]
-    pub fn refund(&self, tat: UnixNanos, units: u64) -> UnixNanos {
-        moment(i128::from(tat.0) - i128::from(units) * MINUTE_NANOS / i128::from(self.per_minute.get()))
+    pub fn refund(&self, tat: UnixNanos, now: UnixNanos, charged_at: UnixNanos, cost: u64, unused: u64) -> UnixNanos {
+        let passed = (i128::from(now.0) - i128::from(charged_at.0)).max(0);
+        let left = (cost_nanos(self.per_minute, cost) - passed).max(0);
+        let unused = i128::from(unused) * MINUTE_NANOS / i128::from(self.per_minute.get());
+        moment(i128::from(tat.0) - unused.min(left))
     }
 }
 
@@ -103,6 +114,15 @@ pub struct RateRule {
     pub tokens: Option<Gcra>,
     /// Most calls in flight.
     pub concurrent: Option<NonZeroU64>,
+}
+
+/// What a call was charged when it was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateCharge {
+    /// When.
+    pub at: UnixNanos,
+    /// Estimated tokens.
+    pub tokens: Tokens,
 }
 
 /// State of one instance of a rate limit. `default()` is one that was never used.
@@ -197,29 +217,29 @@ impl RateRule {
         state.in_flight = state.in_flight.saturating_add(1);
     }
 
-    /// Ends a call: `estimated` tokens become `actual`.
-    pub fn settle(&self, state: &mut RateState, now: UnixNanos, estimated: Tokens, actual: Tokens) {
-        self.correct(state, now, estimated, actual);
+    /// Ends a call: the charged tokens become `actual`.
+    pub fn settle(&self, state: &mut RateState, now: UnixNanos, charge: RateCharge, actual: Tokens) {
+        self.correct(state, now, charge, actual);
         state.in_flight = state.in_flight.saturating_sub(1);
     }
 
-    /// Corrects the estimate of a call that is not in flight any more: `estimated` tokens become `actual`.
-    pub fn correct(&self, state: &mut RateState, now: UnixNanos, estimated: Tokens, actual: Tokens) {
+    /// Corrects the estimate of a call that is not in flight any more: the charged tokens become `actual`.
+    pub fn correct(&self, state: &mut RateState, now: UnixNanos, charge: RateCharge, actual: Tokens) {
         if let Some(limiter) = &self.tokens {
-            let (estimated, actual) = (units(estimated), units(actual));
+            let (estimated, actual) = (units(charge.tokens), units(actual));
             state.tokens_tat = if actual >= estimated {
                 limiter.charge(state.tokens_tat, now, actual - estimated)
             } else {
-                limiter.refund(state.tokens_tat, estimated - actual)
+                limiter.refund(state.tokens_tat, now, charge.at, estimated, estimated - actual)
             };
         }
     }
 
     /// Ends a call that never went out: its tokens and its request are given back.
-    pub fn release(&self, state: &mut RateState, now: UnixNanos, estimated: Tokens) {
-        self.settle(state, now, estimated, Tokens::ZERO);
+    pub fn release(&self, state: &mut RateState, now: UnixNanos, charge: RateCharge) {
+        self.settle(state, now, charge, Tokens::ZERO);
         if let Some(limiter) = &self.requests {
-            state.requests_tat = limiter.refund(state.requests_tat, 1);
+            state.requests_tat = limiter.refund(state.requests_tat, now, charge.at, 1, 1);
         }
     }
 }

@@ -33,6 +33,13 @@ fn try_take(rule: &RateRule, state: &mut RateState, now: UnixNanos, tokens: i64)
     fits
 }
 
+fn charged(at: UnixNanos, tokens: i64) -> RateCharge {
+    RateCharge {
+        at,
+        tokens: Tokens(tokens),
+    }
+}
+
 #[test]
 fn a_burst_passes_at_once_and_then_one_per_interval() {
     let rule = per_minute(60, 3);
@@ -75,7 +82,7 @@ fn settlement_gives_back_what_was_not_used() {
     let rule = tokens_per_minute(1000);
     let mut state = RateState::default();
     rule.take(&mut state, NOW, Tokens(1000));
-    rule.settle(&mut state, NOW, Tokens(1000), Tokens(400));
+    rule.settle(&mut state, NOW, charged(NOW, 1000), Tokens(400));
     assert!(rule.check(&state, NOW, Tokens(600)).is_ok());
     assert!(rule.check(&state, NOW, Tokens(601)).is_err());
 }
@@ -85,7 +92,7 @@ fn settlement_charges_what_was_used_beyond_the_estimate() {
     let rule = tokens_per_minute(1000);
     let mut state = RateState::default();
     rule.take(&mut state, NOW, Tokens(100));
-    rule.settle(&mut state, NOW, Tokens(100), Tokens(1500));
+    rule.settle(&mut state, NOW, charged(NOW, 100), Tokens(1500));
     assert_eq!(
         rule.check(&state, NOW, Tokens(0)).unwrap_err().retry_at(),
         Some(NOW.plus_nanos(30 * SECOND))
@@ -98,10 +105,27 @@ fn a_refund_after_the_bucket_has_refilled_earns_nothing() {
     let mut state = RateState::default();
     rule.take(&mut state, NOW, Tokens(1000));
     let later = NOW.plus_nanos(600 * SECOND);
-    rule.settle(&mut state, later, Tokens(1000), Tokens(0));
+    rule.settle(&mut state, later, charged(NOW, 1000), Tokens(0));
     assert!(rule.check(&state, later, Tokens(1000)).is_ok());
     rule.take(&mut state, later, Tokens(1000));
     assert!(rule.check(&state, later, Tokens(1)).is_err());
+}
+
+/// The bucket refills while the first call runs, the second empties it, and then the first has used nothing: its charge
+/// is over, and to give it back would let a second burst through at once.
+#[test]
+fn a_late_refund_does_not_give_back_what_a_later_call_took() {
+    let rule = tokens_per_minute(1000);
+    let mut state = RateState::default();
+    assert!(try_take(&rule, &mut state, NOW, 1000));
+    let minute = NOW.plus_nanos(60 * SECOND);
+    assert!(try_take(&rule, &mut state, minute, 1000));
+    rule.settle(&mut state, minute, charged(NOW, 1000), Tokens(0));
+    assert!(!try_take(&rule, &mut state, minute, 1));
+    // Half of the second one's time has passed: the other half is left to give back.
+    let later = minute.plus_nanos(30 * SECOND);
+    rule.settle(&mut state, later, charged(minute, 1000), Tokens(0));
+    assert!(rule.check(&state, later, Tokens(1000)).is_ok());
 }
 
 #[test]
@@ -113,7 +137,7 @@ fn calls_in_flight_are_counted() {
     let mut state = RateState::default();
     assert!(try_take(&rule, &mut state, NOW, 0) && try_take(&rule, &mut state, NOW, 0));
     assert_eq!(rule.check(&state, NOW, Tokens(0)), Err(RateExceeded::Concurrent));
-    rule.settle(&mut state, NOW, Tokens(0), Tokens(0));
+    rule.settle(&mut state, NOW, charged(NOW, 0), Tokens(0));
     assert!(try_take(&rule, &mut state, NOW, 0));
 }
 
@@ -126,7 +150,7 @@ fn a_release_gives_everything_back() {
     };
     let mut state = RateState::default();
     rule.take(&mut state, NOW, Tokens(1000));
-    rule.release(&mut state, NOW, Tokens(1000));
+    rule.release(&mut state, NOW, charged(NOW, 1000));
     assert_eq!(rule.check(&state, NOW, Tokens(1000)), Ok(()));
 }
 
@@ -152,8 +176,13 @@ fn extremes_do_not_wrap() {
     };
     let mut state = RateState::default();
     rule.take(&mut state, UnixNanos(i64::MAX), Tokens::MAX);
-    rule.settle(&mut state, UnixNanos(i64::MAX), Tokens::MAX, Tokens(-1));
-    rule.correct(&mut state, NOW, Tokens(0), Tokens::MAX);
+    rule.settle(
+        &mut state,
+        UnixNanos(i64::MAX),
+        charged(UnixNanos(i64::MIN), i64::MAX),
+        Tokens(-1),
+    );
+    rule.correct(&mut state, NOW, charged(NOW, 0), Tokens::MAX);
     assert!(rule.check(&state, NOW, Tokens(1)).is_err());
 }
 
@@ -208,9 +237,42 @@ proptest! {
             rule.take(&mut state, NOW, Tokens(*estimate));
         }
         for estimate in &estimates {
-            rule.settle(&mut state, NOW, Tokens(*estimate), Tokens(0));
+            rule.settle(&mut state, NOW, charged(NOW, *estimate), Tokens(0));
         }
         prop_assert!(state.tokens_tat >= NOW);
         prop_assert_eq!(state.in_flight, 0);
+    }
+
+    /// Estimates that are corrected later let nothing through that a limiter would have refused which had known from the
+    /// beginning what the calls use: its arrival time is never the later one, but for what is over anyway.
+    #[test]
+    fn late_corrections_are_never_kinder_than_foreknowledge(
+        per_minute in 1u64..100_000,
+        steps in prop::collection::vec((0i64..30 * SECOND, 0i64..5_000, 0i64..5_000, any::<prop::sample::Index>()), 1..60),
+    ) {
+        let rule = tokens_per_minute(per_minute);
+        let limiter = Gcra::minute(rate(per_minute));
+        let mut state = RateState::default();
+        let mut now = NOW;
+        // When, charged, used as far as it is known.
+        let mut calls: Vec<(UnixNanos, i64, Option<i64>)> = Vec::new();
+        for (wait, estimate, used, which) in steps {
+            now = now.plus_nanos(wait);
+            if try_take(&rule, &mut state, now, estimate) {
+                calls.push((now, estimate, None));
+            }
+            if !calls.is_empty() {
+                let (at, estimate, settled) = which.get_mut(&mut calls);
+                if settled.is_none() {
+                    let used = used.min(*estimate);
+                    rule.settle(&mut state, now, charged(*at, *estimate), Tokens(used));
+                    *settled = Some(used);
+                }
+            }
+            let foreknown = calls.iter().fold(UnixNanos::default(), |tat, (at, estimate, used)| {
+                limiter.charge(tat, *at, units(Tokens(used.unwrap_or(*estimate))))
+            });
+            prop_assert!(state.tokens_tat.max(now) >= foreknown.max(now));
+        }
     }
 }

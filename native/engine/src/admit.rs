@@ -18,7 +18,8 @@ use crate::judge::{BudgetCase, Grant, Judgement, Outcome, Question, RateCase};
 use crate::keys::{self, InvocationId, RequestHash};
 use crate::pin;
 use crate::record::{self, Content, DecisionFacts, Head, OpenFacts, Shared};
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::Rejection;
+use crate::share::Bound;
 use crate::ttl;
 use crate::unit::{Write, family};
 use crate::validate;
@@ -114,11 +115,12 @@ impl Engine {
         } else {
             None
         };
-        let most = self.compiled.limits().open_reservations;
-        if self.open.len() as u64 >= most {
-            return Err(full("openReservations", most).into());
-        }
         let compiled = Arc::clone(&self.compiled);
+        let bound = Bound::new(&compiled, "openReservations", compiled.limits().open_reservations);
+        let own = self.held_by.of(caller.tenant);
+        if !bound.has_room(self.open.len(), own) {
+            return Err(bound.reached(own).into());
+        }
         let labels = merged_labels(&compiled, caller, &request.labels);
         let untranslatable = validate::bounded(extra.untranslatable);
         let session_labels = self.sessions.labels(now, caller.tenant, &request.session).to_vec();
@@ -266,24 +268,26 @@ impl Engine {
         rates: &[RateCase],
         now: i64,
     ) -> Result<(), Rejection> {
-        let bound = compiled.limits().budget_instances;
-        let most = usize::try_from(bound).unwrap_or(usize::MAX);
+        let bound = Bound::new(compiled, "budgetInstances", compiled.limits().budget_instances);
         for case in budgets {
             if let Some((at, None)) = case.place {
                 // Records of dropped instances are empty: their deletion may ride with any later unit, or never.
                 let mut deletions = Vec::new();
-                let has_room = self.ledger.make_room(at, most, now, &mut deletions);
+                let own = self.ledger.make_room(at, tenant, &bound, now, &mut deletions);
                 self.deletions.append(&mut deletions);
-                if !has_room {
+                if let Err(own) = own {
                     let name = compiled.budget(case.id).map_or("", |budget| &budget.name);
-                    return Err(full("budgetInstances", bound).with("budget", name));
+                    return Err(bound.reached(own).with("budget", name));
                 }
             }
         }
         for case in rates {
-            if !self.rates.make_room(case.id, tenant, case.instance.as_str(), most, now) {
+            let own = self
+                .rates
+                .make_room(case.id, tenant, case.instance.as_str(), &bound, now);
+            if let Err(own) = own {
                 let name = compiled.rate_limit(case.id).map_or("", |limit| &limit.name);
-                return Err(full("budgetInstances", bound).with("rate_limit", name));
+                return Err(bound.reached(own).with("rate_limit", name));
             }
         }
         Ok(())
@@ -386,6 +390,7 @@ impl Engine {
         ));
         // INVARIANT (I3): open and in the list of what expires, at the same time.
         self.open.insert(admission.id, open);
+        self.held_by.add(tenant);
         self.expiries.insert((expires_at, admission.id));
         Applied::done(reply, Some(unit.done(self.is_power())))
     }
@@ -454,16 +459,6 @@ impl Engine {
             .push(Write::put(family::INVOCATIONS, key, record.encode_to_vec()));
         Applied::recorded(rejection.clone(), unit.done(self.is_power()))
     }
-}
-
-/// A bound is reached.
-pub(crate) fn full(bound: &str, most: u64) -> Rejection {
-    Rejection::new(
-        Reason::QueueFull,
-        format!("limits.{bound} is reached ({most}), try again later or raise it"),
-    )
-    .with("bound", format!("limits.{bound}"))
-    .with("limit", most)
 }
 
 /// The agent's labels over the call's; a copy only when the agent has some.

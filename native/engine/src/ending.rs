@@ -175,6 +175,7 @@ impl Engine {
     /// Moves an open invocation's record to where the ended ones are.
     pub(crate) fn close(&mut self, unit: &mut UnitBuilder, id: &InvocationId, record: &mut InvocationRecord) {
         if let Some(open) = self.open.remove(id) {
+            self.held_by.remove(&open.tenant);
             // INVARIANT (I3): not open any more, so that nothing can end it again.
             self.expiries.remove(&(open.expires_at, *id));
             self.give_probe_back(&open, record);

@@ -17,6 +17,7 @@ use crate::recover::Recovering;
 use crate::rejection::{Reason, Rejection};
 use crate::requests::RequestIndex;
 use crate::session::SessionBook;
+use crate::share::PerTenant;
 use crate::tool::ToolBook;
 use crate::unit::{Unit, Write};
 
@@ -72,6 +73,8 @@ pub struct Engine {
     pub(crate) rates: Rates,
     /// Only looked up; in order it is walked by `expiries`.
     pub(crate) open: HashMap<InvocationId, Open, BuildHasherDefault<IdHasher>>,
+    /// How many of the open invocations each tenant has.
+    pub(crate) held_by: PerTenant,
     /// INVARIANT (I3): has exactly the open invocations, so that every hold ends.
     pub(crate) expiries: BTreeSet<(i64, InvocationId)>,
     pub(crate) requests: RequestIndex,
@@ -99,6 +102,7 @@ impl Engine {
             ledger: Ledger::new(&compiled),
             rates: Rates::new(&compiled),
             open: HashMap::default(),
+            held_by: PerTenant::default(),
             expiries: BTreeSet::new(),
             requests: RequestIndex::default(),
             tools: ToolBook::default(),

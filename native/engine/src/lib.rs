@@ -60,6 +60,7 @@ mod replay;
 mod requests;
 mod session;
 mod settle;
+mod share;
 mod tool;
 mod ttl;
 mod unit;

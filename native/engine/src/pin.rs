@@ -5,6 +5,7 @@ use fairlead_wire::v1::{DropReason, SessionSwitch};
 
 use crate::engine::{Engine, UnitBuilder};
 use crate::judge::{Judgement, Outcome};
+use crate::share::Bound;
 
 /// That a call leaves the model it was pinned to, and why; `None` when it keeps it or goes nowhere.
 pub(crate) fn switch(compiled: &Compiled, judgement: &Judgement) -> Option<SessionSwitch> {
@@ -53,8 +54,8 @@ impl Engine {
             unit.writes.extend(self.sessions.touch(now, tenant, sticky));
             return;
         }
-        let most = self.compiled.limits().sessions;
-        if !self.sessions.make_room(now, tenant, sticky, most, &mut unit.writes) {
+        let bound = Bound::new(&self.compiled, "sessions", self.compiled.limits().sessions);
+        if !self.sessions.make_room(now, tenant, sticky, &bound, &mut unit.writes) {
             return;
         }
         let routes = self.compiled.routes();

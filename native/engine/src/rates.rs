@@ -12,6 +12,7 @@ use fairlead_plan::{
 use fairlead_wire::internal::{InvocationRecord, RateHold};
 
 use crate::budget::Book;
+use crate::share::{Bound, PerTenant};
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
@@ -25,6 +26,8 @@ struct RateBook {
     rule: RateRule,
     /// Only looked up, never iterated: its order is random.
     entries: HashMap<Arc<str>, Entry>,
+    /// How many of them each tenant has.
+    tenants: PerTenant,
     /// When an instance is as good as new, its stamp at that time, and its key. Entries whose stamp is old are skipped.
     idle: BTreeSet<(i64, u64, Arc<str>)>,
     stamp: u64,
@@ -35,23 +38,26 @@ impl RateBook {
         Self {
             rule,
             entries: HashMap::new(),
+            tenants: PerTenant::default(),
             idle: BTreeSet::new(),
             stamp: 0,
         }
     }
 
-    fn make_room(&mut self, most: usize, now: i64) -> bool {
-        while self.entries.len() >= most {
+    /// Room for one more instance of a tenant; as many as it has when there is none.
+    fn make_room(&mut self, tenant: &str, bound: &Bound, now: i64) -> Result<(), usize> {
+        while !bound.has_room(self.entries.len(), self.tenants.of(tenant)) {
             if self.idle.first().is_none_or(|(at, _, _)| *at > now) {
-                return false;
+                return Err(self.tenants.of(tenant));
             }
             if let Some((_, stamp, key)) = self.idle.pop_first()
                 && self.entries.get(&key).is_some_and(|entry| entry.stamp == stamp)
             {
                 self.entries.remove(&key);
+                self.tenants.remove(tenant_of(&key));
             }
         }
-        true
+        Ok(())
     }
 
     fn change(&mut self, key: &str, with: impl FnOnce(&RateRule, &mut RateState)) {
@@ -72,6 +78,7 @@ impl RateBook {
                 let key: Arc<str> = Arc::from(key);
                 let mut state = RateState::default();
                 with(&self.rule, &mut state);
+                self.tenants.add(tenant_of(&key));
                 self.entries.insert(Arc::clone(&key), Entry { state, stamp });
                 (state, (state.in_flight == 0).then_some(key))
             }
@@ -149,13 +156,26 @@ impl Rates {
             .map_or_else(RateState::default, |entry| entry.state)
     }
 
-    /// Makes room for an instance, if it is new; false when there is none.
-    pub(crate) fn make_room(&mut self, id: RateLimitId, tenant: &str, instance: &str, most: usize, now: i64) -> bool {
+    /// Makes room for an instance, if it is new.
+    ///
+    /// # Errors
+    /// There is none; the tenant has so many.
+    pub(crate) fn make_room(
+        &mut self,
+        id: RateLimitId,
+        tenant: &str,
+        instance: &str,
+        bound: &Bound,
+        now: i64,
+    ) -> Result<(), usize> {
         Book::key(&mut self.scratch, tenant, instance);
         let Some(book) = self.current.get(id.index()).and_then(|at| self.books.get_mut(*at)) else {
-            return true;
+            return Ok(());
         };
-        book.entries.contains_key(self.scratch.as_str()) || book.make_room(most, now)
+        if book.entries.contains_key(self.scratch.as_str()) {
+            return Ok(());
+        }
+        book.make_room(tenant, bound, now)
     }
 
     /// Takes a call that was let through.
@@ -212,6 +232,11 @@ impl Rates {
             book.change(&self.scratch, change);
         }
     }
+}
+
+/// Tenant of a key as [`Book::key`] makes it.
+fn tenant_of(key: &str) -> &str {
+    key.rsplit_once('\0').map_or("", |(tenant, _)| tenant)
 }
 
 fn charge(record: &InvocationRecord, hold: &RateHold) -> RateCharge {

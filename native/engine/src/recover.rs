@@ -151,6 +151,7 @@ impl Engine {
             self.rates.restore(&record);
             let expires_at = record.expires_at_unix_nanos;
             self.expiries.insert((expires_at, id));
+            self.held_by.add(&record.tenant);
             let tenant = Arc::from(record.tenant);
             self.open.insert(
                 id,

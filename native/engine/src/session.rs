@@ -13,6 +13,7 @@ use fairlead_wire::internal::SessionRecord;
 use prost::Message;
 
 use crate::keys;
+use crate::share::Bound;
 use crate::unit::{Write, family};
 
 /// A use is written when the one before is older than the time to live divided by this.
@@ -38,6 +39,8 @@ pub(crate) struct SessionBook {
     labelled: BTreeSet<Place>,
     /// Without labels: these may go when there is no room.
     plain: BTreeSet<Place>,
+    /// The same by tenant, and then by last written use.
+    plain_of: BTreeSet<(Arc<str>, i64, Arc<str>)>,
     ttl: i64,
 }
 
@@ -55,6 +58,11 @@ impl SessionBook {
     /// Sessions that are remembered.
     pub(crate) fn len(&self) -> usize {
         self.labelled.len() + self.plain.len()
+    }
+
+    /// Sessions of a tenant that are remembered.
+    pub(crate) fn of(&self, tenant: &str) -> usize {
+        self.tenants.get(tenant).map_or(0, HashMap::len)
     }
 
     /// What is remembered of a session; nothing when its time is over.
@@ -79,25 +87,28 @@ impl SessionBook {
         Some(self.change(now, tenant, session, |_| ()))
     }
 
-    /// Room for a session, among `most`. A session without labels gives way, the one that was not used for longest; its
-    /// deletion goes to `deletions`. False: there is no room.
+    /// Room for a session. A session without labels gives way, the one that was not used for longest, and one of the
+    /// tenant's own when the tenant has its share; its deletion goes to `deletions`. False: there is no room.
     pub(crate) fn make_room(
         &mut self,
         now: i64,
         tenant: &str,
         session: &str,
-        most: u64,
+        bound: &Bound,
         deletions: &mut Vec<Write>,
     ) -> bool {
         let is_known = self
             .tenants
             .get(tenant)
             .is_some_and(|sessions| sessions.contains_key(session));
-        if is_known || (self.len() as u64) < most {
+        if is_known || bound.has_room(self.len(), self.of(tenant)) {
             return true;
         }
-        if most == 0 {
+        if self.len() == 0 {
             return false;
+        }
+        if !bound.has_share(self.of(tenant)) {
+            return self.make_room_among_own(now, tenant, bound, deletions);
         }
         if self.first_over(now).is_none()
             && let Some(place) = self.plain.first().cloned()
@@ -109,6 +120,21 @@ impl SessionBook {
         let has_room = !gone.is_empty();
         deletions.extend(gone);
         has_room
+    }
+
+    fn make_room_among_own(&mut self, now: i64, tenant: &str, bound: &Bound, deletions: &mut Vec<Write>) -> bool {
+        let from = (Arc::from(tenant), i64::MIN, Arc::from(""));
+        let oldest = self.plain_of.range(from..).next().filter(|(of, ..)| **of == *tenant);
+        if let Some((tenant, used_at, session)) = oldest.cloned() {
+            deletions.push(self.forget(&(used_at, tenant, session)));
+            return true;
+        }
+        while !bound.has_share(self.of(tenant))
+            && let Some(place) = self.first_over(now)
+        {
+            deletions.push(self.forget(&place));
+        }
+        bound.has_share(self.of(tenant))
     }
 
     /// Changes a session, which is made when it is not there or its time is over; the caller has made room. Returns its
@@ -167,6 +193,9 @@ impl SessionBook {
                 self.len()
             ));
         }
+        if self.plain.len() != self.plain_of.len() {
+            return Err("S1: sessions without labels are miscounted".to_owned());
+        }
         for (tenant, sessions) in &self.tenants {
             for (session, one) in sessions {
                 let place = (one.used_at, Arc::clone(tenant), Arc::clone(session));
@@ -195,6 +224,8 @@ impl SessionBook {
     fn put(&mut self, tenant: Arc<str>, session: Arc<str>, one: Session) {
         let place = (one.used_at, Arc::clone(&tenant), Arc::clone(&session));
         if one.labels.is_empty() {
+            self.plain_of
+                .insert((Arc::clone(&tenant), one.used_at, Arc::clone(&session)));
             self.plain.insert(place);
         } else {
             self.labelled.insert(place);
@@ -215,6 +246,8 @@ impl SessionBook {
         let place = (one.used_at, Arc::from(tenant), Arc::from(session));
         if one.labels.is_empty() {
             self.plain.remove(&place);
+            let (used_at, tenant, session) = place;
+            self.plain_of.remove(&(tenant, used_at, session));
         } else {
             self.labelled.remove(&place);
         }
@@ -277,19 +310,19 @@ mod tests {
         }
         let mut deletions = Vec::new();
         assert!(
-            book.make_room(5, "acme", "newer", 3, &mut deletions) && deletions.is_empty(),
+            book.make_room(5, "acme", "newer", &Bound::alone(3), &mut deletions) && deletions.is_empty(),
             "it has its room"
         );
-        assert!(book.make_room(5, "acme", "next", 3, &mut deletions));
+        assert!(book.make_room(5, "acme", "next", &Bound::alone(3), &mut deletions));
         assert_eq!(
             deletions,
             [Write::delete(family::STATE, keys::session("acme", "older"))]
         );
         label(&mut book, 6, "next", "x");
         label(&mut book, 6, "newer", "x");
-        assert!(!book.make_room(7, "acme", "one more", 3, &mut deletions));
+        assert!(!book.make_room(7, "acme", "one more", &Bound::alone(3), &mut deletions));
         assert!(
-            book.make_room(TTL, "acme", "one more", 3, &mut deletions),
+            book.make_room(TTL, "acme", "one more", &Bound::alone(3), &mut deletions),
             "the first one's time is over"
         );
         assert_eq!(book.len(), 2);

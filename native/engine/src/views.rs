@@ -156,6 +156,9 @@ impl Engine {
                 return Err("I3: a hold expires that is not open".to_owned());
             }
         }
+        if self.held_by != self.open.values().map(|open| &*open.tenant).collect() {
+            return Err("I3: the open holds of a tenant are miscounted".to_owned());
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::rule::Rule;
 use super::window;
 use crate::amount::{self, Measure};
 use crate::keys;
+use crate::share::{Bound, PerTenant};
 use crate::unit::{Write, family};
 
 /// Position of an instance in its book; valid until the instance is dropped.
@@ -29,6 +30,8 @@ pub(crate) struct Book {
     /// Only looked up, never iterated: its order is random.
     slots: HashMap<Arc<str>, Slot>,
     instances: Vec<Option<Instance>>,
+    /// How many of them each tenant has.
+    tenants: PerTenant,
     free: Vec<Slot>,
     /// When an instance may be dropped, its stamp at that time, and its slot. Entries whose stamp is old are skipped.
     idle: BTreeSet<(i64, u64, Slot)>,
@@ -44,6 +47,7 @@ impl Book {
             active,
             slots: HashMap::new(),
             instances: Vec::new(),
+            tenants: PerTenant::default(),
             free: Vec::new(),
             idle: BTreeSet::new(),
             stamp: 0,
@@ -100,15 +104,22 @@ impl Book {
         self.breaches
     }
 
-    /// Makes room for one more instance by dropping the oldest idle, empty one; false when there is none.
-    pub(super) fn make_room(&mut self, most: usize, now: i64, mut dropped: impl FnMut(&Rule, &Instance)) -> bool {
-        while self.slots.len() >= most {
-            let Some(&(at, stamp, slot)) = self.idle.first() else {
-                return false;
+    /// Makes room for one more instance of a tenant by dropping the oldest idle, empty ones.
+    ///
+    /// # Errors
+    /// There is none; the tenant has so many.
+    pub(super) fn make_room(
+        &mut self,
+        tenant: &str,
+        bound: &Bound,
+        now: i64,
+        mut dropped: impl FnMut(&Rule, &Instance),
+    ) -> Result<(), usize> {
+        while !bound.has_room(self.slots.len(), self.tenants.of(tenant)) {
+            let first = self.idle.first().copied().filter(|(at, ..)| *at <= now);
+            let Some((_, stamp, slot)) = first else {
+                return Err(self.tenants.of(tenant));
             };
-            if at > now {
-                return false;
-            }
             self.idle.pop_first();
             let window = self.rule.window;
             let droppable = self.get(slot).is_some_and(|instance| {
@@ -118,13 +129,14 @@ impl Book {
                 dropped(&self.rule, &instance);
             }
         }
-        true
+        Ok(())
     }
 
     fn drop_instance(&mut self, slot: Slot) -> Option<Instance> {
         let place = self.instances.get_mut(usize::try_from(slot).ok()?)?;
         let instance = place.take()?;
         self.slots.remove(&instance.key);
+        self.tenants.remove(instance.tenant());
         self.free.push(slot);
         Some(instance)
     }
@@ -132,7 +144,9 @@ impl Book {
     /// A new instance; there must be none of this key. The caller has made room.
     pub(super) fn create(&mut self, key: &str, now: i64) -> Slot {
         let key: Arc<str> = Arc::from(key);
-        let instance = Some(Instance::new(Arc::clone(&key), self.rule.window, now));
+        let instance = Instance::new(Arc::clone(&key), self.rule.window, now);
+        self.tenants.add(instance.tenant());
+        let instance = Some(instance);
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.instances.get_mut(slot as usize) {
                 *place = instance;

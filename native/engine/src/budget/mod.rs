@@ -11,6 +11,7 @@ use fairlead_plan::{BudgetId, Compiled};
 use fairlead_wire::internal::{BudgetKey, BudgetRecord, BudgetView};
 use fairlead_wire::v1::BudgetCharge;
 
+use crate::share::Bound;
 use crate::unit::Write;
 
 pub(crate) use book::{Book, Slot};
@@ -147,11 +148,21 @@ impl Ledger {
         Some(slot)
     }
 
-    /// Makes room for one more instance of a book; false when there is none.
-    pub(crate) fn make_room(&mut self, at: usize, most: usize, now: i64, writes: &mut Vec<Write>) -> bool {
+    /// Makes room for one more instance of a book.
+    ///
+    /// # Errors
+    /// There is none; the tenant has so many.
+    pub(crate) fn make_room(
+        &mut self,
+        at: usize,
+        tenant: &str,
+        bound: &Bound,
+        now: i64,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), usize> {
         let Self { books, order, .. } = self;
-        books.get_mut(at).is_none_or(|book| {
-            book.make_room(most, now, |rule, dropped| {
+        books.get_mut(at).map_or(Ok(()), |book| {
+            book.make_room(tenant, bound, now, |rule, dropped| {
                 order.remove(dropped.tenant(), &rule.name, dropped.name());
                 writes.extend(dropped.deletion(rule));
             })

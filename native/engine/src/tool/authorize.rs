@@ -15,13 +15,14 @@ use super::answer::{self, Noted};
 use super::book::{self, Due};
 use super::judge::{Asked, Earlier, Judgement, Outcome, ToolQuestion};
 use super::request::{self, ToolArguments, invalid};
-use crate::admit::{full, merged_labels};
+use crate::admit::merged_labels;
 use crate::command::{Applied, Caller, Refusal};
 use crate::digest;
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, RequestHash};
 use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::replay::reused_request_id;
+use crate::share::Bound;
 use crate::unit::{Unit, Write, family};
 
 /// One call on its way.
@@ -335,20 +336,23 @@ impl Engine {
         found: &Found,
         is_granted: bool,
     ) -> Result<(), Rejection> {
-        let limits = compiled.limits();
+        let (limits, tenant) = (compiled.limits(), call.caller.tenant);
+        let bound = Bound::new(compiled, "openToolCalls", limits.open_tool_calls);
+        let own = self.tools.calls_of(tenant);
         let is_open = |earlier: &&ToolCallRecord| earlier.state() == ToolCallState::Pending;
-        if found.earlier.as_ref().filter(is_open).is_none() && self.tools.calls() as u64 >= limits.open_tool_calls {
-            return Err(full("openToolCalls", limits.open_tool_calls));
+        if found.earlier.as_ref().filter(is_open).is_none() && !bound.has_room(self.tools.calls(), own) {
+            return Err(bound.reached(own));
         }
         if is_granted && !compiled.tool(&call.request.tool).session_labels.is_empty() {
-            let (tenant, session) = (call.caller.tenant, &call.request.session);
+            let session = &call.request.session;
+            let bound = Bound::new(compiled, "sessions", limits.sessions);
             let mut deletions = Vec::new();
             let has_room = self
                 .sessions
-                .make_room(call.now, tenant, session, limits.sessions, &mut deletions);
+                .make_room(call.now, tenant, session, &bound, &mut deletions);
             self.deletions.append(&mut deletions);
             if !has_room {
-                return Err(full("sessions", limits.sessions));
+                return Err(bound.reached(self.sessions.of(tenant)));
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use fairlead_wire::internal::{ApprovalRecord, ToolCallRecord};
 use fairlead_wire::v1::{ApprovalState, ToolCallState};
 
 use crate::keys::{self, ApprovalId, ToolCallId};
+use crate::share::PerTenant;
 
 /// What ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,8 @@ pub(crate) enum Due {
 #[derive(Debug, Default)]
 pub(crate) struct ToolBook {
     calls: HashMap<ToolCallId, ToolCallRecord>,
+    /// How many of them each tenant has.
+    tenants: PerTenant,
     /// By the key in the store.
     keys: HashMap<Vec<u8>, ToolCallId>,
     approvals: HashMap<ApprovalId, ApprovalRecord>,
@@ -30,6 +33,11 @@ impl ToolBook {
     /// Calls that wait or are granted.
     pub(crate) fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Calls of a tenant that wait or are granted.
+    pub(crate) fn calls_of(&self, tenant: &str) -> usize {
+        self.tenants.of(tenant)
     }
 
     /// Calls that are granted.
@@ -62,11 +70,13 @@ impl ToolBook {
         }
         self.keys
             .insert(keys::tool_key(&record.tenant, &record.idempotency_key), id);
+        self.tenants.add(&record.tenant);
         self.calls.insert(id, record);
     }
 
     pub(crate) fn take_call(&mut self, id: &ToolCallId) -> Option<ToolCallRecord> {
         let record = self.calls.remove(id)?;
+        self.tenants.remove(&record.tenant);
         self.keys
             .remove(&keys::tool_key(&record.tenant, &record.idempotency_key));
         self.expiries.remove(&(record.expires_at_unix_nanos, Due::Call(*id)));
@@ -93,6 +103,9 @@ impl ToolBook {
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.keys.len() != self.calls.len() {
             return Err(format!("T1: {} calls have {} keys", self.calls.len(), self.keys.len()));
+        }
+        if self.tenants != self.calls.values().map(|call| call.tenant.as_str()).collect() {
+            return Err("T1: the calls of a tenant are miscounted".to_owned());
         }
         let mut granted = 0;
         for (id, call) in &self.calls {

@@ -275,7 +275,7 @@ fn an_adjustment_credits_never_below_zero_and_debits_on_record() {
 #[test]
 fn instances_are_bounded_and_only_idle_empty_ones_make_room() {
     let mut config = with_run_budget(10_000);
-    config.limits.as_mut().unwrap().budget_instances = 3;
+    config.limits.as_mut().unwrap().budget_instances = 6;
     let mut bench = Bench::given(config);
     let in_run = |run: &str, id: &str| {
         let mut request = call(id, 100, 200);

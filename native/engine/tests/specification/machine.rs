@@ -93,7 +93,7 @@ fn start(charge_on_expiry: bool) -> EngineConfig {
     // Runs keep what answered them, in a book that has no room for all of them.
     all.sticky_by = "run".to_owned();
     all.cache_ttl_millis = 60_000;
-    config.limits.as_mut().unwrap().sessions = 2;
+    config.limits.as_mut().unwrap().sessions = 4;
     config.reservations.as_mut().unwrap().session_ttl_millis = 3_600_000;
     config.routes.push(all);
     config

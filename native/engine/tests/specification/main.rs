@@ -21,6 +21,7 @@ mod pins;
 mod rates;
 mod recovery;
 mod requests;
+mod shares;
 mod sidecar;
 mod tool_approvals;
 mod tool_bench;

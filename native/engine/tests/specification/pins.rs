@@ -11,7 +11,7 @@ fn sticky(by: &str) -> EngineConfig {
     let mut all = route("all", "small", &["large"], 1);
     all.sticky_by = by.to_owned();
     config.routes.push(all);
-    config.limits.as_mut().unwrap().sessions = 2;
+    config.limits.as_mut().unwrap().sessions = 4;
     config.reservations.as_mut().unwrap().session_ttl_millis = 600_000;
     config
 }

@@ -232,7 +232,7 @@ fn tainting() -> Bench {
     ];
     config.policies.push(rule("never-all-three", &["mail"], Effect::Deny));
     config.policies[1].when = "'saw_untrusted' in session.labels && 'read_private' in session.labels".to_owned();
-    config.limits.as_mut().unwrap().sessions = 2;
+    config.limits.as_mut().unwrap().sessions = 4;
     Bench::given(config)
 }
 

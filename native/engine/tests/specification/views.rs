@@ -129,7 +129,7 @@ fn a_removed_budget_is_not_listed_until_it_is_back() {
 #[test]
 fn what_makes_room_is_not_listed_any_more() {
     let mut config = two_budgets();
-    config.limits.as_mut().unwrap().budget_instances = 2;
+    config.limits.as_mut().unwrap().budget_instances = 4;
     let mut bench = Bench::given(config);
     for run in ["r-1", "r-2", "r-3"] {
         let hold = admit(&mut bench, "acme", run);

@@ -15,11 +15,13 @@ from fairlead.audit.model import HASH_BYTES, Verification, rewritten
 from fairlead.audit.rendering import event_to_line
 from fairlead.audit.summary import kind_names
 from fairlead.budget.model import count
-from fairlead.cli import audit_source, operator
+from fairlead.cli import audit_source, bounded, operator
 from fairlead.cli.audit_source import Source
 from fairlead.v1 import audit_service_pb2
 
 DEFAULT_LINES = 20
+# Reads a number of records, or the sequence of one.
+_SEQUENCE = bounded.number(0, (1 << 63) - 1)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     commands = group.add_subparsers(metavar="COMMAND", title="commands")
 
     tail = commands.add_parser("tail", help="print the last records, or follow the log")
-    tail.add_argument("-n", "--lines", type=_count, default=DEFAULT_LINES, metavar="N", help="last N (default: 20)")
+    tail.add_argument("-n", "--lines", type=_SEQUENCE, default=DEFAULT_LINES, metavar="N", help="last N (default: 20)")
     tail.add_argument("--from-start", action="store_true", help="begin at the first record")
     tail.add_argument("-f", "--follow", action="store_true", help="go on with new records as they are committed")
     tail.add_argument("--json", action="store_true", help="JSON Lines in the format of fairlead audit export")
@@ -51,9 +53,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "somewhere else: with --expect-head a later run proves that nothing up to it was changed or removed.",
     )
     verify.add_argument(
-        "--from", type=_count, default=0, dest="first", metavar="SEQUENCE", help="first record to check"
+        "--from", type=_SEQUENCE, default=0, dest="first", metavar="SEQUENCE", help="first record to check"
     )
-    verify.add_argument("--to", type=_count, default=0, dest="last", metavar="SEQUENCE", help="last record to check")
+    verify.add_argument("--to", type=_SEQUENCE, default=0, dest="last", metavar="SEQUENCE", help="last record to check")
     verify.add_argument("--file", metavar="EXPORT", help="verify an export instead of a log; - reads from stdin")
     verify.add_argument(
         "--expect-head", type=_head, metavar="SEQUENCE:HASH", help="a head that was printed before and has to be there"
@@ -70,9 +72,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument(
-        "--from", type=_count, default=0, dest="first", metavar="SEQUENCE", help="first record to write"
+        "--from", type=_SEQUENCE, default=0, dest="first", metavar="SEQUENCE", help="first record to write"
     )
-    export.add_argument("--to", type=_count, default=0, dest="last", metavar="SEQUENCE", help="last record to write")
+    export.add_argument("--to", type=_SEQUENCE, default=0, dest="last", metavar="SEQUENCE", help="last record to write")
     audit_source.add_arguments(export)
     export.set_defaults(run=run_export)
 
@@ -173,13 +175,6 @@ def _lines(path: str) -> Iterator[TextIO]:
     else:
         with open(path, encoding="utf-8") as file:
             yield file
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 1 << 63:
-        raise ValueError
-    return number
 
 
 def _head(text: str) -> tuple[int, bytes]:

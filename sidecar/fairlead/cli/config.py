@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead.cli import operator
+from fairlead.cli import bounded, operator
 
 if TYPE_CHECKING:
     from fairlead.config import Violation
@@ -53,7 +53,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     diff.add_argument("after", nargs="?", default="", metavar="TO", help="default: the running version")
 
     history = _remote(commands, "history", "list the versions that have been running, newest first", _history)
-    history.add_argument("--limit", type=int, default=20, metavar="N", help="at most this many (default: 20)")
+    history.add_argument(
+        "--limit", type=bounded.number(1, 1_000_000), default=20, metavar="N", help="at most this many (default: 20)"
+    )
 
     rollback = _remote(commands, "rollback", "make an earlier version the running one again", _rollback)
     rollback.add_argument("version", nargs="?", default="", metavar="VERSION", help="default: the one before")

@@ -147,8 +147,19 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stored.approval == ONE
 
 
-def test_a_number_of_lines_that_cannot_be_meant_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["approvals", "list", "-n", "0"], "`0` is not a whole number from 1 to 1000000"),
+        (["audit", "tail", "-n", "x"], "`x` is not a whole number from 0 to 9223372036854775807"),
+        (["audit", "verify", "--from=-1"], "`-1` is not a whole number from 0 to 9223372036854775807"),
+        (["config", "history", "--limit=-3"], "`-3` is not a whole number from 1 to 1000000"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_said(
+    capsys: pytest.CaptureFixture[str], command: list[str], said: str
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["approvals", "list", "-n", "0"])
+        main(command)
     assert ended.value.code == 2
-    assert "`0` is not a whole number from 1 to 1000000" in capsys.readouterr().err
+    assert said in capsys.readouterr().err

@@ -23,6 +23,7 @@ pub mod neutral;
 mod openai;
 mod openai_chat;
 mod openai_responses;
+mod provider_tools;
 mod reader;
 mod reading;
 mod request;

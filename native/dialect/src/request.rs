@@ -27,10 +27,11 @@ pub struct Facts {
     /// Size of what the model reads, an upper bound of its tokens. Text counts its JSON bytes; pictures, sound and
     /// documents count what the known providers bill at most.
     pub input_bytes: i64,
-    /// True when the model also reads what the provider has stored (`previous_response_id`, `conversation`, `prompt`), so
-    /// that `input_bytes` is no bound: only the model's context is.
+    /// True when the model also reads what the provider has stored (`previous_response_id`, `conversation`, `prompt`) or
+    /// what tools of the provider bring, so that `input_bytes` is no bound: only the model's context is.
     pub stored_input: bool,
-    /// What a model must be able to do, sorted: `json`, `tools`, `vision`.
+    /// What a model must be able to do, sorted: `json`, `tools`, `vision`, and `provider-tool.KIND` for
+    /// every kind of tool that runs at the provider (`provider-tool.web_search`).
     pub capabilities: Vec<String>,
     /// The end user as the client names it to the provider, an opaque id.
     pub user: Option<String>,

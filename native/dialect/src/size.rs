@@ -9,14 +9,15 @@ use serde_json::value::RawValue;
 
 use crate::InvalidRequest;
 use crate::json::Members;
+use crate::provider_tools::ProviderTools;
 use crate::reader::string;
 
 /// Counted for one picture. OpenAI's tile and patch schemes bill 765 to 2,500 tokens for a large picture, Anthropic
 /// about 1,600, and `gpt-4o-mini` 2,833 for one in low detail.
-pub(crate) const PICTURE: usize = 4096;
+const PICTURE: usize = 4096;
 /// Inline sound: base64 bytes for one counted token. Sound is billed about 10 tokens per second, and a second takes at
 /// least 1,000 bytes when compressed for speech.
-pub(crate) const SOUND_BYTES_PER_TOKEN: usize = 64;
+const SOUND_BYTES_PER_TOKEN: usize = 64;
 /// One page of a document: its text, 1,500 to 3,000 tokens, and its picture, about 1,600.
 const PAGE: usize = 4_700;
 /// A document that is not here: 20 pages.
@@ -28,7 +29,7 @@ const DENSE: usize = 65_536;
 const SCAN_BYTES_PER_TOKEN: usize = 64;
 
 /// Counted for an inline document of `length` base64 bytes.
-pub(crate) fn document(length: usize) -> usize {
+fn document(length: usize) -> usize {
     let scans = length.saturating_sub(DENSE).div_ceil(SCAN_BYTES_PER_TOKEN);
     length.min(DENSE).saturating_add(scans).max(PAGE)
 }
@@ -84,28 +85,41 @@ impl Counted {
                 continue;
             };
             let length = part.get().len();
-            match members.get("type").and_then(string).as_deref() {
-                Some("input_image" | "image") => self.instead(length, PICTURE),
-                Some("input_file" | "document") => self.instead(length, file(&members)),
+            let kind = members.get("type").and_then(string).unwrap_or_default();
+            // Servers that are lenient about `type` go by the member.
+            let has = |key: &str| members.get(key).is_some();
+            match kind.as_str() {
+                "input_image" | "image" | "image_url" => self.seen(length, PICTURE),
+                "input_file" | "document" | "file" => self.seen(length, file(&members)),
                 // Anthropic's results of tools hold parts of their own.
-                Some("tool_result") if nested => {
+                "tool_result" if nested => {
                     if let Some(content) = members.get("content") {
                         self.parts(content, false);
                     }
                 }
+                _ if has("image_url") => self.seen(length, PICTURE),
+                _ if has("file") => self.seen(length, file(&members)),
+                _ if has("input_audio") => self.instead(length, length.div_ceil(SOUND_BYTES_PER_TOKEN)),
                 _ => {}
             }
         }
     }
 
-    fn instead(&mut self, bytes: usize, counted: usize) {
+    fn seen(&mut self, bytes: usize, counted: usize) {
         self.vision = true;
+        self.instead(bytes, counted);
+    }
+
+    fn instead(&mut self, bytes: usize, counted: usize) {
         self.bytes = self.bytes.saturating_sub(bytes).saturating_add(counted);
     }
 }
 
-/// Counted for `input_file` of Responses or `document` of Messages.
+/// Counted for `file` of Chat Completions, `input_file` of Responses or `document` of Messages.
 fn file(members: &Members<'_>) -> usize {
+    if let Some(inner) = members.get("file") {
+        return Members::parse(inner.get().as_bytes()).map_or(ELSEWHERE, |inner| file(&inner));
+    }
     let inline = members.get("file_data").map(|data| data.get().len());
     if let Some(length) = inline {
         return document(length);
@@ -129,12 +143,15 @@ fn file(members: &Members<'_>) -> usize {
 }
 
 /// What a model must be able to do, sorted.
-pub(crate) fn capabilities(json: bool, tools: bool, vision: bool) -> Vec<String> {
-    [("json", json), ("tools", tools), ("vision", vision)]
+pub(crate) fn capabilities(json: bool, tools: bool, vision: bool, provider_tools: &ProviderTools) -> Vec<String> {
+    let mut needed: Vec<String> = [("json", json), ("tools", tools), ("vision", vision)]
         .into_iter()
         .filter(|(_, needed)| *needed)
         .map(|(name, _)| name.to_owned())
-        .collect()
+        .chain(provider_tools.capabilities())
+        .collect();
+    needed.sort_unstable();
+    needed
 }
 
 #[cfg(test)]
@@ -184,6 +201,16 @@ mod tests {
         assert!(inline(100) >= 4_700, "at least a page");
         assert!(inline(40_000) >= 40_000, "dense text counts its bytes");
         assert!(inline(4_000_000) < 130_000, "scans count less");
-        assert!(counted(r#"{"type":"input_file","file_url":"https://x/y.pdf"}"#).0 > 90_000);
+        for elsewhere in [
+            r#"{"type":"input_file","file_url":"https://x/y.pdf"}"#,
+            r#"{"type":"input_file","file_id":"file-1"}"#,
+            r#"{"type":"file","file":{"file_id":"file-1"}}"#,
+            r#"{"type":"document","source":{"type":"file","file_id":"file_1"}}"#,
+        ] {
+            assert!(counted(elsewhere).0 > 90_000, "{elsewhere}");
+        }
+        let data = "A".repeat(40_000);
+        let chat = counted(&format!(r#"{{"type":"file","file":{{"file_data":"{data}"}}}}"#));
+        assert!((40_000..50_000).contains(&chat.0) && chat.1, "{chat:?}");
     }
 }

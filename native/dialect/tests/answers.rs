@@ -51,6 +51,17 @@ const ANSWERS: [(Dialect, &str); 3] = [
 ];
 
 #[test]
+fn a_response_that_has_not_ended_is_no_answer() {
+    for status in ["queued", "in_progress", "cancelled", "failed"] {
+        let answer = format!(r#"{{"id":"resp_1","status":"{status}","output":[],"usage":null}}"#);
+        for client in [Dialect::OpenAiResponses, Dialect::OpenAiChat] {
+            let read = turn(client, Dialect::OpenAiResponses).read_whole(answer.as_bytes());
+            assert!(!matches!(read, WholeFacts::Answer { .. }), "{status} to {client}: {read:?}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_is_passed_on_in_its_own_dialect_and_translated_into_any_other() {
     for (target, answer) in ANSWERS {
         for client in Dialect::ALL {

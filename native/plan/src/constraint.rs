@@ -24,6 +24,9 @@ pub(crate) const DEFAULT_MIN_OUTPUT: Tokens = Tokens(64);
 /// the provider; the hold is safe either way, because it never counts less than the bound and never more than the context.
 const TYPICAL_BYTES_PER_TOKEN: i64 = 4;
 
+/// What the capability of a tool that runs at the provider begins with, as `fairlead_dialect` names it.
+const PROVIDER_TOOL: &str = "provider-tool.";
+
 /// Most fields that the detail of a dropped model names.
 const MOST_NAMED_FIELDS: usize = 3;
 
@@ -83,14 +86,7 @@ impl Demands<'_, '_> {
         if self.policy.forbidden_by(id).is_some() {
             return Err((DropReason::Policy, "not in allowedModels".to_owned()));
         }
-        // A model that declares nothing is not known to lack anything, as with an unknown context window.
-        if !model.capabilities.is_empty()
-            && let Some(missing) = self
-                .facts
-                .capabilities
-                .iter()
-                .find(|wanted| model.capabilities.binary_search(wanted).is_err())
-        {
+        if let Some(missing) = self.missing_capability(model) {
             return Err((DropReason::Capability, format!("lacks `{missing}`")));
         }
         self.check_translation(model)?;
@@ -123,6 +119,18 @@ impl Demands<'_, '_> {
             quality_per_mille: model.quality_per_mille,
             p50_millis: health.p50_millis,
         })
+    }
+
+    /// A model that declares nothing is not known to lack anything, as with an unknown context window. Tools that run at
+    /// the provider are different: no rule sees what they do, so each has to be granted by name.
+    fn missing_capability<'m>(&'m self, model: &Model) -> Option<&'m String> {
+        let at_provider = |capability: &&String| capability.starts_with(PROVIDER_TOOL);
+        let declares = model.capabilities.iter().any(|declared| !at_provider(&declared));
+        self.facts
+            .capabilities
+            .iter()
+            .filter(|wanted| declares || at_provider(wanted))
+            .find(|wanted| model.capabilities.binary_search(wanted).is_err())
     }
 
     fn check_translation(&self, model: &Model) -> Result<(), Refusal> {

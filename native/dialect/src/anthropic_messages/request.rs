@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::fields::{self, Writer, boolean};
 use crate::json::{Members, quoted};
+use crate::provider_tools::ProviderTools;
 use crate::reader::{is_off, text_of};
 use crate::request::Facts;
 use crate::{InvalidRequest, Vendor, Wire, size};
@@ -52,6 +53,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
         None => None,
     };
     let has_tools = members.get("tools").is_some_and(|tools| !is_off(tools));
+    let mut provider_tools = ProviderTools::of(&members)?;
+    provider_tools.field(&members, "mcp_servers", "mcp")?;
     let wants_json = format.is_some() || members.get("output_format").is_some();
     Ok(Facts {
         model,
@@ -59,8 +62,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
         max_output_tokens: Some(limit),
         choices: 1,
         input_bytes: counted.bytes(),
-        stored_input: false,
-        capabilities: size::capabilities(wants_json, has_tools, counted.vision()),
+        stored_input: !provider_tools.is_empty(),
+        capabilities: size::capabilities(wants_json, has_tools, counted.vision(), &provider_tools),
         user,
     })
 }

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::InvalidRequest;
 use crate::json::Members;
-use crate::size::{self, PICTURE, SOUND_BYTES_PER_TOKEN};
+use crate::provider_tools::ProviderTools;
+use crate::size;
 
 /// Fields other than the messages that a model reads.
 const FURTHER: [&str; 6] = [
@@ -19,27 +20,20 @@ const FURTHER: [&str; 6] = [
     "web_search_options",
 ];
 
+/// Fields that make the provider run a tool: OpenAI's and xAI's search, OpenRouter's additions.
+const AT_PROVIDER: [(&str, &str); 3] = [
+    ("web_search_options", "web_search"),
+    ("search_parameters", "web_search"),
+    ("plugins", "plugins"),
+];
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) input_bytes: i64,
+    /// True when tools of the provider bring more to read.
+    pub(super) unbounded: bool,
     pub(super) capabilities: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow, default)]
-    image_url: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input_audio: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    file: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -50,58 +44,24 @@ struct Kind<'a> {
 
 /// Reads the messages and the fields next to them.
 pub(super) fn read(messages: &RawValue, members: &Members<'_>) -> Result<Content, InvalidRequest> {
-    let list: Vec<&RawValue> = serde_json::from_str(messages.get())
-        .map_err(|_other| InvalidRequest::new("messages", "must be an array of objects"))?;
-    let mut bytes: usize = 0;
-    let mut vision = false;
-    for (index, message) in list.iter().enumerate() {
-        if !message.get().starts_with('{') {
-            return Err(InvalidRequest::new(format!("messages[{index}]"), "must be an object"));
-        }
-        let read: Message<'_> = serde_json::from_str(message.get())
-            .map_err(|_twice| InvalidRequest::new(format!("messages[{index}].content"), "is given twice"))?;
-        bytes = bytes.saturating_add(message.get().len());
-        for part in parts(read.content) {
-            if let Some(picture) = part.image_url {
-                vision = true;
-                bytes = bytes.saturating_sub(picture.get().len()).saturating_add(PICTURE);
-            }
-            if let Some(file) = part.file {
-                vision = true;
-                let length = file.get().len();
-                bytes = bytes.saturating_sub(length).saturating_add(size::document(length));
-            }
-            if let Some(sound) = part.input_audio {
-                let length = sound.get().len();
-                bytes = bytes
-                    .saturating_sub(length)
-                    .saturating_add(length.div_ceil(SOUND_BYTES_PER_TOKEN));
-            }
-        }
-    }
+    let mut counted = size::Counted::default();
+    counted.list(messages, "messages", &["content"])?;
     for field in FURTHER {
-        bytes = bytes.saturating_add(members.get(field).map_or(0, |value| value.get().len()));
+        counted.add(members.get(field).map_or(0, |value| value.get().len()));
     }
     let wants_json = members.get("response_format").is_some_and(wants_json);
     let has_tools = ["tools", "functions"]
         .iter()
         .any(|field| members.get(field).is_some_and(|list| !is_empty_list(list)));
+    let mut provider_tools = ProviderTools::of(members)?;
+    for (field, kind) in AT_PROVIDER {
+        provider_tools.field(members, field, kind)?;
+    }
     Ok(Content {
-        input_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-        capabilities: size::capabilities(wants_json, has_tools, vision),
+        input_bytes: counted.bytes(),
+        unbounded: !provider_tools.is_empty(),
+        capabilities: size::capabilities(wants_json, has_tools, counted.vision(), &provider_tools),
     })
-}
-
-/// The parts of a content that is a list; what cannot be read counts as text and is left to the provider to judge.
-fn parts(content: Option<&RawValue>) -> Vec<Part<'_>> {
-    let Some(content) = content.filter(|value| value.get().starts_with('[')) else {
-        return Vec::new();
-    };
-    let parts: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
-    parts
-        .into_iter()
-        .filter_map(|part| serde_json::from_str(part.get()).ok())
-        .collect()
 }
 
 fn wants_json(format: &RawValue) -> bool {

@@ -44,7 +44,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
         max_output_tokens,
         choices,
         input_bytes: content.input_bytes,
-        stored_input: false,
+        stored_input: content.unbounded,
         capabilities: content.capabilities,
         user: fields::text(&members, "safety_identifier")?.or(fields::text(&members, "user")?),
     })

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::fields::{self, Writer, boolean, positive};
 use crate::json::{Members, quoted};
+use crate::provider_tools::ProviderTools;
 use crate::reader::{is_off, text_of};
 use crate::request::Facts;
 use crate::{InvalidRequest, Wire, size};
@@ -37,11 +38,20 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
         counted.add(members.get(field).map_or(0, |value| value.get().len()));
     }
     let stream = boolean(&members, "stream")?.unwrap_or(false);
-    boolean(&members, "background")?;
+    if boolean(&members, "background")? == Some(true) {
+        // It is made after the call has ended, so nobody would see it, check it or charge it.
+        return Err(InvalidRequest::new(
+            "background",
+            "must not be true: answers are governed and charged when the call ends; leave it out",
+        ));
+    }
     for field in ["text", "reasoning", "stream_options"] {
         fields::object(&members, field)?;
     }
     let has_tools = members.get("tools").is_some_and(|tools| !is_off(tools));
+    let mut provider_tools = ProviderTools::of(&members)?;
+    // A stored prompt brings the tools that are stored with it.
+    provider_tools.field(&members, "prompt", "prompt")?;
     let wants_json = fields::object(&members, "text")?
         .and_then(|text| text.get("format"))
         .and_then(|format| Members::parse(format.get().as_bytes()).ok())
@@ -53,8 +63,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Facts, InvalidRequest> {
         max_output_tokens: positive(&members, "max_output_tokens")?,
         choices: 1,
         input_bytes: counted.bytes(),
-        stored_input,
-        capabilities: size::capabilities(wants_json, has_tools, counted.vision()),
+        stored_input: stored_input || !provider_tools.is_empty(),
+        capabilities: size::capabilities(wants_json, has_tools, counted.vision(), &provider_tools),
         user: fields::text(&members, "safety_identifier")?.or(fields::text(&members, "user")?),
     })
 }

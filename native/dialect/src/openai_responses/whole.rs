@@ -28,7 +28,9 @@ pub(crate) fn read(body: &[u8]) -> WholeFacts {
     if let Some(error) = &response.error {
         return WholeFacts::Fault(ErrorObject::of(error).fault());
     }
-    if response.output.is_none() || response.status.as_deref() == Some("failed") {
+    // Failed or cancelled, or to be asked for later. Some compatible servers tell no status.
+    let ended = matches!(response.status.as_deref(), None | Some("completed" | "incomplete"));
+    if response.output.is_none() || !ended {
         return WholeFacts::Garbled;
     }
     WholeFacts::Answer {

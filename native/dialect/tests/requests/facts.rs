@@ -10,7 +10,7 @@ const MESSAGES: Dialect = Dialect::AnthropicMessages;
 #[test]
 fn responses_tell_their_facts() {
     let body = r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"https://x/y"}]}],
-        "stream":true,"max_output_tokens":77,"safety_identifier":"u-1","tools":[{"type":"web_search"}],
+        "stream":true,"max_output_tokens":77,"safety_identifier":"u-1","tools":[{"type":"function","name":"f"}],
         "text":{"format":{"type":"json_object"}}}"#;
     let request = request(RESPONSES, body).unwrap();
     let facts = request.facts();
@@ -48,6 +48,85 @@ fn input_that_the_provider_stores_has_no_bound() {
 }
 
 #[test]
+fn tools_that_run_at_the_provider_are_capabilities_and_bring_unbounded_input() {
+    let responses = |tools: &str| format!(r#"{{"model":"m","input":"x","tools":{tools}}}"#);
+    let messages = |rest: &str| format!(r#"{{"model":"m","max_tokens":9,"messages":[],{rest}}}"#);
+    let chat = |rest: &str| format!(r#"{{"model":"m","messages":[],{rest}}}"#);
+    for (dialect, body, kinds) in [
+        (
+            RESPONSES,
+            responses(
+                r#"[{"type":"web_search_preview"},{"type":"mcp","server_url":"https://x"},{"type":"web_search"}]"#,
+            ),
+            &["mcp", "web_search"][..],
+        ),
+        (
+            RESPONSES,
+            responses(r#"[{"type":"file_search"},{"type":"code_interpreter"}]"#),
+            &["code_interpreter", "file_search"],
+        ),
+        (
+            RESPONSES,
+            responses(r#"[{"type":"namespace","name":"n","tools":[{"type":"not heard\n of"}]}]"#),
+            &["not-heard--of"],
+        ),
+        (
+            RESPONSES,
+            responses(r#"[{"type":"function"},{"type":"custom"},{"type":"computer_use_preview"}]"#),
+            &[],
+        ),
+        (
+            RESPONSES,
+            r#"{"model":"m","input":"x","prompt":{"id":"p"}}"#.to_owned(),
+            &["prompt"],
+        ),
+        (
+            MESSAGES,
+            messages(r#""tools":[{"type":"web_search_20250305"},{"name":"f"}]"#),
+            &["web_search"],
+        ),
+        (MESSAGES, messages(r#""mcp_servers":[{"url":"https://x"}]"#), &["mcp"]),
+        (
+            MESSAGES,
+            messages(r#""tools":[{"type":"bash_20250124"},{"type":"computer_20250124"},{"type":"custom"}]"#),
+            &[],
+        ),
+        (Dialect::OpenAiChat, chat(r#""web_search_options":{}"#), &["web_search"]),
+        (
+            Dialect::OpenAiChat,
+            chat(r#""tools":[{"type":"builtin_function"}]"#),
+            &["builtin_function"],
+        ),
+        (Dialect::OpenAiChat, chat(r#""plugins":[{"id":"web"}]"#), &["plugins"]),
+        (
+            Dialect::OpenAiChat,
+            chat(r#""tools":[{"type":"function"}],"plugins":[]"#),
+            &[],
+        ),
+    ] {
+        let request = request(dialect, &body).unwrap();
+        let needed = request.facts().capabilities.iter();
+        let told: Vec<&str> = needed.filter_map(|one| one.strip_prefix("provider-tool.")).collect();
+        assert_eq!(told, kinds, "{body}");
+        assert_eq!(request.facts().stored_input, !kinds.is_empty(), "{body}");
+    }
+}
+
+#[test]
+fn tools_that_cannot_be_told_are_refused() {
+    let many: Vec<String> = ('a'..='z').map(|kind| format!(r#"{{"type":"{kind}"}}"#)).collect();
+    for (tools, field) in [
+        (r#"{"type":"mcp"}"#.to_owned(), "tools"),
+        (r#"["mcp"]"#.to_owned(), "tools[0]"),
+        (r#"[{"type":"function","type":"mcp"}]"#.to_owned(), "tools[0].type"),
+        (format!("[{}]", many.join(",")), "tools[16]"),
+    ] {
+        let body = format!(r#"{{"model":"m","input":"x","tools":{tools}}}"#);
+        assert_eq!(request(RESPONSES, &body).unwrap_err().field, field, "{body}");
+    }
+}
+
+#[test]
 fn the_field_that_is_wrong_is_named() {
     for (dialect, body, field) in [
         (RESPONSES, "[]", ""),
@@ -62,6 +141,11 @@ fn the_field_that_is_wrong_is_named() {
         ),
         (RESPONSES, r#"{"model":"m","input":"x","stream":1}"#, "stream"),
         (RESPONSES, r#"{"model":"m","input":"x","background":1}"#, "background"),
+        (
+            RESPONSES,
+            r#"{"model":"m","input":"x","background":true}"#,
+            "background",
+        ),
         (
             RESPONSES,
             r#"{"model":"m","input":"x","max_output_tokens":0}"#,

@@ -27,6 +27,34 @@ fn a_missing_capability_drops_a_model() {
 }
 
 #[test]
+fn a_tool_that_runs_at_the_provider_has_to_be_granted_by_name() {
+    let world = world(|config| {
+        config.models[0].capabilities = strings(&["provider-tool.web_search"]);
+        config.models[1].capabilities.clear();
+        config.models[2].capabilities = strings(&["tools", "json"]);
+    });
+    let searches = strings(&["provider-tool.web_search", "tools"]);
+    let decision = world.decide(&CallFacts {
+        capabilities: &searches,
+        ..call()
+    });
+    assert_eq!(
+        decision.plan.len(),
+        1,
+        "what declares only tools of the provider lacks nothing else"
+    );
+    assert_eq!(decision.dropped.len(), 2, "also the model that declares nothing");
+    assert_eq!(decision.dropped[0].detail, "lacks `provider-tool.web_search`");
+
+    let other = strings(&["provider-tool.mcp"]);
+    let decision = world.decide(&CallFacts {
+        capabilities: &other,
+        ..call()
+    });
+    assert!(decision.plan.is_empty());
+}
+
+#[test]
 fn quality_below_the_wanted_one_drops_a_model() {
     let world = world(|_| ());
     let decision = world.decide(&CallFacts {

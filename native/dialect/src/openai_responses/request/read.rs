@@ -11,7 +11,7 @@ use crate::neutral::{
 use crate::openai;
 use crate::reader::{Path, Unsaid, is_off, is_true, raw_of, string, text_of};
 
-/// Fields that are read here or by [`openai::shared`]. `background`, `include` and what follows are looked at by name.
+/// Fields that are read here or by [`openai::shared`]. `include` and what follows are looked at by name.
 const KNOWN: [&str; 20] = [
     "model",
     "input",
@@ -35,7 +35,7 @@ const KNOWN: [&str; 20] = [
     "prompt",
 ];
 /// State that the provider keeps, and ways of answering that nobody else has.
-const ESSENTIAL: [&str; 4] = ["previous_response_id", "conversation", "prompt", "background"];
+const ESSENTIAL: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
 /// Reads a body.
 pub(crate) fn read(members: &Members<'_>, unsaid: &mut Unsaid) -> Conversation {

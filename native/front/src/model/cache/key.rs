@@ -78,9 +78,9 @@ fn is_identity(dialect: Dialect, member: &str) -> bool {
     }
 }
 
-/// What makes the answer depend on what the provider keeps, or come later.
+/// What makes the answer depend on what the provider keeps.
 fn is_stateful(member: &str) -> bool {
-    matches!(member, "conversation" | "background")
+    member == "conversation"
 }
 
 fn write_body(dialect: Dialect, body: &[u8], out: &mut Vec<u8>) -> Option<()> {

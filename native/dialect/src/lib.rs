@@ -52,7 +52,8 @@ pub trait EventReader: Send {
     /// One event from the target: what it means, and what the client gets for it (in the same dialect the event itself,
     /// byte for byte).
     fn read(&mut self, event: SseEvent) -> (EventFacts, Vec<SseEvent>);
-    /// True when every answer has come to its end, so that a clean end of the connection is a clean end of the stream.
+    /// True when every answer has come to its end, so that an end marker or a clean end of the connection is a clean end
+    /// of the stream.
     fn complete(&self) -> bool;
     /// Upper estimate in tokens of the content so far.
     fn produced(&self) -> i64;

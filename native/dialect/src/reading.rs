@@ -89,11 +89,6 @@ impl Turn {
     }
 }
 
-/// The event that ends a broken stream, framed.
-pub(crate) fn error_event(dialect: Dialect, code: &str, message: &str) -> Bytes {
-    error::event(dialect, code, message, 0).raw
-}
-
 /// Events of the client's own dialect: passed on as they are.
 struct Passed {
     dialect: Dialect,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::json::Members;
 use crate::neutral::{Conversation, Untranslatable};
 use crate::reader::Unsaid;
+use crate::sse::SseEvent;
 use crate::turn::{Turn, Wire};
 use crate::words::{self, Word};
 use crate::{Dialect, InvalidRequest, Vendor, anthropic_messages, fields, openai_chat, openai_responses};
@@ -231,7 +232,18 @@ impl Request {
     /// The event that ends a broken stream, framed, in the client's dialect.
     #[must_use]
     pub fn error_event(&self, code: &str, message: &str) -> Bytes {
-        crate::reading::error_event(self.0.dialect, code, message)
+        self.error_event_for(None, code, message)
+    }
+
+    /// The event that ends a broken stream, framed, in the place of one that is withheld: with the number of that one,
+    /// where the dialect numbers events.
+    #[must_use]
+    pub fn error_event_for(&self, withheld: Option<&SseEvent>, code: &str, message: &str) -> Bytes {
+        let data = withheld.and_then(|event| event.data.as_deref()).unwrap_or_default();
+        let number: Option<i64> = Members::parse(data)
+            .ok()
+            .and_then(|members| members.get("sequence_number")?.get().parse().ok());
+        crate::error::event(self.0.dialect, code, message, number.unwrap_or(0)).raw
     }
 }
 

@@ -206,6 +206,11 @@ impl EventReader for Translation {
         }
         let mut deltas = Vec::new();
         match self.reader.read(data, &mut deltas) {
+            // An end marker without a reason to end: the stream is cut, and nothing may make it look whole.
+            Ok(()) if matches!(deltas.last(), Some(Delta::End)) && !self.reader.complete() => {
+                self.ended = true;
+                (EventFacts::Done, Vec::new())
+            }
             Ok(()) => self.write(&deltas),
             Err(Misread::Fault(error)) => {
                 let event = error.event(self.to, self.sequence);

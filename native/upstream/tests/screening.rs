@@ -13,6 +13,7 @@ use fairlead_upstream::{
     Dialect, FallbackOn, Finding, FindingAction, Outcome, Screened, Screening, StreamScreened, StreamScreening,
 };
 use support::*;
+use tokio::sync::{Notify, oneshot};
 
 /// Refuses what says `secret`; of a stream it holds back `window` events.
 #[derive(Debug)]
@@ -84,6 +85,34 @@ impl StreamScreening for Window {
     }
 }
 
+/// Holds everything back, and says so.
+#[derive(Clone, Debug)]
+struct HoldsBack(Arc<Notify>);
+
+impl Screening for HoldsBack {
+    fn whole(&self, _dialect: Dialect, body: Bytes) -> Screened {
+        Screened::Pass {
+            body,
+            findings: Vec::new(),
+        }
+    }
+
+    fn stream(&self, _dialect: Dialect) -> Box<dyn StreamScreening> {
+        Box::new(self.clone())
+    }
+}
+
+impl StreamScreening for HoldsBack {
+    fn event(&mut self, _event: SseEvent) -> StreamScreened {
+        self.0.notify_one();
+        StreamScreened::default()
+    }
+
+    fn end(&mut self) -> StreamScreened {
+        StreamScreened::default()
+    }
+}
+
 fn stream(text: &str) -> Reply {
     let mut reply = vec![stream_head()];
     let replaced = events(Dialect::OpenAiChat).into_iter();
@@ -152,5 +181,33 @@ async fn what_was_held_back_comes_before_the_end() {
         let rig = rig(&[&provider], true, 1);
         let (text, _) = read(rig.run().await).await;
         assert_eq!(streamed_text(Dialect::OpenAiChat, &text), "hello");
+    }
+}
+
+#[tokio::test]
+async fn what_the_model_said_is_charged_also_when_nobody_got_it() {
+    let cut = vec![stream_head(), chunk(&content("abc"))];
+    let (_go, wait) = oneshot::channel();
+    let waits = vec![stream_head(), chunk(&content("abc")), Step::Wait(wait)];
+    for (reply, expected) in [(cut, Outcome::Cut), (waits, Outcome::Cancelled)] {
+        let provider = ScriptedProvider::start(vec![reply]).await;
+        let mut rig = Rig::new(&[&provider.base_url], &request(Dialect::OpenAiChat, true)).once();
+        let seen = Arc::new(Notify::new());
+        rig.call.screen = Some(Arc::new(HoldsBack(Arc::clone(&seen))));
+        tokio::select! {
+            _answer = rig.run() => assert_eq!(expected, Outcome::Cut),
+            () = async {
+                seen.notified().await;
+                if expected == Outcome::Cut {
+                    std::future::pending::<()>().await;
+                }
+            } => {}
+        }
+        let attempts = rig.log.attempts();
+        let usage = attempts[0].usage.unwrap();
+        assert_eq!(
+            (attempts[0].outcome, usage.output, usage.estimated),
+            (expected, 3, true)
+        );
     }
 }

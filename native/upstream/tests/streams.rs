@@ -1,11 +1,12 @@
 //! Streamed answers, over real connections.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bodies;
 mod support;
 
 use std::time::Duration;
 
-use fairlead_upstream::{Answer, Outcome, StreamItem, Timeouts};
+use fairlead_upstream::{Answer, Dialect, Outcome, StreamItem, Timeouts};
 use support::*;
 use tokio::sync::oneshot;
 
@@ -111,6 +112,27 @@ async fn a_clean_close_without_an_end_is_a_cut_too() {
     let rig = Rig::new(&[&provider.base_url], BODY);
     let (_, end) = read(rig.run().await).await;
     assert_eq!(end.outcome, Outcome::Cut);
+}
+
+#[tokio::test]
+async fn an_end_marker_without_a_reason_to_end_is_a_cut() {
+    let call = event(
+        r#"{"id":"1","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"pay","arguments":""}}]}}]}"#,
+    );
+    for dialect in Dialect::ALL {
+        let reply = vec![stream_head(), chunk(&format!("{}{call}{DONE}", role())), last_chunk()];
+        let provider = ScriptedProvider::start(vec![reply]).await;
+        let settings = Rig::settings(&[&provider.base_url], Timeouts::default());
+        let rig = Rig::with_settings(settings, dialect, &bodies::request(dialect, true));
+        let (text, end) = read(rig.run().await).await;
+        assert_eq!((end.outcome, end.code), (Outcome::Cut, "upstream_cut"), "{dialect}");
+        let closing = end.closing.unwrap();
+        assert!(
+            !bodies::is_end(dialect, &String::from_utf8_lossy(&closing.raw)),
+            "{dialect}"
+        );
+        assert!(!text.contains("{}\""), "no arguments were said: {text}");
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ struct Message<'a> {
 pub(crate) struct MessagesEvents {
     report: Report,
     output_told: bool,
+    /// The reason to end was told.
+    stopped: bool,
     ended: bool,
     produced: i64,
 }
@@ -65,6 +67,7 @@ impl DataReader for MessagesEvents {
             "message_delta" => {
                 self.report(event.usage);
                 self.output_told = true;
+                self.stopped |= event.delta.is_some_and(tells_why);
                 EventFacts::Content
             }
             "message_stop" => {
@@ -79,7 +82,7 @@ impl DataReader for MessagesEvents {
     }
 
     fn complete(&self) -> bool {
-        self.ended
+        self.ended && self.stopped
     }
 
     fn produced(&self) -> i64 {
@@ -109,6 +112,16 @@ impl MessagesEvents {
         let bytes = content.map_or(0, |content| content.len().saturating_sub(framing).max(1));
         self.produced = self.produced.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
+}
+
+/// The end of a message says why it ends.
+fn tells_why(delta: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Delta {
+        #[serde(default)]
+        stop_reason: Option<String>,
+    }
+    serde_json::from_str::<Delta>(delta.get()).is_ok_and(|delta| delta.stop_reason.is_some())
 }
 
 /// A block of text or thinking without any yet.

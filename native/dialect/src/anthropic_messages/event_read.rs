@@ -160,7 +160,7 @@ impl Reader for MessagesReader {
     }
 
     fn complete(&self) -> bool {
-        self.ended
+        self.ended && self.finish.is_some()
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -51,11 +51,18 @@ struct ToolCall<'a> {
     function: Option<&'a RawValue>,
 }
 
+/// Most indices of answers that are remembered.
+const INDICES: usize = 256;
+
 /// Reads the events of one stream of `choices` answers.
 pub(crate) struct ChatEvents {
     choices: i64,
     usage_asked: bool,
+    /// Answers that have begun. A provider that ignores `n` begins fewer than were asked for.
+    begun: BTreeSet<i64>,
     finished: BTreeSet<i64>,
+    /// The end marker came after the end of every answer that had begun.
+    ended: bool,
     produced: i64,
     usage: Option<Usage>,
 }
@@ -65,7 +72,9 @@ impl ChatEvents {
         Self {
             choices,
             usage_asked,
+            begun: BTreeSet::new(),
             finished: BTreeSet::new(),
+            ended: false,
             produced: 0,
             usage: None,
         }
@@ -75,6 +84,7 @@ impl ChatEvents {
 impl DataReader for ChatEvents {
     fn read(&mut self, data: &[u8]) -> EventFacts {
         if data.trim_ascii() == b"[DONE]" {
+            self.ended = !self.begun.is_empty() && self.begun.is_subset(&self.finished);
             return EventFacts::Done;
         }
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
@@ -100,13 +110,16 @@ impl DataReader for ChatEvents {
         }
         let mut content = false;
         for choice in &choices {
+            // More indices than answers are not remembered, so the sets stay small.
+            if self.begun.len() < INDICES {
+                self.begun.insert(choice.index.unwrap_or(0));
+            }
             let size = choice.delta.map_or(0, delta_size);
             self.produced = self.produced.saturating_add(i64::try_from(size).unwrap_or(i64::MAX));
             content |= size > 0;
             if choice.finish_reason.is_some() {
                 content = true;
-                // More indices than answers are not remembered, so the set stays small.
-                if self.finished.len() < 256 {
+                if self.finished.len() < INDICES {
                     self.finished.insert(choice.index.unwrap_or(0));
                 }
             }
@@ -119,7 +132,7 @@ impl DataReader for ChatEvents {
     }
 
     fn complete(&self) -> bool {
-        i64::try_from(self.finished.len()).is_ok_and(|finished| finished >= self.choices)
+        self.ended || i64::try_from(self.finished.len()).is_ok_and(|finished| finished >= self.choices)
     }
 
     fn produced(&self) -> i64 {
@@ -218,6 +231,21 @@ mod tests {
         assert!(!reader.complete());
         reader.read(end(1).as_bytes());
         assert!(reader.complete());
+    }
+
+    #[test]
+    fn an_end_marker_completes_only_answers_that_told_why_they_end() {
+        let end = br#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+        let mut cut = ChatEvents::new(1, false);
+        cut.read(delta(r#"{"content":"a"}"#).as_bytes());
+        cut.read(b"[DONE]");
+        assert!(!cut.complete());
+        // Ollama answers once whatever `n` is.
+        let mut once = ChatEvents::new(2, false);
+        once.read(end);
+        assert!(!once.complete());
+        once.read(b"[DONE]");
+        assert!(once.complete());
     }
 
     #[test]

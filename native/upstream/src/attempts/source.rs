@@ -163,6 +163,11 @@ impl Source {
         })
     }
 
+    /// True once the model has said something, whether or not the client has got it.
+    pub(super) fn has_produced(&self) -> bool {
+        self.reader.produced() > 0
+    }
+
     /// What ends a broken stream, in the client's dialect.
     pub(super) fn error_event(&self, code: &str, message: &str) -> SseEvent {
         self.reader.error_event(code, message)

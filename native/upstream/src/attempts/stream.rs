@@ -84,14 +84,15 @@ impl AnswerStream {
         let (model, headers) = (std::mem::take(&mut opening.model), std::mem::take(&mut opening.headers));
         let mut source = Source::new(opening);
         let mut held = VecDeque::new();
-        let begun = begin(&mut source, &mut held).await;
+        let begun = begin(&mut source, &mut held, &mut open).await;
         open.add_findings(source.take_findings());
         let end = match begun {
             Ok(end) => end,
             Err(failure) => {
-                // A refused answer is billed like any other.
+                // A refused answer is billed like any other, and so is one that broke off while it was held back.
                 let usage = match failure.kind {
                     FailureKind::Rejected => Some(source.usage()),
+                    _ if source.has_produced() => Some(source.usage()),
                     _ => source.reported(),
                 };
                 return Err((Failure { usage, ..failure }, open));
@@ -141,7 +142,7 @@ impl AnswerStream {
                     }
                 }
             }
-            Next::Event(EventFacts::Done, events) => self.finish(events),
+            Next::Event(EventFacts::Done, events) if self.source.complete() => self.finish(events),
             Next::Closed if self.source.complete() => {
                 let owed = self.source.owed();
                 self.finish(owed);
@@ -158,7 +159,10 @@ impl AnswerStream {
             Next::Event(EventFacts::Garbled, _) => {
                 self.broken(Outcome::Garbled, "upstream_garbled", "the stream became unreadable");
             }
-            Next::Closed => self.broken(Outcome::Cut, "upstream_cut", "the stream ended before it was complete"),
+            // An end marker does not make an answer whole that never said why it ends.
+            Next::Event(EventFacts::Done, _) | Next::Closed => {
+                self.broken(Outcome::Cut, "upstream_cut", "the stream ended before it was complete");
+            }
             Next::Broken(BodyError::Cut) => self.broken(Outcome::Cut, "upstream_cut", "the stream broke off"),
             Next::Broken(BodyError::Timeout) => {
                 self.broken(Outcome::TimedOut, "upstream_timeout", "the stream stopped coming");
@@ -229,14 +233,25 @@ impl AnswerStream {
 }
 
 /// Holds back events up to the first content that the client may see, which is among them; or up to the end.
-async fn begin(source: &mut Source, held: &mut VecDeque<SseEvent>) -> Result<Option<StreamEnd>, Failure> {
+async fn begin(
+    source: &mut Source,
+    held: &mut VecDeque<SseEvent>,
+    open: &mut OpenAttempt,
+) -> Result<Option<StreamEnd>, Failure> {
     let mut held_bytes: usize = 0;
+    let mut content = false;
     loop {
         match source.next().await {
             Next::Event(facts @ (EventFacts::Prelude | EventFacts::Content | EventFacts::Hidden), events) => {
+                // Should the caller go away while the screening holds everything back.
+                if source.has_produced() {
+                    open.set_usage(source.usage());
+                }
                 let shown = source.shown(events).map_err(rejected)?;
-                // Content that the screening holds back has not been passed on: a fallback is still possible.
-                let begun = facts == EventFacts::Content && !shown.is_empty();
+                content |= facts == EventFacts::Content;
+                // Content that the screening holds back has not been passed on: a fallback is still possible. What lets
+                // go of it may be any event.
+                let begun = content && shown.iter().any(|event| event.data.is_some());
                 for event in shown {
                     held_bytes = held_bytes.saturating_add(event.raw.len());
                     if event.data.is_some() {
@@ -249,8 +264,12 @@ async fn begin(source: &mut Source, held: &mut VecDeque<SseEvent>) -> Result<Opt
             }
             // An end without content: an empty answer, but a complete one only if it says so.
             Next::Event(EventFacts::Done, events) => {
-                if !source.complete() && source.reported().is_none() {
-                    return Err(Failure::new(FailureKind::Cut, "the stream ended without content"));
+                if !source.complete() && (source.has_produced() || source.reported().is_none()) {
+                    let what = match source.has_produced() {
+                        true => "the stream ended before it was complete",
+                        false => "the stream ended without content",
+                    };
+                    return Err(Failure::new(FailureKind::Cut, what));
                 }
                 let shown = source.shown_to_the_end(events).map_err(rejected)?;
                 return Ok(Some(finished(source, shown, held)));

@@ -153,6 +153,12 @@ fn check_model(path: &str, source: &internal::Model, report: &mut Report) -> Pri
         format_args!("{path}.upstream"),
         "must not be empty",
     );
+    // Azure has it in the path.
+    report.require(
+        !matches!(source.upstream.as_str(), "." | ".."),
+        format_args!("{path}.upstream"),
+        "must not be a step in a path",
+    );
     report.range(
         format_args!("{path}.contextTokens"),
         source.context_tokens,

@@ -284,7 +284,8 @@ fn whole_refusal(
         model: target.model.clone(),
         status,
         headers,
-        body: turn.refusal(status.as_u16(), provider.without_secret(bytes)),
+        // Again after the translation, which writes out what was spelled otherwise.
+        body: provider.without_secret(turn.refusal(status.as_u16(), provider.without_secret(bytes))),
     }
 }
 

@@ -27,8 +27,9 @@ impl Address {
         {
             return Err("baseUrl must not contain a user name or password; use apiKey".to_owned());
         }
-        if uri.query().is_some() {
-            return Err("baseUrl must not have a query".to_owned());
+        // The path of a call is put behind it, and must not become a part of these.
+        if base.contains(['?', '#']) {
+            return Err("baseUrl must not have a query or a fragment".to_owned());
         }
         let api_version = settings.api_version.clone().filter(|version| !version.is_empty());
         if api_version.is_some() && settings.kind != Vendor::AzureOpenAi {
@@ -53,6 +54,10 @@ impl Address {
 
     /// The URL of a call; `path` begins with a slash. `None` when the model's name makes it none.
     pub(super) fn of(&self, path: &str, upstream_model: &str) -> Option<Uri> {
+        // Dots are not encoded: the deployment would be a step in the path.
+        if self.api_version.is_some() && matches!(upstream_model, "" | "." | "..") {
+            return None;
+        }
         let url = match &self.api_version {
             None => format!("{}{path}", self.base),
             Some(version) => format!(
@@ -100,6 +105,8 @@ mod tests {
             "http://",
             "http://u:p@host/v1",
             "http://host/v1?k=v",
+            "http://host/v1?",
+            "http://host/v1#part",
         ] {
             assert!(Address::new(&settings(base)).is_err(), "{base}");
         }
@@ -124,6 +131,12 @@ mod tests {
             url(&azure),
             "https://res.openai.azure.com/openai/deployments/gpt%204o%2Fx/chat/completions?api-version=2024-10-21"
         );
+        for step in ["", ".", ".."] {
+            assert!(
+                Address::new(&azure).unwrap().of("/chat/completions", step).is_none(),
+                "{step:?}"
+            );
+        }
         azure.kind = Vendor::OpenAi;
         assert!(Address::new(&azure).is_err());
     }

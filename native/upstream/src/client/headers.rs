@@ -8,8 +8,8 @@
 
 use fairlead_dialect::{Dialect, Vendor};
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHORIZATION,
-    TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -23,6 +23,24 @@ const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version
 const ANTHROPIC_VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2023-06-01");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
+
+/// What describes the body or the connection, and what carries credentials.
+const RESERVED: [HeaderName; 14] = [
+    HOST,
+    ACCEPT,
+    ACCEPT_ENCODING,
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    EXPECT,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// The headers that every request to the provider has.
 pub(super) fn of_provider(settings: &ProviderSettings) -> Result<HeaderMap, String> {
@@ -43,16 +61,10 @@ pub(super) fn of_provider(settings: &ProviderSettings) -> Result<HeaderMap, Stri
     for (name, value) in configured.chain(secret) {
         let header =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_invalid| format!("header {name:?} is not valid"))?;
-        let own = [
-            HOST,
-            ACCEPT_ENCODING,
-            AUTHORIZATION,
-            PROXY_AUTHORIZATION,
-            CONNECTION,
-            CONTENT_LENGTH,
-            TRANSFER_ENCODING,
-        ];
-        if own.contains(&header) || header == credential {
+        if RESERVED.contains(&header)
+            || header == credential
+            || ["keep-alive", "proxy-connection"].contains(&header.as_str())
+        {
             return Err(format!("header {name:?} is set by fairlead and cannot be configured"));
         }
         let mut value =
@@ -151,7 +163,22 @@ mod tests {
     fn what_fairlead_sets_cannot_be_configured() {
         let mut anthropic = settings("http://host");
         anthropic.kind = Vendor::Anthropic;
-        for name in ["Authorization", "Host", "accept-encoding", "X-Api-Key", "connection"] {
+        for name in [
+            "Authorization",
+            "Host",
+            "accept",
+            "accept-encoding",
+            "X-Api-Key",
+            "connection",
+            "content-encoding",
+            "Content-Type",
+            "expect",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "upgrade",
+        ] {
             let mut broken = anthropic.clone();
             broken
                 .secret_headers

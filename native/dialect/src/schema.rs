@@ -23,6 +23,36 @@ pub(crate) fn strict_at_openai(schema: &Raw) -> bool {
     })
 }
 
+/// Would closing its objects leave out more than members that nobody named? An object that names no members would have
+/// to be empty, and parts of a combination would exclude each other's members.
+pub(crate) fn closing_empties(schema: &Raw) -> bool {
+    serde_json::from_str(schema.text()).is_ok_and(|schema| empties(&schema))
+}
+
+fn empties(schema: &Value) -> bool {
+    let closed = |members: &Members| members.contains_key("additionalProperties");
+    match schema {
+        Value::Array(schemas) => schemas.iter().any(empties),
+        Value::Object(members) => {
+            let combined = |key: &&str| members.get(*key).is_some_and(|parts| !all_objects(parts, &closed));
+            let elsewhere = ["allOf", "anyOf", "oneOf", "$ref"];
+            let named = members.contains_key("properties") && !elsewhere.iter().any(|key| members.contains_key(*key));
+            let several = members
+                .get("allOf")
+                .and_then(Value::as_array)
+                .is_some_and(|parts| parts.len() > 1);
+            (is_object(members) && !closed(members) && !named)
+                || (several && combined(&"allOf"))
+                || members.iter().any(|(key, value)| match (key.as_str(), value) {
+                    (key, _) if is_literal(key) => false,
+                    (key, Value::Object(named)) if names_schemas(key) => named.values().any(empties),
+                    _ => empties(value),
+                })
+        }
+        _ => false,
+    }
+}
+
 /// The schema with every object closed, which Anthropic wants said. What matches it matches the schema as it was.
 pub(crate) fn closed(schema: &Raw) -> Cow<'_, Raw> {
     let Ok(mut value) = serde_json::from_str::<Value>(schema.text()) else {
@@ -128,6 +158,26 @@ mod tests {
             ),
         ] {
             assert_eq!(strict_at_openai(&raw(schema)), strict, "{schema}");
+        }
+    }
+
+    #[test]
+    fn free_objects_and_combinations_cannot_be_closed() {
+        for (schema, empties) in [
+            (r#"{"type":"object"}"#, true),
+            (r#"{"type":"object","properties":{"a":{"type":"object"}}}"#, true),
+            (r#"{"type":"object","properties":{"a":{"type":"string"}}}"#, false),
+            (r#"{"type":"object","properties":{}}"#, false),
+            (r#"{"type":"object","additionalProperties":true}"#, false),
+            (
+                r#"{"type":"object","properties":{},"allOf":[{"required":["a"]}]}"#,
+                true,
+            ),
+            (r#"{"allOf":[{"properties":{"a":{}}},{"properties":{"b":{}}}]}"#, true),
+            (r#"{"anyOf":[{"properties":{"a":{}}},{"properties":{"b":{}}}]}"#, false),
+            (r#"{"enum":[{"type":"object"}]}"#, false),
+        ] {
+            assert_eq!(closing_empties(&raw(schema)), empties, "{schema}");
         }
     }
 

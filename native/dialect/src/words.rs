@@ -18,6 +18,7 @@ pub(crate) enum Word {
     Effort,
     Verbosity,
     Description,
+    Schema,
 }
 
 impl Word {
@@ -40,6 +41,8 @@ impl Word {
             (Self::Verbosity, _) => "verbosity",
             (Self::Description, Dialect::OpenAiResponses) => "text.format.description",
             (Self::Description, _) => "response_format.json_schema.description",
+            (Self::Schema, Dialect::OpenAiResponses) => "text.format.schema",
+            (Self::Schema, _) => "response_format.json_schema.schema",
         }
     }
 }

@@ -37,10 +37,11 @@ fn texts(message: &Object<'_>, choice: i64, found: &mut Found<'_>) -> Result<(),
         found.add(Some(value), thinking, told);
         told = true;
     }
+    // The same again, unless a provider tells it here only.
     for (_, detail) in message.objects("reasoning_details") {
         let detail = detail?;
         for field in ["text", "summary"] {
-            found.add(detail.get(field), thinking, true);
+            found.add(detail.get(field), thinking, told);
         }
     }
     found.add(message.get("content"), channel(0, 0, TextKind::Answer), false);

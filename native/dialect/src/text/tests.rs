@@ -53,6 +53,27 @@ fn all_texts_of_whole_answers_are_found() {
 }
 
 #[test]
+fn thinking_in_details_repeats_only_what_was_told_elsewhere() {
+    for (message, expected) in [
+        (
+            r#"{"reasoning_details":[{"text":"hm"}]}"#,
+            &[(Thinking, "hm", false)][..],
+        ),
+        (
+            r#"{"reasoning":"hm","reasoning_details":[{"text":"hm"}]}"#,
+            &[(Thinking, "hm", false), (Thinking, "hm", true)],
+        ),
+    ] {
+        let body = format!(r#"{{"choices":[{{"message":{message}}}]}}"#);
+        assert_eq!(
+            told(&whole(Dialect::OpenAiChat, body.as_bytes()).unwrap()),
+            expected,
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_replaced_text_changes_no_other_byte() {
     let body = Bytes::from_static(CHAT.as_bytes());
     let spans = whole(Dialect::OpenAiChat, &body).unwrap();

@@ -13,7 +13,7 @@ use crate::neutral::{
 };
 use crate::openai::NO_ARGUMENTS;
 use crate::reader::Unsaid;
-use crate::schema::closed;
+use crate::schema::{closed, closing_empties};
 use crate::words::{self, Word};
 use crate::{Dialect, Wire};
 
@@ -378,6 +378,9 @@ fn output_config<'a>(conversation: &'a Conversation, client: Dialect, unsaid: &m
         }) => {
             if description.is_some() {
                 unsaid.tuning(Word::Description.of(client));
+            }
+            if closing_empties(schema) {
+                unsaid.essential(Word::Schema.of(client));
             }
             Some(OutputFormat::JsonSchema { schema: closed(schema) })
         }

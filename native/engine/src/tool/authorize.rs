@@ -47,9 +47,18 @@ pub(super) struct Found {
     pub(super) key: String,
 }
 
+/// What a request id was used for.
+enum Repeated {
+    No,
+    /// The first answer holds.
+    Answer(Box<AuthorizeToolResponse>),
+    /// It was granted without a key, and has ended.
+    Of(Box<ToolCallRecord>),
+}
+
 impl Engine {
-    /// Decides one tool call. The same request id returns the first grant or ticket for 24 hours; the same idempotency
-    /// key never gets a second grant while one is open or has succeeded.
+    /// Decides one tool call. The same request id returns the first ticket for 24 hours, and the first grant while that is
+    /// open; the same idempotency key never gets a second grant while one is open or has succeeded.
     pub fn authorize_tool(
         &mut self,
         now: UnixNanos,
@@ -83,12 +92,16 @@ impl Engine {
             digest: digest::without_request_id(request, &request.request_id),
             hash: keys::request_hash(caller.tenant, caller.agent, "AuthorizeTool", &request.request_id),
         };
-        if let Some(needs) = self.needs(&call, known) {
+        if known.is_none()
+            && let Some(needs) = self.needs(&call)
+        {
             return Err(Refusal::NeedsRecord(needs));
         }
-        if let Some(first) = first_answer(&call, known)? {
-            return Ok(Applied::replay(first));
-        }
+        let earlier = match self.repeated(&call, known)? {
+            Repeated::No => None,
+            Repeated::Answer(first) => return Ok(Applied::replay(*first)),
+            Repeated::Of(earlier) => Some(*earlier),
+        };
         let tool = compiled.tool(&request.tool);
         let violations = tool.violations(&arguments.bytes).into_iter();
         let violations: Vec<_> = violations
@@ -104,34 +117,79 @@ impl Engine {
             return Err(invalid("session", "is required for this tool: its labels belong to the session").into());
         }
         let mut unit = UnitBuilder::new();
-        let mut found = self.found(&call, known)?;
+        let mut found = match earlier {
+            Some(earlier) => Found {
+                key: earlier.idempotency_key.clone(),
+                earlier: Some(earlier),
+                asked: None,
+            },
+            None => self.found(&call, known)?,
+        };
         self.end_in_time(&mut unit, now, &mut found);
         self.decide_tool(&compiled, &call, found, unit)
     }
 
-    /// What has to be read before the call can be decided.
-    fn needs(&self, call: &Call<'_>, known: Option<&Known>) -> Option<NeedsRecord> {
-        if known.is_some() {
-            return None;
-        }
-        let hours = self.requests.hours(&call.hash, keys::hour(call.now));
-        let mut needs = NeedsRecord {
-            request_keys: hours.into_iter().map(|hour| keys::request(hour, &call.hash)).collect(),
-            ..NeedsRecord::default()
+    /// What has to be read before the call can be decided; `None` when memory has it all.
+    fn needs(&self, call: &Call<'_>) -> Option<NeedsRecord> {
+        let needs = self.all_needs(call);
+        let is_known = match keys::ticket_id(&call.request.ticket) {
+            Some(id) => self.tools.approval(&id).is_some(),
+            None => needs.tool_key.is_empty() || self.tools.call_of(&needs.tool_key).is_some(),
         };
-        let (tenant, key) = (call.caller.tenant, &call.request.idempotency_key);
-        match keys::ticket_id(&call.request.ticket) {
-            Some(id) if self.tools.approval(&id).is_none() => needs.approval_key = keys::approval(&id),
-            Some(_) => {}
-            None if key.is_empty() => {}
-            None => {
-                let key = keys::tool_key(tenant, key);
-                if self.tools.call_of(&key).is_none() {
-                    needs.tool_key = key;
-                }
-            }
+        (!is_known || !needs.request_keys.is_empty()).then_some(needs)
+    }
+
+    /// INVARIANT (T1): whoever asks the store asks for everything. What memory has now may have ended, and left memory,
+    /// when the answer is there.
+    fn all_needs(&self, call: &Call<'_>) -> NeedsRecord {
+        let hours = self.requests.hours(&call.hash, keys::hour(call.now));
+        let (ticket, key) = (keys::ticket_id(&call.request.ticket), &call.request.idempotency_key);
+        NeedsRecord {
+            request_keys: hours.into_iter().map(|hour| keys::request(hour, &call.hash)).collect(),
+            approval_key: ticket.map_or_else(Vec::new, |id| keys::approval(&id)),
+            tool_key: if ticket.is_some() || key.is_empty() {
+                Vec::new()
+            } else {
+                keys::tool_key(call.caller.tenant, key)
+            },
+            ..NeedsRecord::default()
         }
-        (needs != NeedsRecord::default()).then_some(needs)
+    }
+
+    /// What was read is older than memory, or does not say enough: it is read again, with the call of this name.
+    fn look_again(&self, call: &Call<'_>, name: &str) -> Refusal {
+        let id = keys::tool_call_id(name);
+        Refusal::NeedsRecord(NeedsRecord {
+            call_key: id.map_or_else(Vec::new, |id| keys::tool_call(call.caller.tenant, &id)),
+            ..self.all_needs(call)
+        })
+    }
+
+    /// Whether the request was made before. Its grant is given again only while it is open: a call that has ended is
+    /// answered by its key, so that a caller who comes back after a crash does not make it once more.
+    fn repeated(&self, call: &Call<'_>, known: Option<&Known>) -> Result<Repeated, Refusal> {
+        let record = known.and_then(|known| known.request.as_ref().filter(|_| known.request_found));
+        let Some(record) = record.filter(|record| record.tenant == call.caller.tenant) else {
+            return Ok(Repeated::No);
+        };
+        if record.digest != call.digest {
+            return Err(reused_request_id().into());
+        }
+        let Ok(first) = AuthorizeToolResponse::decode(record.answer.as_slice()) else {
+            return Ok(Repeated::No);
+        };
+        let Some(Answer::Granted(granted)) = &first.outcome else {
+            return Ok(Repeated::Answer(Box::new(first)));
+        };
+        let open = keys::tool_call_id(&granted.grant).and_then(|id| self.tools.call(&id));
+        if open.is_some_and(|open| open.state() == ToolCallState::Open && call.now < open.expires_at_unix_nanos) {
+            return Ok(Repeated::Answer(Box::new(first)));
+        }
+        if !call.request.ticket.is_empty() || !call.request.idempotency_key.is_empty() {
+            return Ok(Repeated::No);
+        }
+        let earlier = self.call_named(call, &granted.grant, known)?;
+        Ok(Repeated::Of(Box::new(earlier)))
     }
 
     /// The approval behind the ticket, and the last call with the key. Both must be this very call.
@@ -150,9 +208,13 @@ impl Engine {
             let not_found = || Rejection::new(Reason::NotFound, format!("there is no ticket `{}`", request.ticket));
             let record = record.ok_or_else(not_found)?;
             let approval = record.approval.as_ref().ok_or_else(not_found)?;
+            let is_open = matches!(approval.state(), ApprovalState::Pending | ApprovalState::Approved);
+            if is_open && self.tools.approval(&id).is_none() {
+                return Err(self.look_again(call, &record.call));
+            }
             same_call(call, record, approval)?;
             found.key.clone_from(&approval.idempotency_key);
-            found.earlier = self.call_named(&record.call, known)?;
+            found.earlier = Some(self.call_named(call, &record.call, known)?);
             found.asked = Some(record.clone());
             return Ok(found);
         }
@@ -165,10 +227,7 @@ impl Engine {
             None => {
                 let named = known.and_then(|known| known.tool_key.as_ref().filter(|_| known.tool_key_found));
                 let named = named.filter(|one| one.idempotency_key == found.key);
-                named
-                    .map(|one| self.call_named(&one.call, known))
-                    .transpose()?
-                    .flatten()
+                named.map(|one| self.call_named(call, &one.call, known)).transpose()?
             }
         };
         if let Some(earlier) = &found.earlier
@@ -182,21 +241,13 @@ impl Engine {
     }
 
     /// A call that the store or an approval names: open, or ended as the store has it.
-    fn call_named(&self, name: &str, known: Option<&Known>) -> Result<Option<ToolCallRecord>, Refusal> {
+    fn call_named(&self, call: &Call<'_>, name: &str, known: Option<&Known>) -> Result<ToolCallRecord, Refusal> {
         if let Some(open) = keys::tool_call_id(name).and_then(|id| self.tools.call(&id)) {
-            return Ok(Some(open.clone()));
+            return Ok(open.clone());
         }
         let ended = known.and_then(|known| known.call.as_ref().filter(|call| known.call_found && call.call == name));
-        match ended {
-            Some(ended) => Ok(Some(ended.clone())),
-            // INVARIANT (T1): it ended between the look-up and now. The next look-up finds how.
-            None => Err(Rejection::new(
-                Reason::StoreUnavailable,
-                "the call with this key is being written, try again",
-            )
-            .retry_after(100_000_000)
-            .into()),
-        }
+        // INVARIANT (T1): one that is nowhere ended between the look-up and now. The next look-up finds how.
+        ended.cloned().ok_or_else(|| self.look_again(call, name))
     }
 
     /// What has its time behind it ends now, though no sweep has come by yet.
@@ -256,7 +307,7 @@ impl Engine {
                 session_labels: &session_labels,
                 run: &request.run,
                 step: &request.step,
-                idempotency_key: &found.key,
+                idempotency_key: request::given_key(&found.key),
                 labels: &labels,
             },
             earlier: earlier.map(|earlier| Earlier {
@@ -288,13 +339,20 @@ impl Engine {
         call: &Call<'_>,
         found: &Found,
         judgement: Judgement,
-        record: ToolDecisionRecord,
+        mut record: ToolDecisionRecord,
         mut unit: UnitBuilder,
     ) -> Result<Applied<AuthorizeToolResponse>, Refusal> {
         let decision = Some(judgement.decision);
         let outcome = match judgement.outcome {
             Outcome::Waiting => Answer::Pending(self.pending_again(found)),
             Outcome::Replayed => {
+                if let Err(rejection) = self.has_room_for_labels(compiled, call) {
+                    return Ok(self.turn_away(unit, rejection));
+                }
+                // INVARIANT (S1): a result taints whoever gets it, from the first time or from another session's call.
+                let labels = &compiled.tool(&call.request.tool).session_labels;
+                record.added_labels =
+                    self.label(&mut unit, call.now, call.caller.tenant, &call.request.session, labels);
                 let earlier = found.earlier.clone().unwrap_or_default();
                 self.append_decision_on(&mut unit, call, EventKind::ToolReplayed, &earlier.call, record);
                 Answer::Replayed(ToolReplayed {
@@ -343,8 +401,16 @@ impl Engine {
         if found.earlier.as_ref().filter(is_open).is_none() && !bound.has_room(self.tools.calls(), own) {
             return Err(bound.reached(own));
         }
-        if is_granted && !compiled.tool(&call.request.tool).session_labels.is_empty() {
-            let session = &call.request.session;
+        if is_granted {
+            self.has_room_for_labels(compiled, call)?;
+        }
+        Ok(())
+    }
+
+    fn has_room_for_labels(&mut self, compiled: &Compiled, call: &Call<'_>) -> Result<(), Rejection> {
+        let limits = compiled.limits();
+        if !compiled.tool(&call.request.tool).session_labels.is_empty() {
+            let (tenant, session) = (call.caller.tenant, &call.request.session);
             let bound = Bound::new(compiled, "sessions", limits.sessions);
             let mut deletions = Vec::new();
             let has_room = self
@@ -415,18 +481,6 @@ fn record_is_known(outcome: &Answer, found: &Found) -> bool {
         }
         Answer::Granted(_) => false,
     }
-}
-
-/// The first answer to a repeated request id; `None` when the id is new.
-fn first_answer(call: &Call<'_>, known: Option<&Known>) -> Result<Option<AuthorizeToolResponse>, Refusal> {
-    let record = known.and_then(|known| known.request.as_ref().filter(|_| known.request_found));
-    let Some(record) = record.filter(|record| record.tenant == call.caller.tenant) else {
-        return Ok(None);
-    };
-    if record.digest != call.digest {
-        return Err(reused_request_id().into());
-    }
-    Ok(AuthorizeToolResponse::decode(record.answer.as_slice()).ok())
 }
 
 /// A ticket is for the call that it was given for, to the byte.

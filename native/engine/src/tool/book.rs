@@ -77,13 +77,16 @@ impl ToolBook {
     pub(crate) fn take_call(&mut self, id: &ToolCallId) -> Option<ToolCallRecord> {
         let record = self.calls.remove(id)?;
         self.tenants.remove(&record.tenant);
-        self.keys
-            .remove(&keys::tool_key(&record.tenant, &record.idempotency_key));
+        let key = keys::tool_key(&record.tenant, &record.idempotency_key);
+        if self.keys.get(&key) == Some(id) {
+            self.keys.remove(&key);
+        }
         self.expiries.remove(&(record.expires_at_unix_nanos, Due::Call(*id)));
         Some(record)
     }
 
     pub(crate) fn put_approval(&mut self, id: ApprovalId, record: ApprovalRecord) {
+        self.take_approval(&id);
         self.expiries.insert((expires_at(&record), Due::Approval(id)));
         self.approvals.insert(id, record);
     }

@@ -1,4 +1,6 @@
 //! Completion: how a granted call ended, told once.
+use std::sync::Arc;
+
 use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{Known, NeedsRecord, ToolCallRecord};
 use fairlead_wire::v1::{
@@ -16,6 +18,7 @@ use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, ToolCallId};
 use crate::rejection::{Reason, Rejection};
 use crate::replay::reused_request_id;
+use crate::share::Bound;
 
 impl Engine {
     /// Records how a granted call ended. A result that is small enough is kept and given again to whoever comes with the
@@ -63,6 +66,16 @@ impl Engine {
                 Ok(reply) => Applied::done(reply, Some(unit)),
                 Err(rejection) => Applied::recorded(rejection, unit),
             });
+        }
+        // INVARIANT (S1): the session may have been forgotten while the call was under way. Where there is no room the book
+        // grows beyond its bound, by one session for each open call at most: an outcome is not lost for that.
+        let compiled = Arc::clone(&self.compiled);
+        let labels = &compiled.tool(&call.tool).session_labels;
+        if !labels.is_empty() && !call.session.is_empty() {
+            let bound = Bound::new(&compiled, "sessions", compiled.limits().sessions);
+            self.sessions
+                .make_room(now, caller.tenant, &call.session, &bound, &mut unit.writes);
+            self.label(&mut unit, now, caller.tenant, &call.session, labels);
         }
         let reply = CompleteToolResponse {
             session_labels: self.sessions.labels(now, caller.tenant, &call.session).to_vec(),

@@ -38,19 +38,9 @@ impl Engine {
         open.grant_time_unix_nanos = now;
         open.expires_at_unix_nanos = now.saturating_add(millis_to_nanos(compiled.reservations().tool_ttl_millis));
         record.expires_at_unix_nanos = open.expires_at_unix_nanos;
+        // INVARIANT (S1): from the grant on, since the call may happen at any time after it.
         let labels = &compiled.tool(&call.request.tool).session_labels;
-        let has = self.sessions.labels(now, tenant, session);
-        record.added_labels = labels.iter().filter(|label| !has.contains(label)).cloned().collect();
-        if record.added_labels.is_empty() {
-            unit.writes.extend(self.sessions.touch(now, tenant, session));
-        } else {
-            // INVARIANT (S1): from the grant on, since the call may happen at any time after it.
-            unit.writes.push(self.sessions.change(now, tenant, session, |one| {
-                one.labels.extend(record.added_labels.iter().cloned());
-                one.labels.sort();
-                one.labels.dedup();
-            }));
-        }
+        record.added_labels = self.label(unit, now, tenant, session, labels);
         // What was asked for when people agreed, byte for byte.
         let asked = found.asked.as_ref().and_then(|record| record.approval.as_ref());
         let requested = asked.map_or(&call.arguments.bytes, |approval| &approval.arguments);
@@ -80,6 +70,29 @@ impl Engine {
         };
         self.open_call(unit, id, open);
         answer
+    }
+
+    /// Gives a session labels, and says which of them are new. The caller has made room.
+    pub(super) fn label(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        tenant: &str,
+        session: &str,
+        labels: &[String],
+    ) -> Vec<String> {
+        let has = self.sessions.labels(now, tenant, session);
+        let added: Vec<String> = labels.iter().filter(|label| !has.contains(label)).cloned().collect();
+        if added.is_empty() {
+            unit.writes.extend(self.sessions.touch(now, tenant, session));
+        } else {
+            unit.writes.push(self.sessions.change(now, tenant, session, |one| {
+                one.labels.extend(added.iter().cloned());
+                one.labels.sort();
+                one.labels.dedup();
+            }));
+        }
+        added
     }
 
     pub(super) fn ask(

@@ -5,7 +5,7 @@ use fairlead_wire::v1::{AuditRecord, ToolCallState, ToolDecisionRecord, audit_re
 
 use super::answer;
 use super::judge::{Asked, Earlier, ToolQuestion};
-use super::request::ToolArguments;
+use super::request::{self, ToolArguments};
 use crate::engine::Engine;
 use crate::recompute::RecomputeError;
 
@@ -52,10 +52,7 @@ impl Engine {
                 session_labels: &inputs.session_labels,
                 run: &inputs.run,
                 step: &inputs.step,
-                // A key that was made is the name of the call; the rules have seen none.
-                idempotency_key: Some(inputs.idempotency_key.as_str())
-                    .filter(|key| *key != record.invocation)
-                    .unwrap_or_default(),
+                idempotency_key: request::given_key(&inputs.idempotency_key),
                 labels: &inputs.labels,
             },
             earlier: (inputs.earlier_state() != ToolCallState::Unspecified).then(|| Earlier {

@@ -75,6 +75,11 @@ pub(super) fn place(pointer: &str) -> String {
     format!("arguments{pointer}")
 }
 
+/// The key that the caller gave, which is what rules see: a key that was made has the form of a grant's name.
+pub(super) fn given_key(key: &str) -> &str {
+    if keys::tool_call_id(key).is_some() { "" } else { key }
+}
+
 /// One bad field.
 pub(super) fn invalid(field: &str, description: &str) -> Rejection {
     Rejection::invalid(vec![FieldViolation {
@@ -92,6 +97,12 @@ pub(super) fn authorize(request: &AuthorizeToolRequest) -> Result<(), Rejection>
     }
     check.text("tool", &request.tool, MOST_TOOL_CHARS);
     check.text("idempotency_key", &request.idempotency_key, MOST_KEY_CHARS);
+    if given_key(&request.idempotency_key) != request.idempotency_key && request.ticket.is_empty() {
+        check.fail(
+            "idempotency_key",
+            "must not have the form of a grant, which is kept for keys that are made",
+        );
+    }
     check.text("session", &request.session, MOST_ID_CHARS);
     check.text("run", &request.run, MOST_ID_CHARS);
     check.text("step", &request.step, MOST_ID_CHARS);

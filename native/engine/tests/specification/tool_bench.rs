@@ -147,22 +147,31 @@ impl Bench {
         if request.request_id.is_empty() {
             request.request_id = self.request_id();
         }
-        let arguments = ToolArguments::parse(&request.arguments)?;
-        let applied = self
-            .engine
-            .authorize_tool(UnixNanos(self.now), caller, &request, &arguments, None);
-        match self.take_any(applied) {
-            Err(Refusal::NeedsRecord(needs)) => {
-                let known = self.read(&needs);
-                let now = UnixNanos(self.now);
-                let applied = self
-                    .engine
-                    .authorize_tool(now, caller, &request, &arguments, Some(&known));
-                self.take(applied)
+        let mut known = None;
+        for _ in 0..3 {
+            match self.decide(caller, &request, known.as_ref())? {
+                Ok(reply) => return Ok(reply),
+                Err(needs) => known = Some(self.read(&needs)),
             }
+        }
+        panic!("the store has been asked twice and it was not enough")
+    }
+
+    /// One turn: an answer, or what has to be read.
+    pub fn decide(
+        &mut self,
+        caller: Caller<'_>,
+        request: &AuthorizeToolRequest,
+        known: Option<&Known>,
+    ) -> Result<Result<AuthorizeToolResponse, NeedsRecord>, Rejection> {
+        let arguments = ToolArguments::parse(&request.arguments)?;
+        let now = UnixNanos(self.now);
+        let applied = self.engine.authorize_tool(now, caller, request, &arguments, known);
+        match self.take_any(applied) {
+            Err(Refusal::NeedsRecord(needs)) => Ok(Err(needs)),
             Err(Refusal::Rejected(rejection)) => Err(rejection),
             Err(other) => panic!("{other:?}"),
-            Ok(reply) => Ok(reply),
+            Ok(reply) => Ok(Ok(reply)),
         }
     }
 

@@ -26,7 +26,7 @@ pub struct Admitted {
 /// depends on the store is applied.
 pub(super) struct LookedUp<'a> {
     pub(super) known: Known,
-    _turn: MutexGuard<'a, ()>,
+    pub(super) turn: MutexGuard<'a, ()>,
 }
 
 impl Core {
@@ -141,7 +141,7 @@ impl Core {
         };
         Ok(LookedUp {
             known: reader.read(needs).await?,
-            _turn: turn,
+            turn,
         })
     }
 
@@ -168,7 +168,7 @@ pub(super) struct Finished<T> {
     known: Option<Known>,
 }
 
-async fn committed(receipt: Receipt) -> Result<(), Rejection> {
+pub(super) async fn committed(receipt: Receipt) -> Result<(), Rejection> {
     match receipt.await {
         Ok(Commit::Done) => Ok(()),
         Ok(Commit::Lost) | Err(_) => Err(lost()),

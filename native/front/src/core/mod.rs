@@ -209,6 +209,27 @@ impl Core {
         Ok(decided)
     }
 
+    /// [`Core::enter`], and for a decision without a unit of its own what it has to wait for: what it was decided on may
+    /// be on its way to the store still, and fail there.
+    fn enter_behind<T>(
+        &self,
+        command: impl FnOnce(&mut Engine, UnixNanos) -> Applied<T>,
+    ) -> Result<(Decided<T>, Vec<Receipt>), Rejection> {
+        let started = std::time::Instant::now();
+        let mut state = self.lock();
+        let decided = self.decide(&mut state, None, command)?;
+        let barrier = match &decided.receipt {
+            Some(_) => Vec::new(),
+            None => state.queue.barrier(),
+        };
+        drop(state);
+        self.shared.metrics.stage(Stage::Decide, started.elapsed());
+        if decided.receipt.is_some() {
+            self.shared.queued.notify_one();
+        }
+        Ok((decided, barrier))
+    }
+
     /// [`Core::enter`] for who holds the lock already; the writer still has to be notified.
     fn decide<T>(
         &self,

@@ -8,8 +8,11 @@
 //! failed(m)   all input, when the provider bills failed attempts; else nothing
 //! ```
 //!
-//! which is the most that any sequence of attempts can bill. It grows with `T`, so the largest `T` that fits a budget has
-//! a closed form: no search.
+//! An answer that a rule on `model.output` refuses is billed in full, too. Its model is not asked again, but the next one
+//! may be: where such a rule and such a fallback meet, the maximum above is the sum over all models.
+//!
+//! Either is the most that any sequence of attempts can bill. It grows with `T`; the largest `T` that fits a budget has a
+//! closed form for the maximum, and is searched for by halves in the sum.
 use fairlead_plan::{Compiled, ModelId, NanoUsd, Overflow, PlannedModel, Price, Tokens};
 use fairlead_wire::v1::Amount;
 
@@ -69,6 +72,8 @@ pub(crate) struct Tries {
     pub attempts: i64,
     /// Answers per attempt, at least 1.
     pub choices: i64,
+    /// True when every model may give an answer that is refused, and billed.
+    pub pays_for_refused: bool,
 }
 
 /// What all attempts together can be billed for failing.
@@ -81,31 +86,37 @@ fn all_failed(plan: &[Costed], measure: Measure, tries: Tries) -> Result<i64, Ov
 
 /// The most that a plan can cost with `limit` output tokens per answer.
 pub(crate) fn worst_case(plan: &[Costed], limit: i64, tries: Tries) -> Result<Amount, Overflow> {
-    let mut dearest = Amount {
+    let mut answers = Amount {
         nano_usd: 0,
         tokens: 0,
         requests: 1,
+    };
+    let or_next = |before: i64, next: i64| {
+        if tries.pays_for_refused {
+            before.checked_add(next).ok_or(Overflow)
+        } else {
+            Ok(before.max(next))
+        }
     };
     for one in plan {
         let output = one.output(limit, tries.choices)?;
         let money = one.price.worst_case(one.planned.input_bound, output)?.0;
         let tokens = one.planned.input_bound.add(output)?.0;
-        dearest.nano_usd = dearest
-            .nano_usd
-            .max(money.checked_sub(one.failed.nano_usd).ok_or(Overflow)?);
-        dearest.tokens = dearest
-            .tokens
-            .max(tokens.checked_sub(one.failed.tokens).ok_or(Overflow)?);
+        answers.nano_usd = or_next(
+            answers.nano_usd,
+            money.checked_sub(one.failed.nano_usd).ok_or(Overflow)?,
+        )?;
+        answers.tokens = or_next(answers.tokens, tokens.checked_sub(one.failed.tokens).ok_or(Overflow)?)?;
     }
-    dearest.nano_usd = dearest
+    answers.nano_usd = answers
         .nano_usd
         .checked_add(all_failed(plan, Measure::NanoUsd, tries)?)
         .ok_or(Overflow)?;
-    dearest.tokens = dearest
+    answers.tokens = answers
         .tokens
         .checked_add(all_failed(plan, Measure::Tokens, tries)?)
         .ok_or(Overflow)?;
-    Ok(dearest)
+    Ok(answers)
 }
 
 /// The largest output limit per answer, at most `wanted`, with which the plan's worst case stays within `room` of one
@@ -119,6 +130,9 @@ pub(crate) fn affordable(
 ) -> Result<Option<i64>, Overflow> {
     if measure == Measure::Requests {
         return Ok((room >= 1).then_some(wanted));
+    }
+    if tries.pays_for_refused {
+        return searched(plan, measure, room, wanted, tries);
     }
     let failing = all_failed(plan, measure, tries)?;
     let mut limit = wanted;
@@ -141,6 +155,24 @@ pub(crate) fn affordable(
         }
     }
     Ok(Some(limit))
+}
+
+/// [`affordable`] where several answers are paid for.
+fn searched(plan: &[Costed], measure: Measure, room: i64, wanted: i64, tries: Tries) -> Result<Option<i64>, Overflow> {
+    let fits = |limit| Ok(measure.of(worst_case(plan, limit, tries)?) <= room);
+    if !fits(0)? {
+        return Ok(None);
+    }
+    let (mut fitting, mut unknown) = (0, wanted.max(0));
+    while fitting < unknown {
+        let middle = unknown - (unknown - fitting) / 2;
+        if fits(middle)? {
+            fitting = middle;
+        } else {
+            unknown = middle - 1;
+        }
+    }
+    Ok(Some(fitting))
 }
 
 #[cfg(test)]
@@ -186,6 +218,7 @@ mod tests {
         let tries = Tries {
             attempts: 2,
             choices: 1,
+            pays_for_refused: false,
         };
         let worst = worst_case(&plan, 50, tries).unwrap();
         // Two failures of the first (400), one of the second (300), and the second's answer (300 + 1000).
@@ -197,6 +230,12 @@ mod tests {
                 requests: 1
             }
         );
+        let refused = Tries {
+            pays_for_refused: true,
+            ..tries
+        };
+        // A failure of each (200 + 300), and an answer of each: the first one's (200 + 500) was refused.
+        assert_eq!(worst_case(&plan, 50, refused).unwrap().nano_usd, 2_500);
         assert_eq!(affordable(&plan, Measure::NanoUsd, 2_000, 1000, tries), Ok(Some(50)));
         assert_eq!(affordable(&plan, Measure::NanoUsd, 1_999, 1000, tries), Ok(Some(49)));
         assert_eq!(affordable(&plan, Measure::NanoUsd, 999, 1000, tries), Ok(None));
@@ -220,8 +259,9 @@ mod tests {
             wanted in 1..3_000_i64,
             attempts in 1..4_i64,
             choices in 1..4_i64,
+            pays_for_refused in any::<bool>(),
         ) {
-            let tries = Tries { attempts, choices };
+            let tries = Tries { attempts, choices, pays_for_refused };
             for measure in [Measure::NanoUsd, Measure::Tokens] {
                 let fits = |limit| measure.of(worst_case(&plan, limit, tries).unwrap()) <= room;
                 match affordable(&plan, measure, room, wanted, tries).unwrap() {

@@ -122,7 +122,19 @@ impl<H: HealthSource> Question<'_, H> {
         Tries {
             attempts: route.map_or(1, |route| i64::from(route.retry.attempts.max(1))),
             choices: self.facts.choices.max(1),
+            pays_for_refused: self.pays_for_refused(decision),
         }
+    }
+
+    /// Whether a refused answer, which is billed in full, is followed by another attempt.
+    fn pays_for_refused(&self, decision: &PlanDecision) -> bool {
+        let route = decision.route.and_then(|id| self.compiled.route(id));
+        route.is_some_and(|route| route.fallback_on.iter().any(|on| on == "rejected"))
+            && self
+                .compiled
+                .output_rules_for(self.facts, self.now)
+                .iter()
+                .any(|rule| rule.rule.may_reject())
     }
 
     /// Policy and routing as an error.

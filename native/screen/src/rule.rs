@@ -101,6 +101,12 @@ impl Rule {
         &self.name
     }
 
+    /// Can it refuse an answer? Also a rule that redacts does, where something cannot be redacted.
+    #[must_use]
+    pub fn may_reject(&self) -> bool {
+        !self.only_flags()
+    }
+
     /// Does it only take note?
     pub(crate) fn only_flags(&self) -> bool {
         self.action == Action::Flagged

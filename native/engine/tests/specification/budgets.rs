@@ -1,7 +1,7 @@
 //! Reserve: worst case, clamp, downgrade, alert, all together or not at all.
 use fairlead_engine::Reason;
-use fairlead_wire::internal::{EngineConfig, OnExceed, WindowKind};
-use fairlead_wire::v1::{AdmitRequest, Amount, AttemptOutcome, DropReason, EventKind, audit_record::Body};
+use fairlead_wire::internal::{Effect, EngineConfig, OnExceed, OutputCheck, PolicyRule, WindowKind};
+use fairlead_wire::v1::{AdmitRequest, Amount, Attempt, AttemptOutcome, DropReason, EventKind, audit_record::Body};
 
 use crate::bench::{Bench, HOUR, budget, call, config, failed, money, route, usd, used};
 
@@ -337,4 +337,42 @@ fn an_instance_that_is_made_again_is_not_deleted_with_the_one_that_was_dropped()
     bench.admit(&with("4", "", "")).unwrap();
     bench.crash();
     assert_eq!(money(bench.budget("a", "run=r-1").spent), 300);
+}
+
+#[test]
+fn an_answer_that_is_refused_is_paid_for_and_the_next_one_too() {
+    let mut config = config();
+    let mut all = route("all", "small", &["large"], 1);
+    all.fallback.as_mut().unwrap().on.push("rejected".to_owned());
+    config.routes.push(all);
+    config.policies.push(PolicyRule {
+        name: "short".to_owned(),
+        on: "model.output".to_owned(),
+        effect: Effect::Reject as i32,
+        output: Some(OutputCheck {
+            max_bytes: 1,
+            ..OutputCheck::default()
+        }),
+        ..PolicyRule::default()
+    });
+    let mut run = budget("run", &["run"], WindowKind::Lifetime);
+    run.limit_nano_usd = Some(1_000);
+    config.budgets.push(run);
+    let mut bench = Bench::given(config);
+    let reply = bench.admit(&call("a", 10, 10)).unwrap();
+    // 10 + 20 of the small model, ten times as much of the large one.
+    let held = 30 + 300;
+    assert_eq!(money(bench.budget("run", "run=r-1").reserved), held);
+    let refused = Attempt {
+        outcome: AttemptOutcome::Rejected as i32,
+        ..used("small", 10, 10)
+    };
+    bench
+        .settle(&reply.invocation, vec![refused, used("large", 10, 10)])
+        .unwrap();
+    assert_eq!(
+        money(bench.budget("run", "run=r-1").spent),
+        held,
+        "INVARIANT (I1): no more than was held"
+    );
 }

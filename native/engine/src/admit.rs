@@ -185,7 +185,9 @@ impl Engine {
                 facts: &facts,
                 content,
                 request: remembered,
-                cached: extra.cached,
+                cached: extra
+                    .cached
+                    .filter(|cached| cached.config_version == compiled.version()),
                 wait_allowed: extra.wait_allowed,
                 settled_by_sidecar: extra.settled_by_sidecar,
             },

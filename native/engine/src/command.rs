@@ -109,6 +109,9 @@ pub struct AdmitExtra<'a> {
 pub struct Cached<'a> {
     /// Name of the model that gave it.
     pub model: &'a str,
+    /// Configuration that it was looked for under, and which its answer has passed. Under another one, which may have
+    /// come while the call waited in a line, it is not there.
+    pub config_version: &'a str,
     /// Invocation that it is from.
     pub invocation: &'a str,
     /// SHA-256 of its bytes.

@@ -16,6 +16,7 @@ fn with_cache(model: &str) -> AdmitExtra<'_> {
         settled_by_sidecar: true,
         cached: Some(Cached {
             model,
+            config_version: "v1",
             invocation: "inv_before",
             content_digest: [7; 32],
             content_bytes: 11,
@@ -41,6 +42,15 @@ fn last_decision(bench: &Bench) -> DecisionRecord {
 
 fn is_hit(reply: &AdmitResponse) -> bool {
     reply.reservation.is_none()
+}
+
+#[test]
+fn an_answer_of_another_configuration_is_not_there() {
+    let mut bench = Bench::given(routed());
+    bench.load(|_| ());
+    let reply = bench.admit_as(BOT, &call("", 100, 10), with_cache("small")).unwrap();
+    assert!(!is_hit(&reply), "the rules may have changed while the call waited");
+    assert_eq!(last_decision(&bench).inputs.unwrap().cached_model, "");
 }
 
 #[test]

@@ -170,10 +170,12 @@ impl Machine {
                 let mut request = call(&id, input, output);
                 request.run = format!("r-{run}");
                 request.model = if large { "large" } else { "small" }.to_owned();
+                let version = self.bench.engine.compiled().version().to_owned();
                 let extra = AdmitExtra {
                     remember: true,
                     cached: (large && cached).then(|| Cached {
                         model: "small",
+                        config_version: &version,
                         ..Cached::default()
                     }),
                     ..AdmitExtra::default()

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::attempt::{self, CallHealth};
-use super::cache::{Answered, Entry, Lookup, Recording};
+use super::cache::{Answered, Lookup, Recording};
 use super::hold::{Given, Hold};
 use super::kept;
 use super::live::Live;
@@ -104,7 +104,7 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
     let admission = call.admission(&translations, || model.draws.next());
     let lookup = Lookup::new(&model.cache, &running, &identity, &call);
     let extra = AdmitExtra {
-        cached: lookup.found.as_deref().map(Entry::cached),
+        cached: lookup.cached(),
         ..admission.extra()
     };
     let gone = Notify::new();

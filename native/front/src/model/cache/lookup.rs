@@ -1,6 +1,7 @@
 //! One call's way to the cache: what it has, and what becomes of the answer.
 use std::sync::Arc;
 
+use fairlead_engine::Cached;
 use fairlead_wire::v1::{AdmitResponse, Amount};
 use http::{HeaderMap, StatusCode, header};
 
@@ -16,8 +17,10 @@ use crate::model::request::ModelCall;
 pub(crate) struct Lookup {
     cache: Arc<ResponseCache>,
     key: Option<Key>,
+    /// Configuration of the key.
+    config_version: String,
     /// What the cache has; the engine says whether it may be given.
-    pub(crate) found: Option<Arc<Entry>>,
+    found: Option<Arc<Entry>>,
 }
 
 impl Lookup {
@@ -49,7 +52,14 @@ impl Lookup {
             cache: Arc::clone(cache),
             found: key.and_then(|key| cache.get(&key)),
             key,
+            config_version: compiled.version().to_owned(),
         }
+    }
+
+    /// What the cache has, for the engine.
+    pub(crate) fn cached(&self) -> Option<Cached<'_>> {
+        let found = self.found.as_deref();
+        found.map(|entry| entry.cached(&self.config_version))
     }
 
     /// The cached answer, when the engine has decided that it may be given: then nothing is held for the call.
@@ -63,6 +73,10 @@ impl Lookup {
 
     /// Records the answer, when the route keeps answers and this one was not cut short.
     pub(crate) fn record(&self, running: &Running, head: &Head, admitted: &AdmitResponse) -> Option<Recording> {
+        // A reload came between: what was answered belongs to another key.
+        if head.decision.config_version != self.config_version {
+            return None;
+        }
         let routes = running.compiled.routes();
         let route = routes.iter().find(|route| *route.name == *head.decision.route)?;
         let ttl = route.cache_ttl.filter(|_| !admitted.clamped)?;

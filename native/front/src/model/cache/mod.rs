@@ -64,9 +64,10 @@ impl Entry {
     }
 
     /// For the engine.
-    pub(crate) fn cached(&self) -> Cached<'_> {
+    pub(crate) fn cached<'a>(&'a self, config_version: &'a str) -> Cached<'a> {
         Cached {
             model: &self.model,
+            config_version,
             invocation: &self.invocation,
             content_digest: self.digest,
             content_bytes: self.bytes,
@@ -271,7 +272,7 @@ mod tests {
         store(&cache, 1, b"hello");
         tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
         let entry = cache.get(&[1; 32]).unwrap();
-        assert_eq!((entry.age().as_secs(), entry.cached().content_bytes), (59, 5));
+        assert_eq!((entry.age().as_secs(), entry.cached("v1").content_bytes), (59, 5));
         assert!(cache.get(&[2; 32]).is_none());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(cache.get(&[1; 32]).is_none());

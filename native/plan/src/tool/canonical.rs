@@ -1,5 +1,7 @@
-//! Canonical JSON: the same meaning, the same bytes. RFC 8785, but that integers beyond 2^53 are written in full, so that
-//! two different ones never have the same digest. Golden vectors, shared with Python: `tests/golden/canonical_json.json`.
+//! Canonical JSON: the same meaning, the same bytes. RFC 8785, with one deviation: a number is not rounded to a double
+//! first. What RFC 8785 writes of a number is the shortest decimal that reads back as the same double; here it is the
+//! decimal that was written, in the same notation, so that 9007199254740993.0 and 9007199254740992.0, or 0.1 and the
+//! 0.1000000000000000055 beside it, never have the same digest. Integers without a point are written in full. Golden vectors, shared with Python: `tests/golden/canonical_json.json`.
 
 use std::fmt::Write as _;
 
@@ -63,40 +65,70 @@ fn number(text: &str, out: &mut String) {
         }
         return;
     }
-    double(text.parse().unwrap_or(0.0), out);
+    match Decimal::read(text) {
+        Some(decimal) => decimal.write(out),
+        None => out.push_str(text),
+    }
 }
 
-/// As ECMAScript writes a number (ECMA-262, `Number::toString`): the shortest digits that read back the same.
-fn double(value: f64, out: &mut String) {
-    if value == 0.0 {
-        out.push('0');
-        return;
+/// `0.digits × 10^point`, with neither a first nor a last digit 0; no digits are zero.
+struct Decimal {
+    is_negative: bool,
+    digits: String,
+    point: i64,
+}
+
+impl Decimal {
+    /// Exactly what is written; `None` when the exponent is out of all reason.
+    fn read(text: &str) -> Option<Self> {
+        let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0');
+        let zeros = i64::try_from(all.len() - digits.len()).ok()?;
+        let point = i64::try_from(whole.len())
+            .ok()?
+            .checked_sub(zeros)?
+            .checked_add(exponent.parse().ok()?)?;
+        Some(Self {
+            is_negative,
+            digits: digits.trim_end_matches('0').to_owned(),
+            point,
+        })
     }
-    if value < 0.0 {
-        out.push('-');
-    }
-    // Shortest digits with an exponent, such as `1.25e-7`.
-    let scientific = format!("{:e}", value.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (count, point) = (i32::try_from(digits.len()).unwrap_or(i32::MAX), exponent + 1);
-    let zeros = |out: &mut String, count: i32| (0..count).for_each(|_| out.push('0'));
-    let (head, tail) = digits
-        .split_at_checked(usize::try_from(point.max(0)).unwrap_or(0))
-        .unwrap_or((&digits, ""));
-    if (count..=21).contains(&point) {
-        out.push_str(&digits);
-        zeros(out, point - count);
-    } else if (1..=21).contains(&point) {
-        let _ = write!(out, "{head}.{tail}");
-    } else if (-5..=0).contains(&point) {
-        out.push_str("0.");
-        zeros(out, -point);
-        out.push_str(&digits);
-    } else {
-        out.push_str(mantissa);
-        let _ = write!(out, "e{exponent:+}");
+
+    /// As ECMAScript writes a number of these digits (ECMA-262, `Number::toString`).
+    fn write(&self, out: &mut String) {
+        let digits = self.digits.as_str();
+        let Some(first) = digits.get(..1) else {
+            out.push('0');
+            return;
+        };
+        if self.is_negative {
+            out.push('-');
+        }
+        let count = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+        let zeros = |out: &mut String, count: i64| (0..count).for_each(|_| out.push('0'));
+        if (count..=21).contains(&self.point) {
+            out.push_str(digits);
+            zeros(out, self.point - count);
+        } else if (1..=21).contains(&self.point) {
+            let (head, tail) = digits
+                .split_at_checked(usize::try_from(self.point).unwrap_or(0))
+                .unwrap_or((digits, ""));
+            let _ = write!(out, "{head}.{tail}");
+        } else if (-5..=0).contains(&self.point) {
+            out.push_str("0.");
+            zeros(out, -self.point);
+            out.push_str(digits);
+        } else {
+            out.push_str(first);
+            if let Some(rest) = digits.get(1..).filter(|rest| !rest.is_empty()) {
+                let _ = write!(out, ".{rest}");
+            }
+            let _ = write!(out, "e{:+}", self.point.saturating_sub(1));
+        }
     }
 }
 
@@ -121,7 +153,7 @@ mod tests {
         #[test]
         fn a_double_reads_back_as_it_was(value in proptest::num::f64::NORMAL) {
             let mut text = String::new();
-            double(value, &mut text);
+            number(&format!("{value:e}"), &mut text);
             prop_assert_eq!(text.parse::<f64>().unwrap(), value);
         }
 

@@ -1,10 +1,13 @@
 //! What rules do to arguments: numbers are capped, values are redacted or removed. Caps go first, then redactions, then
-//! removals, so that no rule meets what another one has left. Each only ever takes away.
+//! removals, so that no rule meets what another one has left.
+//!
+//! A cap on what is absent has nothing to do. Where something of another type is, or stands in the way, such as a text
+//! where the pointer wants a list, nobody can say what is capped: the call is denied.
 
 use std::sync::Arc;
 
 use super::json::Json;
-use super::pointer::{Change, Pointer};
+use super::pointer::{Change, Found, Pointer};
 
 /// What a redacted value becomes.
 const REDACTED: &str = "[redacted]";
@@ -31,7 +34,12 @@ pub(crate) enum Kind {
 
 /// A cap points to something that is not a number: nobody can say what it would be capped to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NotANumber(pub(crate) String);
+pub(crate) struct NotANumber {
+    /// JSON pointer to it.
+    pub(crate) place: String,
+    /// Position of the constraint among those that were given.
+    pub(crate) at: usize,
+}
 
 /// Arguments after all constraints, and the pointers of what is different now.
 pub(crate) fn apply<'c>(
@@ -45,10 +53,15 @@ pub(crate) fn apply<'c>(
         |kind| kind == Kind::Remove,
     ];
     for is_in_pass in passes {
-        for constraint in constraints.clone().filter(|one| is_in_pass(one.kind)) {
+        let in_pass = constraints.clone().enumerate();
+        for (at, constraint) in in_pass.filter(|(_, one)| is_in_pass(one.kind)) {
             let mut places = Vec::new();
             constraint.pointer.visit(arguments, &mut |place, value| {
-                let change = constraint.kind.change(place, value)?;
+                let not_a_number = || NotANumber {
+                    place: place.to_owned(),
+                    at,
+                };
+                let change = constraint.kind.change(value).ok_or_else(not_a_number)?;
                 if !matches!(change, Change::Keep) {
                     places.push(place.to_owned());
                 }
@@ -68,13 +81,16 @@ pub(crate) fn apply<'c>(
 }
 
 impl Kind {
-    fn change(self, place: &str, value: &Json) -> Result<Change, NotANumber> {
-        let not_a_number = || NotANumber(place.to_owned());
-        Ok(match self {
-            Self::Maximum(limit) if is_above(value, limit).ok_or_else(not_a_number)? => Change::Replace(number(limit)),
-            Self::Minimum(limit)
-                if is_above(&number(limit), double(value).ok_or_else(not_a_number)?).unwrap_or(true) =>
-            {
+    /// What becomes of a value; `None`: it is none that can be capped.
+    fn change(self, found: Found<'_>) -> Option<Change> {
+        let value = match (found, self) {
+            (Found::Value(value), _) => value,
+            (Found::InTheWay, Self::Maximum(_) | Self::Minimum(_)) => return None,
+            (Found::InTheWay, Self::Redact | Self::Remove) => return Some(Change::Keep),
+        };
+        Some(match self {
+            Self::Maximum(limit) if is_above(value, limit)? => Change::Replace(number(limit)),
+            Self::Minimum(limit) if is_above(&number(limit), double(value)?).unwrap_or(true) => {
                 Change::Replace(number(limit))
             }
             Self::Maximum(_) | Self::Minimum(_) => Change::Keep,
@@ -170,11 +186,31 @@ mod tests {
 
     #[test]
     fn a_cap_on_anything_but_a_number_has_no_answer() {
-        let cap = [constraint("/items/*/price", Kind::Maximum(1.0))];
+        let cap = [
+            constraint("/note", Kind::Redact),
+            constraint("/items/*/price", Kind::Maximum(1.0)),
+        ];
+        let not_at = |place: &str| {
+            Err(NotANumber {
+                place: place.to_owned(),
+                at: 1,
+            })
+        };
         assert_eq!(
             applied(r#"{"items":[{"price":0},{"price":"9"}]}"#, &cap),
-            Err(NotANumber("/items/1/price".to_owned()))
+            not_at("/items/1/price")
         );
+        for (json, place) in [
+            (r#"{"items":"[{price:9}]"}"#, "/items"),
+            (r#"{"items":["9"]}"#, "/items/0"),
+            (r#"{"items":[[{"price":9}]]}"#, "/items/0"),
+            (r#"{"items":null}"#, "/items"),
+        ] {
+            assert_eq!(applied(json, &cap), not_at(place), "{json}");
+        }
+        let members = applied(r#"{"items":{"a":{"price":9}}}"#, &cap);
+        assert_eq!(members, is(r#"{"items":{"a":{"price":1}}}"#, &["/items/a/price"]));
+        assert_eq!(applied(r#"{"items":[]}"#, &cap), is(r#"{"items":[]}"#, &[]));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! JSON pointers (RFC 6901) into arguments, where `*` stands for every element of a list.
+//! JSON pointers (RFC 6901) into arguments, where `*` stands for every element of a list and every member of an object.
 
 use super::json::{Json, push_step};
 
@@ -8,6 +8,15 @@ const MOST_STEPS: usize = super::json::MOST_ARGUMENT_DEPTH;
 /// A pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pointer(Vec<String>);
+
+/// What is on the way of a pointer.
+#[derive(Clone, Copy)]
+pub(super) enum Found<'a> {
+    /// What it points to.
+    Value(&'a Json),
+    /// Something in which the rest of the pointer cannot be: no list or object, or a list where a name is wanted.
+    InTheWay,
+}
 
 /// What to do with a value that a pointer points to.
 pub(super) enum Change {
@@ -42,7 +51,7 @@ impl Pointer {
     pub(super) fn visit<E>(
         &self,
         json: &mut Json,
-        change: &mut impl FnMut(&str, &Json) -> Result<Change, E>,
+        change: &mut impl FnMut(&str, Found<'_>) -> Result<Change, E>,
     ) -> Result<(), E> {
         walk(json, &self.0, &mut String::new(), change).map(|_| ())
     }
@@ -69,10 +78,10 @@ fn walk<E>(
     json: &mut Json,
     steps: &[String],
     place: &mut String,
-    change: &mut impl FnMut(&str, &Json) -> Result<Change, E>,
+    change: &mut impl FnMut(&str, Found<'_>) -> Result<Change, E>,
 ) -> Result<bool, E> {
     let Some((step, rest)) = steps.split_first() else {
-        return Ok(match change(place, json)? {
+        return Ok(match change(place, Found::Value(json))? {
             Change::Keep => false,
             Change::Replace(next) => {
                 *json = next;
@@ -83,6 +92,19 @@ fn walk<E>(
     };
     let length = place.len();
     match json {
+        Json::Object(members) if step == "*" => {
+            let mut removed = Vec::new();
+            for (name, member) in members.iter_mut() {
+                push_step(place, name);
+                if walk(member, rest, place, change)? {
+                    removed.push(name.clone());
+                }
+                place.truncate(length);
+            }
+            for name in removed {
+                members.remove(&name);
+            }
+        }
         Json::Object(members) => {
             if let Some(member) = members.get_mut(step) {
                 push_step(place, step);
@@ -92,7 +114,7 @@ fn walk<E>(
                 place.truncate(length);
             }
         }
-        Json::Array(items) => {
+        Json::Array(items) if step == "*" || is_position(step) => {
             let mut removed = Vec::new();
             for (at, item) in items.iter_mut().enumerate() {
                 let name = at.to_string();
@@ -108,9 +130,15 @@ fn walk<E>(
                 items.remove(at);
             }
         }
-        _ => {}
+        _ => {
+            change(place, Found::InTheWay)?;
+        }
     }
     Ok(false)
+}
+
+fn is_position(step: &str) -> bool {
+    !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -121,8 +149,10 @@ mod tests {
     fn places(pointer: &str, json: &str) -> Vec<String> {
         let mut json = Json::parse(json.as_bytes()).unwrap();
         let mut places = Vec::new();
-        let visited = Pointer::parse(pointer).unwrap().visit(&mut json, &mut |place, _| {
-            places.push(place.to_owned());
+        let visited = Pointer::parse(pointer).unwrap().visit(&mut json, &mut |place, found| {
+            if let Found::Value(_) = found {
+                places.push(place.to_owned());
+            }
             Ok::<_, ()>(Change::Keep)
         });
         visited.unwrap();
@@ -151,7 +181,7 @@ mod tests {
     #[test]
     fn every_element_of_a_list_can_be_removed() {
         let mut json = Json::parse(br#"{"a": [1, 2, 3], "b": 4}"#).unwrap();
-        let remove = &mut |_: &str, _: &Json| Ok::<_, ()>(Change::Remove);
+        let remove = &mut |_: &str, _: Found<'_>| Ok::<_, ()>(Change::Remove);
         Pointer::parse("/a/1").unwrap().visit(&mut json, remove).unwrap();
         assert_eq!(json.to_text(), r#"{"a":[1,3],"b":4}"#);
         Pointer::parse("/a/*").unwrap().visit(&mut json, remove).unwrap();

@@ -169,10 +169,13 @@ impl Compiled {
         let first_constraint = matched.constrained.first().map(|(rule, _)| *rule);
         let arguments = match constrained(facts.arguments, &matched.constrained) {
             Ok(arguments) => arguments,
-            Err(constrain::NotANumber(place)) => {
-                let rule = first_constraint.map_or("", |rule| &*rule.name);
+            Err(constrain::NotANumber { place, at }) => {
+                let of_each = matched.constrained.iter();
+                let mut each = of_each.flat_map(|(rule, constraints)| constraints.iter().map(move |_| *rule));
+                let limits = each.nth(at);
+                let rule = limits.map_or("", |rule| &*rule.name);
                 let reason = format!("rule `{rule}` limits a number at {place}, which is none");
-                return decision(first_constraint, ToolVerdict::Denied("not_a_number"), reason);
+                return decision(limits, ToolVerdict::Denied("not_a_number"), reason);
             }
         };
         if let Some((rule, tier)) = matched.approval {

@@ -1,7 +1,7 @@
 //! Authorisation: may this tool call be made, must people agree first, or has it been made already?
 use std::sync::Arc;
 
-use fairlead_plan::tool::ToolFacts;
+use fairlead_plan::tool::{MOST_ARGUMENT_BYTES, ToolFacts};
 use fairlead_plan::{Compiled, Durability, UnixNanos};
 use fairlead_wire::internal::{ApprovalRecord, Known, NeedsRecord, RequestRecord, ToolCallRecord};
 use fairlead_wire::v1::authorize_tool_response::Outcome as Answer;
@@ -24,6 +24,9 @@ use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::replay::reused_request_id;
 use crate::share::Bound;
 use crate::unit::{Unit, Write, family};
+
+/// Bytes of arguments that may wait for people, for each call that may be open.
+const WAITING_BYTES_PER_CALL: u64 = 1024;
 
 /// One call on its way.
 pub(super) struct Call<'a> {
@@ -371,6 +374,9 @@ impl Engine {
                 if let Err(rejection) = self.has_room(compiled, call, found, false) {
                     return Ok(self.turn_away(unit, rejection));
                 }
+                if let Err(rejection) = self.has_room_for_arguments(compiled, call) {
+                    return Ok(self.turn_away(unit, rejection));
+                }
                 Answer::Pending(self.ask(&mut unit, compiled, call, found, &tier, record))
             }
         };
@@ -403,6 +409,26 @@ impl Engine {
         }
         if is_granted {
             self.has_room_for_labels(compiled, call)?;
+        }
+        Ok(())
+    }
+
+    /// Room for arguments that wait for people, which are in memory as long as they wait.
+    fn has_room_for_arguments(&self, compiled: &Compiled, call: &Call<'_>) -> Result<(), Rejection> {
+        let calls = compiled.limits().open_tool_calls;
+        let most = calls
+            .saturating_mul(WAITING_BYTES_PER_CALL)
+            .max(MOST_ARGUMENT_BYTES as u64);
+        let held = self.tools.argument_bytes().saturating_add(call.arguments.bytes.len());
+        if held as u64 > most {
+            let bound = Bound::new(compiled, "openToolCalls", calls);
+            let own = self.tools.calls_of(call.caller.tenant);
+            let mut reached = bound.reached(own).with("argument_bytes", most);
+            reached.message = format!(
+                "arguments that wait for people take the {most} bytes that limits.openToolCalls leaves them: decide some, \
+                 try again later or raise it"
+            );
+            return Err(reached);
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ pub(crate) struct ToolBook {
     /// By the key in the store.
     keys: HashMap<Vec<u8>, ToolCallId>,
     approvals: HashMap<ApprovalId, ApprovalRecord>,
+    /// Bytes of the arguments of all approvals.
+    argument_bytes: usize,
     /// INVARIANT (T3): has exactly the granted calls and the open approvals.
     expiries: BTreeSet<(i64, Due)>,
 }
@@ -48,6 +50,11 @@ impl ToolBook {
     /// Approvals that are pending or approved.
     pub(crate) fn approvals(&self) -> usize {
         self.approvals.len()
+    }
+
+    /// Bytes of the arguments that wait for people.
+    pub(crate) fn argument_bytes(&self) -> usize {
+        self.argument_bytes
     }
 
     pub(crate) fn call(&self, id: &ToolCallId) -> Option<&ToolCallRecord> {
@@ -87,12 +94,14 @@ impl ToolBook {
 
     pub(crate) fn put_approval(&mut self, id: ApprovalId, record: ApprovalRecord) {
         self.take_approval(&id);
+        self.argument_bytes = self.argument_bytes.saturating_add(argument_bytes(&record));
         self.expiries.insert((expires_at(&record), Due::Approval(id)));
         self.approvals.insert(id, record);
     }
 
     pub(crate) fn take_approval(&mut self, id: &ApprovalId) -> Option<ApprovalRecord> {
         let record = self.approvals.remove(id)?;
+        self.argument_bytes = self.argument_bytes.saturating_sub(argument_bytes(&record));
         self.expiries.remove(&(expires_at(&record), Due::Approval(*id)));
         Some(record)
     }
@@ -140,6 +149,10 @@ impl ToolBook {
         }
         Ok(())
     }
+}
+
+fn argument_bytes(record: &ApprovalRecord) -> usize {
+    record.approval.as_ref().map_or(0, |approval| approval.arguments.len())
 }
 
 /// When an approval expires, Unix nanoseconds.

@@ -88,16 +88,16 @@ impl ToolQuestion<'_> {
             return outcome;
         }
         let votes = match self.asked {
-            None => &[],
+            None => Vec::new(),
             Some(asked) => match asked.state {
                 ApprovalState::Pending => return Outcome::Waiting,
-                ApprovalState::Approved => asked.votes,
+                ApprovalState::Approved => self.standing(asked.votes),
                 state => return Outcome::Refused(ended(asked, state)),
             },
         };
         match &decided.verdict {
             ToolVerdict::NeedsApproval(tier, arguments) => {
-                let missing = missing(&tier.require(), votes);
+                let missing = missing(&tier.require(), &votes);
                 if !missing.is_empty() {
                     if self.asked.is_some() {
                         *reason = format!("{reason}, which asks for more people than have agreed");
@@ -110,6 +110,16 @@ impl ToolQuestion<'_> {
             ToolVerdict::Granted(arguments) => Outcome::Granted(arguments.clone()),
             ToolVerdict::Denied(cause) => Outcome::Refused(self.denied(decided, cause)),
         }
+    }
+
+    /// The votes as far as they count now: an operator who has lost a role, or is gone, does not vote for it any more.
+    fn standing(&self, votes: &[ApprovalVote]) -> Vec<ApprovalVote> {
+        let mut votes = votes.to_vec();
+        for vote in &mut votes {
+            let roles = self.compiled.operator_roles(&vote.operator).unwrap_or_default();
+            vote.roles.retain(|role| roles.contains(role));
+        }
+        votes
     }
 
     fn denied(&self, decided: &ToolDecision, cause: &str) -> Rejection {

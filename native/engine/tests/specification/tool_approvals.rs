@@ -181,6 +181,41 @@ fn an_approval_expires_by_the_sweep_and_when_it_is_looked_at() {
 }
 
 #[test]
+fn arguments_that_wait_for_people_have_a_bound() {
+    let mut bench = asking();
+    let large = format!(r#"{{"amount": 50, "note": "{}"}}"#, "x".repeat(200 << 10));
+    let first = bench.pending(&pay("k", &large));
+    let full = bench.authorize(&pay("k2", &large)).unwrap_err();
+    assert_eq!(
+        (full.reason, full.metadata["bound"].as_str()),
+        (Reason::QueueFull, "limits.openToolCalls")
+    );
+    bench.crash();
+    assert!(
+        bench.authorize(&pay("k2", &large)).is_err(),
+        "counted again after a restart"
+    );
+    bench.vote(&first.approval, "asha", REJECT).unwrap();
+    bench.pending(&pay("k2", &large));
+}
+
+#[test]
+fn a_vote_counts_for_the_roles_that_its_operator_still_has() {
+    let mut bench = asking();
+    let pending = bench.pending(&pay("k", r#"{"amount": 50}"#));
+    bench.vote(&pending.approval, "asha", APPROVE).unwrap();
+    bench.load(|config| config.operators[0].roles = vec!["legal".to_owned()]);
+    let again = bench.pending(&with_ticket(&pending, r#"{"amount": 50}"#));
+    assert_ne!(again.ticket, pending.ticket);
+    bench.vote(&again.approval, "ben", APPROVE).unwrap();
+    bench.load(|config| drop(config.operators.remove(1)));
+    assert!(
+        bench.pending(&with_ticket(&again, r#"{"amount": 50}"#)).ticket != again.ticket,
+        "he is gone"
+    );
+}
+
+#[test]
 fn the_policy_of_the_moment_counts_when_an_approved_call_comes_back() {
     let mut bench = asking();
     let pending = bench.pending(&pay("k", r#"{"amount": 50}"#));

@@ -94,7 +94,8 @@ fn stream_response(front: Arc<Front>, body: DialectRequest, live: Box<Live>) -> 
                         (None, Ok(_)) => return None,
                         (None, Err(rejection)) => {
                             front.metrics.refused(rejection.reason.as_str());
-                            body.error_event(&rejection.reason.as_str().to_ascii_lowercase(), &rejection.message)
+                            let code = rejection.reason.as_str().to_ascii_lowercase();
+                            body.error_event_for(finish.withheld.as_ref(), &code, &rejection.message)
                         }
                     };
                     Some((frame(closing), None))

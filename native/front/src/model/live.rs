@@ -47,6 +47,8 @@ pub(crate) enum Part {
 pub(crate) struct Finish {
     /// The event that tells the client in the dialect's way: the end marker, or the error of a broken stream.
     pub(crate) closing: Option<SseEvent>,
+    /// The end marker that must not be sent, because the settlement could not be written: an error takes its place.
+    pub(crate) withheld: Option<SseEvent>,
     /// Every attempt, and what was charged; or why the stream is not a success.
     pub(crate) outcome: Result<(Vec<Attempt>, Amount), Rejection>,
 }
@@ -56,6 +58,7 @@ impl Finish {
     fn again(closing: SseEvent) -> Self {
         Self {
             closing: Some(closing),
+            withheld: None,
             outcome: Ok((Vec::new(), Amount::default())),
         }
     }
@@ -148,6 +151,7 @@ impl Live {
             Err(rejection) => {
                 return Finish {
                     closing: None,
+                    withheld: end.closing,
                     outcome: Err(rejection),
                 };
             }
@@ -164,6 +168,7 @@ impl Live {
         };
         Finish {
             closing: end.closing,
+            withheld: None,
             outcome,
         }
     }

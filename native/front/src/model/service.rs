@@ -176,6 +176,7 @@ fn parts(live: Live) -> impl Stream<Item = Result<StreamGenerateResponse, Status
                     Part::End(Finish {
                         outcome: Ok((attempts, charged)),
                         closing,
+                        ..
                     }) => {
                         let end = StreamEnd {
                             attempts,

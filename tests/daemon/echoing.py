@@ -63,9 +63,12 @@ class _Echo(BaseHTTPRequestHandler):
         repeated = f"bad {dict(self.headers)} {body}"
         error: dict[str, Any] = {
             "type": "error",
-            "error": {"message": repeated, "type": "invalid"},
+            "error": {"message": repeated, "type": "invalid", "code": self._key()},
         }
         refusal = json.dumps(error)
+        if "slashes-please" in body:
+            # As PHP writes JSON.
+            refusal = refusal.replace("/", "\\/")
         if "answer-please" in body:
             self._reply(200, json.dumps(ANSWERS[path]))
         elif "cut-please" in body:
@@ -78,6 +81,10 @@ class _Echo(BaseHTTPRequestHandler):
             self._reply(200, _event(error), "text/event-stream")
         else:
             self._reply(401, refusal)
+
+    def _key(self) -> str:
+        """The credential alone, where others have a word."""
+        return self.headers["x-api-key"] or self.headers["authorization"].removeprefix("Bearer ")
 
     def _reply(self, status: int, body: str, content_type: str = "application/json") -> None:
         self.send_response(status)

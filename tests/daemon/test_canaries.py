@@ -29,15 +29,17 @@ SECRETS = {
     "TEST_BOT_TOKEN": "canary-agent-token-7f3a",
     "TEST_OTHER_TOKEN": "canary-other-token-91bc",
     "TEST_ASHA_TOKEN": "canary-operator-token-55de",
-    "CANARY_KEY": "sk-canary-provider+key-0a1b",
+    "CANARY_KEY": "sk-canary/provider+key-0a1b",
     "CANARY_WORD": "sk-canary-provider-word-77aa",
-    "CANARY_HEADER": "canary-header-value-c2d3",
+    "CANARY_HEADER": 'canary-"header"-value-c2d3',
     "CANARY_PROXY": "canary-proxy-password-e4f5",
     "CANARY_PROXY_HEADER": "Bearer canary-proxy-header-0909",
 }
 # How else a secret may be written.
 WRITTEN = {
     **SECRETS,
+    "CANARY_HEADER as JSON": 'canary-\\"header\\"-value-c2d3',
+    "CANARY_KEY with slashes escaped": "sk-canary\\/provider+key-0a1b",
     "CANARY_PROXY in Basic": base64.b64encode(b"canary:canary-proxy-password-e4f5").decode(),
     "CANARY_PROXY_HEADER without its scheme": "canary-proxy-header-0909",
 }
@@ -86,7 +88,7 @@ budgets:
   - {name: run, scope: [run], limit: {tokens: 1}, window: lifetime}
 """
 MODELS = ("gpt", "claude", "proxied-gpt", "proxied-claude")
-WISHES = ("refusal", "answer", "cut", "overload")
+WISHES = ("refusal", "slashes", "answer", "cut", "overload")
 
 
 @dataclass

@@ -226,6 +226,8 @@ def test_cell(served: Daemon, fault: Fault, dialect: str, stream: bool) -> None:
         case "broken":
             assert last.estimated and last.output > 0
             assert budget.spent.tokens == told <= INPUT_BOUND + MAX_TOKENS
+            # Messages tells its input at the start.
+            assert (last.input < INPUT_BOUND) == (dialect == "anthropic")
 
 
 def is_complete(answer: bytes, dialect: str) -> bool:

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use fairlead_dialect::sse::SseEvent;
 use fairlead_upstream::{
     Dialect, FallbackOn, Finding, FindingAction, Outcome, Screened, Screening, StreamScreened, StreamScreening,
+    Timeouts,
 };
 use support::*;
 use tokio::sync::{Notify, oneshot};
@@ -64,6 +65,16 @@ impl Screening for NoSecrets {
 impl StreamScreening for Window {
     fn event(&mut self, event: SseEvent) -> StreamScreened {
         let rejected = says_it(&event.raw);
+        if self.held.is_empty()
+            && !event.raw.windows(6).any(|word| word == b"_delta")
+            && event.raw.starts_with(b"event")
+        {
+            // What a Messages stream says before its first text holds nothing to look at.
+            return StreamScreened {
+                events: vec![event],
+                ..StreamScreened::default()
+            };
+        }
         self.held.push(event);
         let out = self.held.len().saturating_sub(self.window);
         StreamScreened {
@@ -155,6 +166,26 @@ async fn a_stream_that_was_held_back_falls_back_without_a_trace() {
     assert_eq!(end.closing.unwrap().raw, DONE);
     assert_eq!(rig.attempts(), ["m0 Rejected 200", "m1 Succeeded 200"]);
     assert_eq!(rig.log.attempts()[0].findings, found());
+}
+
+/// The first text of a translated stream brings the start of the message with it, which shows nothing yet.
+#[tokio::test]
+async fn a_translated_stream_falls_back_as_long_as_its_text_is_held_back() {
+    let first = ScriptedProvider::start(vec![stream("secret")]).await;
+    let second = ScriptedProvider::start(vec![stream("lo")]).await;
+    let urls = [first.base_url.as_str(), second.base_url.as_str()];
+    let client = Dialect::AnthropicMessages;
+    let mut rig = Rig::with_settings(
+        Rig::settings(&urls, Timeouts::default()),
+        client,
+        &request(client, true),
+    );
+    rig.call.screen = Some(Arc::new(NoSecrets { window: 8 }));
+    rig.call.fallback = FallbackOn::parse(&["rejected"]).unwrap();
+    let (text, end) = read(rig.run().await).await;
+    assert_eq!(rig.attempts(), ["m0 Rejected 200", "m1 Succeeded 200"]);
+    assert_eq!(streamed_text(client, &text), "hello");
+    assert_eq!(end.outcome, Outcome::Succeeded);
 }
 
 #[tokio::test]

@@ -178,6 +178,7 @@ async fn run(destination: &Destination<'_>, overall: Option<Instant>, open: &mut
             body,
             reader: turn.event_reader(),
             screen: call.screen.as_ref().map(|screen| screen.stream(call.request.dialect())),
+            dialect: call.request.dialect(),
             provider: Arc::clone(provider),
             deadlines,
             estimate,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_dialect::sse::{SseEvent, SseParser};
-use fairlead_dialect::{EventFacts, EventReader, Usage};
+use fairlead_dialect::{Dialect, EventFacts, EventReader, Usage, text};
 use http::HeaderMap;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -26,6 +26,8 @@ pub(super) struct Opening {
     pub(super) body: Incoming,
     pub(super) reader: Box<dyn EventReader>,
     pub(super) screen: Option<Box<dyn StreamScreening>>,
+    /// What the client speaks.
+    pub(super) dialect: Dialect,
     pub(super) provider: Arc<Provider>,
     pub(super) deadlines: Deadlines,
     pub(super) estimate: Estimate,
@@ -49,6 +51,8 @@ pub(super) struct Source {
     parser: SseParser,
     reader: Box<dyn EventReader>,
     screen: Option<Box<dyn StreamScreening>>,
+    /// What the client speaks.
+    dialect: Dialect,
     findings: Vec<Finding>,
     provider: Arc<Provider>,
     deadlines: Deadlines,
@@ -62,6 +66,7 @@ impl Source {
             parser: SseParser::new(super::EVENT_BYTES),
             reader: opening.reader,
             screen: opening.screen,
+            dialect: opening.dialect,
             findings: Vec::new(),
             provider: opening.provider,
             deadlines: opening.deadlines,
@@ -114,6 +119,17 @@ impl Source {
             }
         }
         Ok(shown)
+    }
+
+    /// Does the event show the client something of the answer? What a translation puts before the first text, such as the
+    /// start of a message, is no answer yet: the screening may still refuse the text that it holds back.
+    pub(super) fn shows(&self, event: &SseEvent) -> bool {
+        if self.screen.is_none() {
+            return event.data.is_some();
+        }
+        text::event(self.dialect, event).map_or(event.data.is_some(), |spans| {
+            spans.iter().any(|span| !span.text.is_empty())
+        })
     }
 
     /// The last events of a stream, with all that was held back before.

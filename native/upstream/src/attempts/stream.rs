@@ -251,7 +251,7 @@ async fn begin(
                 content |= facts == EventFacts::Content;
                 // Content that the screening holds back has not been passed on: a fallback is still possible. What lets
                 // go of it may be any event.
-                let begun = content && shown.iter().any(|event| event.data.is_some());
+                let begun = content && shown.iter().any(|event| source.shows(event));
                 for event in shown {
                     held_bytes = held_bytes.saturating_add(event.raw.len());
                     if event.data.is_some() {

@@ -52,7 +52,7 @@ target = "large"
 """
     )
     command = [str(VENV / "switchyard/bin/python"), str(HERE / "switchyard_server.py"), str(routes)]
-    environment = {**os.environ, "PEER_KEY": "x"}
+    environment = {**os.environ, "PEER_KEY": "x", "RUST_LOG": "error"}
     with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip().removeprefix("http://")

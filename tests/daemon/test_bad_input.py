@@ -30,7 +30,7 @@ budgets:
   - {name: per-session, scope: [session], limit: {tokens: 1000}, window: {rolling: 1h}}
 policies:
   - {name: divides, on: model.call, match: {workload: divide}, when: '10 / int(attributes.zero) > 1', effect: deny}
-limits: {budgetInstances: 20000, requestBytes: 1MiB}
+limits: {budgetInstances: 30000, requestBytes: 1MiB}
 """
 
 

@@ -8,7 +8,8 @@
 //! `response.completed`. Such spans say `repeats`: they are the whole text of their channel so far, not a further piece,
 //! and a rule that changed the pieces has to change them in the same way.
 //!
-//! What cannot be read is an error and not "no text": nothing unseen passes a rule.
+//! What cannot be read is an error and not "no text". Not texts of the answer, and so not looked at: log probabilities and
+//! annotations of Chat, citations of Messages, and what tools that run at the provider gave back.
 
 mod anthropic;
 mod chat;

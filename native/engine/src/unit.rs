@@ -5,7 +5,7 @@ use fairlead_wire::internal;
 pub mod family {
     /// Open invocations, tool calls and approvals, budget instances, sessions.
     pub const STATE: u32 = 0;
-    /// Workflow runs.
+    /// Workflow runs, their steps and the index of their audit records.
     pub const RUNS: u32 = 1;
     /// The audit chain.
     pub const AUDIT: u32 = 2;
@@ -23,6 +23,12 @@ pub mod family {
     pub const TOOLS: u32 = 8;
     /// Every approval, by id.
     pub const APPROVALS: u32 = 9;
+    /// Checkpoints of agent graphs; owned by the control services.
+    pub const CHECKPOINTS: u32 = 10;
+    /// Notifications; owned by the control services.
+    pub const OUTBOX: u32 = 11;
+    /// Results of workflow steps by their idempotency key.
+    pub const KEYS: u32 = 12;
 }
 
 /// One write.

@@ -12,7 +12,7 @@ class Family(IntEnum):
     STATE = 0
     """Open invocations, tool calls and approvals, budget instances, sessions, and the sidecar's own values."""
     RUNS = 1
-    """Workflow runs."""
+    """Workflow runs, their steps and the index of their audit records."""
     AUDIT = 2
     """The hash chain, by sequence."""
     CONFIG = 3
@@ -20,7 +20,7 @@ class Family(IntEnum):
     MEMORY = 4
     """What agents keep."""
     BLOBS = 5
-    """Answers that are kept for a repeated request id."""
+    """Answers that are kept for a repeated request id, by hour."""
     REQUESTS = 6
     """What each request id did, by hour."""
     INVOCATIONS = 7
@@ -29,6 +29,12 @@ class Family(IntEnum):
     """Tool calls that have ended, and the last call of every idempotency key."""
     APPROVALS = 9
     """Every approval, by id and hence by time."""
+    CHECKPOINTS = 10
+    """Checkpoints of agent graphs, by thread."""
+    OUTBOX = 11
+    """Notifications that wait for their receiver, and those that gave up."""
+    KEYS = 12
+    """Results of workflow steps by their idempotency key."""
 
     @property
     def column_family(self) -> str:

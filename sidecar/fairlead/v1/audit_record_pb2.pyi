@@ -2,6 +2,7 @@ from fairlead.v1 import amount_pb2 as _amount_pb2
 from fairlead.v1 import approval_service_pb2 as _approval_service_pb2
 from fairlead.v1 import decision_pb2 as _decision_pb2
 from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
+from fairlead.v1 import run_pb2 as _run_pb2
 from fairlead.v1 import tool_pb2 as _tool_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
@@ -44,6 +45,23 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_TOOL_COMPLETED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_VOTED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_ENDED: _ClassVar[EventKind]
+    EVENT_KIND_RUN_STARTED: _ClassVar[EventKind]
+    EVENT_KIND_RUN_PAUSED: _ClassVar[EventKind]
+    EVENT_KIND_RUN_RESUMED: _ClassVar[EventKind]
+    EVENT_KIND_RUN_CANCELLING: _ClassVar[EventKind]
+    EVENT_KIND_RUN_ENDED: _ClassVar[EventKind]
+    EVENT_KIND_RUN_SIGNALLED: _ClassVar[EventKind]
+    EVENT_KIND_RUN_REPAIRED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_LEASED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_SUCCEEDED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_RETRIED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_FAILED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_UNKNOWN: _ClassVar[EventKind]
+    EVENT_KIND_STEP_RESOLVED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_SKIPPED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_WAITING: _ClassVar[EventKind]
+    EVENT_KIND_STEP_COMPENSATED: _ClassVar[EventKind]
+    EVENT_KIND_STEP_REPLAYED: _ClassVar[EventKind]
 
 class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -89,6 +107,23 @@ EVENT_KIND_TOOL_REPLAYED: EventKind
 EVENT_KIND_TOOL_COMPLETED: EventKind
 EVENT_KIND_APPROVAL_VOTED: EventKind
 EVENT_KIND_APPROVAL_ENDED: EventKind
+EVENT_KIND_RUN_STARTED: EventKind
+EVENT_KIND_RUN_PAUSED: EventKind
+EVENT_KIND_RUN_RESUMED: EventKind
+EVENT_KIND_RUN_CANCELLING: EventKind
+EVENT_KIND_RUN_ENDED: EventKind
+EVENT_KIND_RUN_SIGNALLED: EventKind
+EVENT_KIND_RUN_REPAIRED: EventKind
+EVENT_KIND_STEP_LEASED: EventKind
+EVENT_KIND_STEP_SUCCEEDED: EventKind
+EVENT_KIND_STEP_RETRIED: EventKind
+EVENT_KIND_STEP_FAILED: EventKind
+EVENT_KIND_STEP_UNKNOWN: EventKind
+EVENT_KIND_STEP_RESOLVED: EventKind
+EVENT_KIND_STEP_SKIPPED: EventKind
+EVENT_KIND_STEP_WAITING: EventKind
+EVENT_KIND_STEP_COMPENSATED: EventKind
+EVENT_KIND_STEP_REPLAYED: EventKind
 BREAKER_STATE_UNSPECIFIED: BreakerState
 BREAKER_STATE_CLOSED: BreakerState
 BREAKER_STATE_OPEN: BreakerState
@@ -104,7 +139,7 @@ TOOL_CALL_STATE_REJECTED: ToolCallState
 TOOL_CALL_STATE_EXPIRED: ToolCallState
 
 class AuditRecord(_message.Message):
-    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected", "tool", "tool_completed", "approval")
+    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected", "tool", "tool_completed", "approval", "run", "step")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +159,8 @@ class AuditRecord(_message.Message):
     TOOL_FIELD_NUMBER: _ClassVar[int]
     TOOL_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     time_unix_nanos: int
     kind: EventKind
@@ -143,7 +180,9 @@ class AuditRecord(_message.Message):
     tool: ToolDecisionRecord
     tool_completed: ToolCompletionRecord
     approval: ApprovalEvent
-    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ..., tool: _Optional[_Union[ToolDecisionRecord, _Mapping]] = ..., tool_completed: _Optional[_Union[ToolCompletionRecord, _Mapping]] = ..., approval: _Optional[_Union[ApprovalEvent, _Mapping]] = ...) -> None: ...
+    run: RunEvent
+    step: StepEvent
+    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ..., tool: _Optional[_Union[ToolDecisionRecord, _Mapping]] = ..., tool_completed: _Optional[_Union[ToolCompletionRecord, _Mapping]] = ..., approval: _Optional[_Union[ApprovalEvent, _Mapping]] = ..., run: _Optional[_Union[RunEvent, _Mapping]] = ..., step: _Optional[_Union[StepEvent, _Mapping]] = ...) -> None: ...
 
 class SidecarStarted(_message.Message):
     __slots__ = ("program_version", "open_reservations", "budget_instances")
@@ -562,3 +601,77 @@ class ApprovalEvent(_message.Message):
     missing: _containers.RepeatedCompositeFieldContainer[_approval_service_pb2.ApprovalQuorum]
     reason: str
     def __init__(self, approval: _Optional[str] = ..., tool: _Optional[str] = ..., digest: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., vote: _Optional[_Union[_approval_service_pb2.ApprovalVote, _Mapping]] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., missing: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalQuorum, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RunEvent(_message.Message):
+    __slots__ = ("run", "workflow", "workflow_version", "state", "content_digest", "content_bytes", "failure", "parent", "parent_step", "rerun_of", "rerun_from", "spent", "cost_avoided", "signal", "reason")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PARENT_STEP_FIELD_NUMBER: _ClassVar[int]
+    RERUN_OF_FIELD_NUMBER: _ClassVar[int]
+    RERUN_FROM_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    COST_AVOIDED_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    workflow: str
+    workflow_version: str
+    state: _run_pb2.RunState
+    content_digest: bytes
+    content_bytes: int
+    failure: _run_pb2.Failure
+    parent: str
+    parent_step: str
+    rerun_of: str
+    rerun_from: str
+    spent: _amount_pb2.Amount
+    cost_avoided: _amount_pb2.Amount
+    signal: str
+    reason: str
+    def __init__(self, run: _Optional[str] = ..., workflow: _Optional[str] = ..., workflow_version: _Optional[str] = ..., state: _Optional[_Union[_run_pb2.RunState, str]] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., failure: _Optional[_Union[_run_pb2.Failure, _Mapping]] = ..., parent: _Optional[str] = ..., parent_step: _Optional[str] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[str] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., cost_avoided: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., signal: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class StepEvent(_message.Message):
+    __slots__ = ("run", "step", "state", "epoch", "attempt", "queue", "worker", "worker_agent", "content_digest", "content_bytes", "failure", "idempotency_key", "waits_for", "due_at_unix_nanos", "spent", "compensation", "replayed_from", "resolution")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    WORKER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    COMPENSATION_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FROM_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    step: str
+    state: _run_pb2.StepState
+    epoch: int
+    attempt: int
+    queue: str
+    worker: str
+    worker_agent: str
+    content_digest: bytes
+    content_bytes: int
+    failure: _run_pb2.Failure
+    idempotency_key: str
+    waits_for: str
+    due_at_unix_nanos: int
+    spent: _amount_pb2.Amount
+    compensation: bool
+    replayed_from: str
+    resolution: str
+    def __init__(self, run: _Optional[str] = ..., step: _Optional[str] = ..., state: _Optional[_Union[_run_pb2.StepState, str]] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., worker_agent: _Optional[str] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., failure: _Optional[_Union[_run_pb2.Failure, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., waits_for: _Optional[str] = ..., due_at_unix_nanos: _Optional[int] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., compensation: bool = ..., replayed_from: _Optional[str] = ..., resolution: _Optional[str] = ...) -> None: ...

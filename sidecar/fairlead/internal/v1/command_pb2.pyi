@@ -3,7 +3,11 @@ from fairlead.internal.v1 import state_pb2 as _state_pb2
 from fairlead.v1 import amount_pb2 as _amount_pb2
 from fairlead.v1 import approval_service_pb2 as _approval_service_pb2
 from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
+from fairlead.internal.v1 import workflow_pb2 as _workflow_pb2
 from fairlead.v1 import gate_service_pb2 as _gate_service_pb2
+from fairlead.v1 import run_pb2 as _run_pb2
+from fairlead.v1 import worker_service_pb2 as _worker_service_pb2
+from fairlead.v1 import workflow_service_pb2 as _workflow_service_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -13,7 +17,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Command(_message.Message):
-    __slots__ = ("caller", "admit", "settle", "release", "expire", "adjust_budget", "load_config", "control_write", "start", "config_rejected", "authorize_tool", "complete_tool", "decide_approval")
+    __slots__ = ("caller", "admit", "settle", "release", "expire", "adjust_budget", "load_config", "control_write", "start", "config_rejected", "authorize_tool", "complete_tool", "decide_approval", "start_run", "cancel_run", "pause_run", "resume_run", "signal_run", "rerun_run", "lease_steps", "heartbeat_step", "complete_step", "fail_step", "resolve_step_key", "reconcile")
     CALLER_FIELD_NUMBER: _ClassVar[int]
     ADMIT_FIELD_NUMBER: _ClassVar[int]
     SETTLE_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +31,18 @@ class Command(_message.Message):
     AUTHORIZE_TOOL_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_TOOL_FIELD_NUMBER: _ClassVar[int]
     DECIDE_APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    START_RUN_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_RUN_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_RUN_FIELD_NUMBER: _ClassVar[int]
+    RESUME_RUN_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_RUN_FIELD_NUMBER: _ClassVar[int]
+    RERUN_RUN_FIELD_NUMBER: _ClassVar[int]
+    LEASE_STEPS_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_STEP_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_STEP_FIELD_NUMBER: _ClassVar[int]
+    FAIL_STEP_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_STEP_KEY_FIELD_NUMBER: _ClassVar[int]
+    RECONCILE_FIELD_NUMBER: _ClassVar[int]
     caller: Caller
     admit: _gate_service_pb2.AdmitRequest
     settle: _gate_service_pb2.SettleRequest
@@ -40,7 +56,19 @@ class Command(_message.Message):
     authorize_tool: _gate_service_pb2.AuthorizeToolRequest
     complete_tool: _gate_service_pb2.CompleteToolRequest
     decide_approval: DecideApproval
-    def __init__(self, caller: _Optional[_Union[Caller, _Mapping]] = ..., admit: _Optional[_Union[_gate_service_pb2.AdmitRequest, _Mapping]] = ..., settle: _Optional[_Union[_gate_service_pb2.SettleRequest, _Mapping]] = ..., release: _Optional[_Union[_gate_service_pb2.ReleaseRequest, _Mapping]] = ..., expire: _Optional[_Union[Expire, _Mapping]] = ..., adjust_budget: _Optional[_Union[AdjustBudget, _Mapping]] = ..., load_config: _Optional[_Union[LoadConfig, _Mapping]] = ..., control_write: _Optional[_Union[ControlWrite, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., config_rejected: _Optional[_Union[_audit_record_pb2.ConfigRejected, _Mapping]] = ..., authorize_tool: _Optional[_Union[_gate_service_pb2.AuthorizeToolRequest, _Mapping]] = ..., complete_tool: _Optional[_Union[_gate_service_pb2.CompleteToolRequest, _Mapping]] = ..., decide_approval: _Optional[_Union[DecideApproval, _Mapping]] = ...) -> None: ...
+    start_run: _workflow_service_pb2.StartRunRequest
+    cancel_run: _workflow_service_pb2.CancelRunRequest
+    pause_run: _workflow_service_pb2.PauseRunRequest
+    resume_run: _workflow_service_pb2.ResumeRunRequest
+    signal_run: _workflow_service_pb2.SignalRunRequest
+    rerun_run: RerunRun
+    lease_steps: _worker_service_pb2.LeaseStepsRequest
+    heartbeat_step: _worker_service_pb2.HeartbeatStepRequest
+    complete_step: _worker_service_pb2.CompleteStepRequest
+    fail_step: _worker_service_pb2.FailStepRequest
+    resolve_step_key: ResolveStepKey
+    reconcile: Reconcile
+    def __init__(self, caller: _Optional[_Union[Caller, _Mapping]] = ..., admit: _Optional[_Union[_gate_service_pb2.AdmitRequest, _Mapping]] = ..., settle: _Optional[_Union[_gate_service_pb2.SettleRequest, _Mapping]] = ..., release: _Optional[_Union[_gate_service_pb2.ReleaseRequest, _Mapping]] = ..., expire: _Optional[_Union[Expire, _Mapping]] = ..., adjust_budget: _Optional[_Union[AdjustBudget, _Mapping]] = ..., load_config: _Optional[_Union[LoadConfig, _Mapping]] = ..., control_write: _Optional[_Union[ControlWrite, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., config_rejected: _Optional[_Union[_audit_record_pb2.ConfigRejected, _Mapping]] = ..., authorize_tool: _Optional[_Union[_gate_service_pb2.AuthorizeToolRequest, _Mapping]] = ..., complete_tool: _Optional[_Union[_gate_service_pb2.CompleteToolRequest, _Mapping]] = ..., decide_approval: _Optional[_Union[DecideApproval, _Mapping]] = ..., start_run: _Optional[_Union[_workflow_service_pb2.StartRunRequest, _Mapping]] = ..., cancel_run: _Optional[_Union[_workflow_service_pb2.CancelRunRequest, _Mapping]] = ..., pause_run: _Optional[_Union[_workflow_service_pb2.PauseRunRequest, _Mapping]] = ..., resume_run: _Optional[_Union[_workflow_service_pb2.ResumeRunRequest, _Mapping]] = ..., signal_run: _Optional[_Union[_workflow_service_pb2.SignalRunRequest, _Mapping]] = ..., rerun_run: _Optional[_Union[RerunRun, _Mapping]] = ..., lease_steps: _Optional[_Union[_worker_service_pb2.LeaseStepsRequest, _Mapping]] = ..., heartbeat_step: _Optional[_Union[_worker_service_pb2.HeartbeatStepRequest, _Mapping]] = ..., complete_step: _Optional[_Union[_worker_service_pb2.CompleteStepRequest, _Mapping]] = ..., fail_step: _Optional[_Union[_worker_service_pb2.FailStepRequest, _Mapping]] = ..., resolve_step_key: _Optional[_Union[ResolveStepKey, _Mapping]] = ..., reconcile: _Optional[_Union[Reconcile, _Mapping]] = ...) -> None: ...
 
 class Caller(_message.Message):
     __slots__ = ("tenant", "agent", "operator")
@@ -94,6 +122,32 @@ class DecideApproval(_message.Message):
     request_digest: bytes
     def __init__(self, approval: _Optional[str] = ..., decision: _Optional[_Union[_approval_service_pb2.ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., request_key: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
 
+class RerunRun(_message.Message):
+    __slots__ = ("request", "run", "steps", "definition")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    request: _workflow_service_pb2.RerunRunRequest
+    run: _workflow_pb2.RunRecord
+    steps: _containers.RepeatedCompositeFieldContainer[_workflow_pb2.StepRecord]
+    definition: _workflow_pb2.WorkflowDefinition
+    def __init__(self, request: _Optional[_Union[_workflow_service_pb2.RerunRunRequest, _Mapping]] = ..., run: _Optional[_Union[_workflow_pb2.RunRecord, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_workflow_pb2.StepRecord, _Mapping]]] = ..., definition: _Optional[_Union[_workflow_pb2.WorkflowDefinition, _Mapping]] = ...) -> None: ...
+
+class ResolveStepKey(_message.Message):
+    __slots__ = ("tenant", "run", "step")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    run: str
+    step: str
+    def __init__(self, tenant: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
+
+class Reconcile(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class LoadConfig(_message.Message):
     __slots__ = ("config", "secrets", "source", "writes", "validate_only", "secrets_only")
     CONFIG_FIELD_NUMBER: _ClassVar[int]
@@ -131,7 +185,7 @@ class Write(_message.Message):
     def __init__(self, family: _Optional[int] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class CommandResult(_message.Message):
-    __slots__ = ("admitted", "settled", "released", "expired", "budget", "done", "rejection", "needs_record", "tool_authorized", "tool_completed", "approval", "sequence")
+    __slots__ = ("admitted", "settled", "released", "expired", "budget", "done", "rejection", "needs_record", "tool_authorized", "tool_completed", "approval", "run", "leased", "heartbeat", "step_completed", "step_failed", "repaired", "sequence")
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +197,12 @@ class CommandResult(_message.Message):
     TOOL_AUTHORIZED_FIELD_NUMBER: _ClassVar[int]
     TOOL_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    STEP_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    STEP_FAILED_FIELD_NUMBER: _ClassVar[int]
+    REPAIRED_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     admitted: _gate_service_pb2.AdmitResponse
     settled: _gate_service_pb2.SettleResponse
@@ -155,8 +215,14 @@ class CommandResult(_message.Message):
     tool_authorized: _gate_service_pb2.AuthorizeToolResponse
     tool_completed: _gate_service_pb2.CompleteToolResponse
     approval: _approval_service_pb2.Approval
+    run: _run_pb2.Run
+    leased: _worker_service_pb2.LeaseStepsResponse
+    heartbeat: _worker_service_pb2.HeartbeatStepResponse
+    step_completed: _worker_service_pb2.CompleteStepResponse
+    step_failed: _worker_service_pb2.FailStepResponse
+    repaired: int
     sequence: int
-    def __init__(self, admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., expired: _Optional[int] = ..., budget: _Optional[_Union[BudgetView, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., needs_record: _Optional[_Union[NeedsRecord, _Mapping]] = ..., tool_authorized: _Optional[_Union[_gate_service_pb2.AuthorizeToolResponse, _Mapping]] = ..., tool_completed: _Optional[_Union[_gate_service_pb2.CompleteToolResponse, _Mapping]] = ..., approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    def __init__(self, admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., expired: _Optional[int] = ..., budget: _Optional[_Union[BudgetView, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., rejection: _Optional[_Union[Rejection, _Mapping]] = ..., needs_record: _Optional[_Union[NeedsRecord, _Mapping]] = ..., tool_authorized: _Optional[_Union[_gate_service_pb2.AuthorizeToolResponse, _Mapping]] = ..., tool_completed: _Optional[_Union[_gate_service_pb2.CompleteToolResponse, _Mapping]] = ..., approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., leased: _Optional[_Union[_worker_service_pb2.LeaseStepsResponse, _Mapping]] = ..., heartbeat: _Optional[_Union[_worker_service_pb2.HeartbeatStepResponse, _Mapping]] = ..., step_completed: _Optional[_Union[_worker_service_pb2.CompleteStepResponse, _Mapping]] = ..., step_failed: _Optional[_Union[_worker_service_pb2.FailStepResponse, _Mapping]] = ..., repaired: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
     __slots__ = ()
@@ -192,21 +258,23 @@ class FieldViolation(_message.Message):
     def __init__(self, field: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class NeedsRecord(_message.Message):
-    __slots__ = ("request_keys", "invocation_key", "tool_key", "call_key", "approval_key")
+    __slots__ = ("request_keys", "invocation_key", "tool_key", "call_key", "approval_key", "step_key")
     REQUEST_KEYS_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_KEY_FIELD_NUMBER: _ClassVar[int]
     TOOL_KEY_FIELD_NUMBER: _ClassVar[int]
     CALL_KEY_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_KEY_FIELD_NUMBER: _ClassVar[int]
     request_keys: _containers.RepeatedScalarFieldContainer[bytes]
     invocation_key: bytes
     tool_key: bytes
     call_key: bytes
     approval_key: bytes
-    def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ..., tool_key: _Optional[bytes] = ..., call_key: _Optional[bytes] = ..., approval_key: _Optional[bytes] = ...) -> None: ...
+    step_key: bytes
+    def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ..., tool_key: _Optional[bytes] = ..., call_key: _Optional[bytes] = ..., approval_key: _Optional[bytes] = ..., step_key: _Optional[bytes] = ...) -> None: ...
 
 class Known(_message.Message):
-    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer", "tool_key", "tool_key_found", "call", "call_found", "approval", "approval_found")
+    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer", "tool_key", "tool_key_found", "call", "call_found", "approval", "approval_found", "step_key", "step_key_found")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FOUND_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
@@ -218,6 +286,8 @@ class Known(_message.Message):
     CALL_FOUND_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_FOUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_KEY_FOUND_FIELD_NUMBER: _ClassVar[int]
     request: _state_pb2.RequestRecord
     request_found: bool
     invocation: _state_pb2.InvocationRecord
@@ -229,7 +299,9 @@ class Known(_message.Message):
     call_found: bool
     approval: _state_pb2.ApprovalRecord
     approval_found: bool
-    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ..., tool_key: _Optional[_Union[_state_pb2.ToolKeyRecord, _Mapping]] = ..., tool_key_found: bool = ..., call: _Optional[_Union[_state_pb2.ToolCallRecord, _Mapping]] = ..., call_found: bool = ..., approval: _Optional[_Union[_state_pb2.ApprovalRecord, _Mapping]] = ..., approval_found: bool = ...) -> None: ...
+    step_key: _workflow_pb2.StepKeyRecord
+    step_key_found: bool
+    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ..., tool_key: _Optional[_Union[_state_pb2.ToolKeyRecord, _Mapping]] = ..., tool_key_found: bool = ..., call: _Optional[_Union[_state_pb2.ToolCallRecord, _Mapping]] = ..., call_found: bool = ..., approval: _Optional[_Union[_state_pb2.ApprovalRecord, _Mapping]] = ..., approval_found: bool = ..., step_key: _Optional[_Union[_workflow_pb2.StepKeyRecord, _Mapping]] = ..., step_key_found: bool = ...) -> None: ...
 
 class SnapshotQuery(_message.Message):
     __slots__ = ("limit", "tenant", "budget", "instance", "after")
@@ -256,7 +328,7 @@ class BudgetKey(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., budget: _Optional[str] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available", "next", "open_tool_calls", "open_approvals", "sessions")
+    __slots__ = ("budgets", "health", "sequence", "open_reservations", "config_version", "store_available", "next", "open_tool_calls", "open_approvals", "sessions", "open_runs", "ready_steps", "leased_steps")
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +339,9 @@ class Snapshot(_message.Message):
     OPEN_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
     OPEN_APPROVALS_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_RUNS_FIELD_NUMBER: _ClassVar[int]
+    READY_STEPS_FIELD_NUMBER: _ClassVar[int]
+    LEASED_STEPS_FIELD_NUMBER: _ClassVar[int]
     budgets: _containers.RepeatedCompositeFieldContainer[BudgetView]
     health: _containers.RepeatedCompositeFieldContainer[_audit_record_pb2.HealthSnapshot]
     sequence: int
@@ -277,7 +352,10 @@ class Snapshot(_message.Message):
     open_tool_calls: int
     open_approvals: int
     sessions: int
-    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ..., next: _Optional[_Union[BudgetKey, _Mapping]] = ..., open_tool_calls: _Optional[int] = ..., open_approvals: _Optional[int] = ..., sessions: _Optional[int] = ...) -> None: ...
+    open_runs: int
+    ready_steps: int
+    leased_steps: int
+    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetView, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[_audit_record_pb2.HealthSnapshot, _Mapping]]] = ..., sequence: _Optional[int] = ..., open_reservations: _Optional[int] = ..., config_version: _Optional[str] = ..., store_available: bool = ..., next: _Optional[_Union[BudgetKey, _Mapping]] = ..., open_tool_calls: _Optional[int] = ..., open_approvals: _Optional[int] = ..., sessions: _Optional[int] = ..., open_runs: _Optional[int] = ..., ready_steps: _Optional[int] = ..., leased_steps: _Optional[int] = ...) -> None: ...
 
 class BudgetView(_message.Message):
     __slots__ = ("budget", "tenant", "instance", "scope", "limit", "spent", "reserved", "window_start_unix_nanos", "resets_at_unix_nanos", "hard")

@@ -1,3 +1,4 @@
+from fairlead.internal.v1 import workflow_pb2 as _workflow_pb2
 from fairlead.v1 import model_service_pb2 as _model_service_pb2
 from fairlead.v1 import tool_pb2 as _tool_pb2
 from google.protobuf.internal import containers as _containers
@@ -83,7 +84,7 @@ EFFECT_REJECT: Effect
 EFFECT_FLAG: Effect
 
 class EngineConfig(_message.Message):
-    __slots__ = ("version", "tenants", "providers", "models", "routes", "budgets", "rate_limits", "policies", "defaults", "limits", "reservations", "audit_content", "durability", "tools", "approval_tiers", "operators")
+    __slots__ = ("version", "tenants", "providers", "models", "routes", "budgets", "rate_limits", "policies", "defaults", "limits", "reservations", "audit_content", "durability", "tools", "approval_tiers", "operators", "workflows")
     class DefaultsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +115,7 @@ class EngineConfig(_message.Message):
     TOOLS_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_TIERS_FIELD_NUMBER: _ClassVar[int]
     OPERATORS_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
     version: str
     tenants: _containers.RepeatedCompositeFieldContainer[Tenant]
     providers: _containers.RepeatedCompositeFieldContainer[Provider]
@@ -130,7 +132,8 @@ class EngineConfig(_message.Message):
     tools: _containers.RepeatedCompositeFieldContainer[Tool]
     approval_tiers: _containers.RepeatedCompositeFieldContainer[ApprovalTier]
     operators: _containers.RepeatedCompositeFieldContainer[Operator]
-    def __init__(self, version: _Optional[str] = ..., tenants: _Optional[_Iterable[_Union[Tenant, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[PolicyRule, _Mapping]]] = ..., defaults: _Optional[_Mapping[str, str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., reservations: _Optional[_Union[Reservations, _Mapping]] = ..., audit_content: _Optional[str] = ..., durability: _Optional[_Mapping[str, str]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., approval_tiers: _Optional[_Iterable[_Union[ApprovalTier, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[Operator, _Mapping]]] = ...) -> None: ...
+    workflows: _containers.RepeatedCompositeFieldContainer[_workflow_pb2.WorkflowDefinition]
+    def __init__(self, version: _Optional[str] = ..., tenants: _Optional[_Iterable[_Union[Tenant, _Mapping]]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ..., rate_limits: _Optional[_Iterable[_Union[RateLimit, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[PolicyRule, _Mapping]]] = ..., defaults: _Optional[_Mapping[str, str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., reservations: _Optional[_Union[Reservations, _Mapping]] = ..., audit_content: _Optional[str] = ..., durability: _Optional[_Mapping[str, str]] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., approval_tiers: _Optional[_Iterable[_Union[ApprovalTier, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[Operator, _Mapping]]] = ..., workflows: _Optional[_Iterable[_Union[_workflow_pb2.WorkflowDefinition, _Mapping]]] = ...) -> None: ...
 
 class Tenant(_message.Message):
     __slots__ = ("name", "agents")
@@ -516,7 +519,7 @@ class Operator(_message.Message):
     def __init__(self, name: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls")
+    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls", "open_runs", "run_bytes", "payload_bytes", "for_each_items", "run_depth")
     REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
     BUDGET_INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -530,6 +533,11 @@ class Limits(_message.Message):
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     TOOL_RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
     OPEN_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_RUNS_FIELD_NUMBER: _ClassVar[int]
+    RUN_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FOR_EACH_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    RUN_DEPTH_FIELD_NUMBER: _ClassVar[int]
     request_bytes: int
     queue_depth: int
     budget_instances: int
@@ -543,7 +551,12 @@ class Limits(_message.Message):
     sessions: int
     tool_result_bytes: int
     open_tool_calls: int
-    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ...) -> None: ...
+    open_runs: int
+    run_bytes: int
+    payload_bytes: int
+    for_each_items: int
+    run_depth: int
+    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ..., open_runs: _Optional[int] = ..., run_bytes: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., for_each_items: _Optional[int] = ..., run_depth: _Optional[int] = ...) -> None: ...
 
 class Reservations(_message.Message):
     __slots__ = ("ttl_millis", "charge_on_expiry", "tool_ttl_millis", "session_ttl_millis")

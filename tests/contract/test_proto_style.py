@@ -108,10 +108,17 @@ def test_every_request_that_changes_something_carries_a_request_id() -> None:
         "Adjust",
         "Acknowledge",
         "Authorize",
-        "Complete",
+        # Of steps the lease says which attempt it is: a repeated CompleteStep is known by it.
+        "CompleteTool",
         "Decide",
         "Generate",
         "StreamGenerate",
+        "StartRun",
+        "CancelRun",
+        "PauseRun",
+        "ResumeRun",
+        "RerunRun",
+        "SignalRun",
     )
     for file in FILES:
         if file.package != "fairlead.v1":
@@ -130,5 +137,26 @@ def test_the_services_of_this_version_are_all_there() -> None:
         "ModelService": {"Generate", "StreamGenerate"},
         "ConfigService": {"ApplyConfig", "GetConfig", "ListConfigVersions", "DiffConfig", "RollbackConfig"},
         "BudgetService": {"ListBudgets", "GetBudget", "AdjustBudget"},
-        "AuditService": {"WatchEvents", "AcknowledgeEvents", "ListEvents", "ExplainInvocation", "VerifyChain"},
+        "AuditService": {
+            "WatchEvents",
+            "AcknowledgeEvents",
+            "ListEvents",
+            "ExplainInvocation",
+            "ExplainRun",
+            "VerifyChain",
+        },
+        "WorkflowService": {
+            "StartRun",
+            "GetRun",
+            "ListRuns",
+            "WatchRun",
+            "CancelRun",
+            "PauseRun",
+            "ResumeRun",
+            "RerunRun",
+            "SignalRun",
+            "ListWorkflows",
+            "GetWorkflow",
+        },
+        "WorkerService": {"LeaseSteps", "HeartbeatStep", "CompleteStep", "FailStep"},
     }

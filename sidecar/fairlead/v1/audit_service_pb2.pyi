@@ -1,6 +1,7 @@
 import datetime
 
 from fairlead.v1 import audit_record_pb2 as _audit_record_pb2
+from fairlead.v1 import run_pb2 as _run_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -23,14 +24,16 @@ class AuditEvent(_message.Message):
     def __init__(self, record: _Optional[_Union[_audit_record_pb2.AuditRecord, _Mapping]] = ..., record_hash: _Optional[bytes] = ..., prev_hash: _Optional[bytes] = ..., record_bytes: _Optional[bytes] = ...) -> None: ...
 
 class EventFilter(_message.Message):
-    __slots__ = ("tenant", "kinds", "invocation")
+    __slots__ = ("tenant", "kinds", "invocation", "run")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     kinds: _containers.RepeatedScalarFieldContainer[_audit_record_pb2.EventKind]
     invocation: str
-    def __init__(self, tenant: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_audit_record_pb2.EventKind, str]]] = ..., invocation: _Optional[str] = ...) -> None: ...
+    run: str
+    def __init__(self, tenant: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_audit_record_pb2.EventKind, str]]] = ..., invocation: _Optional[str] = ..., run: _Optional[str] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
     __slots__ = ("resume_token", "subscriber", "from_start", "filter")
@@ -109,6 +112,26 @@ class ExplainInvocationResponse(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     tool_call_state: _audit_record_pb2.ToolCallState
     def __init__(self, invocation: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ..., narrative: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tool_call_state: _Optional[_Union[_audit_record_pb2.ToolCallState, str]] = ...) -> None: ...
+
+class ExplainRunRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ExplainRunResponse(_message.Message):
+    __slots__ = ("name", "state", "events", "narrative", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NARRATIVE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: _run_pb2.RunState
+    events: _containers.RepeatedCompositeFieldContainer[AuditEvent]
+    narrative: _containers.RepeatedScalarFieldContainer[str]
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[_run_pb2.RunState, str]] = ..., events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ..., narrative: _Optional[_Iterable[str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class VerifyChainRequest(_message.Message):
     __slots__ = ("from_sequence", "to_sequence")

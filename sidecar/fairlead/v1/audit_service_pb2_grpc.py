@@ -55,6 +55,11 @@ class AuditServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainInvocationRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainInvocationResponse.FromString,
                 _registered_method=True)
+        self.ExplainRun = channel.unary_unary(
+                '/fairlead.v1.AuditService/ExplainRun',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainRunRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainRunResponse.FromString,
+                _registered_method=True)
         self.VerifyChain = channel.unary_unary(
                 '/fairlead.v1.AuditService/VerifyChain',
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
@@ -94,6 +99,13 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainRun(self, request, context):
+        """Tells everything about one run: its steps, attempts, approvals and calls, from the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyChain(self, request, context):
         """Recomputes the hash chain.
         """
@@ -123,6 +135,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ExplainInvocation,
                     request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainInvocationRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainInvocationResponse.SerializeToString,
+            ),
+            'ExplainRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRun,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainRunRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.ExplainRunResponse.SerializeToString,
             ),
             'VerifyChain': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyChain,
@@ -239,6 +256,33 @@ class AuditService(object):
             '/fairlead.v1.AuditService/ExplainInvocation',
             fairlead_dot_v1_dot_audit__service__pb2.ExplainInvocationRequest.SerializeToString,
             fairlead_dot_v1_dot_audit__service__pb2.ExplainInvocationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/ExplainRun',
+            fairlead_dot_v1_dot_audit__service__pb2.ExplainRunRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.ExplainRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

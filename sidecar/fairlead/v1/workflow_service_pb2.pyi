@@ -46,12 +46,14 @@ class StartRunResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
 
 class GetRunRequest(_message.Message):
-    __slots__ = ("name", "without_payloads")
+    __slots__ = ("name", "without_payloads", "step")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_PAYLOADS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     name: str
     without_payloads: bool
-    def __init__(self, name: _Optional[str] = ..., without_payloads: bool = ...) -> None: ...
+    step: str
+    def __init__(self, name: _Optional[str] = ..., without_payloads: bool = ..., step: _Optional[str] = ...) -> None: ...
 
 class GetRunResponse(_message.Message):
     __slots__ = ("run",)

@@ -12,7 +12,7 @@ import grpc
 
 from fairlead.control.errors import Refusal, answer
 from fairlead.control.identity import NOBODY, current
-from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.internal.v1 import command_pb2, state_pb2, workflow_pb2
 from fairlead.store import Family, Store, StoreUnavailable, keys
 
 SERVICE = "fairlead.internal.v1.StoreService"
@@ -47,7 +47,8 @@ class StoreService:
 
 
 def known(store: Store, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
-    """What is asked for: a request id with its kept answer and invocation, an idempotency key, a call, an approval."""
+    """What is asked for: a request id with its kept answer and invocation, a call, an approval, an idempotency key of a
+    call or of a step."""
     answer = command_pb2.Known()
     invocation_key = needs.invocation_key
     for key in needs.request_keys:
@@ -67,6 +68,9 @@ def known(store: Store, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
             answer.invocation.CopyFrom(state_pb2.InvocationRecord.FromString(value))
             answer.invocation_found = True
     _add_tool_call(answer, store, needs)
+    if needs.step_key and (value := store.get(Family.KEYS, needs.step_key)) is not None:
+        answer.step_key.CopyFrom(workflow_pb2.StepKeyRecord.FromString(value))
+        answer.step_key_found = True
     return answer
 
 

@@ -4,6 +4,9 @@ Numbers are big-endian and of fixed width, so that byte order is number order. S
 (`u16` big-endian), so that no value can reach into its neighbour. The tenant comes first where a record belongs to
 one; the sidecar's own values stand under the empty tenant. Rust and Python check the same vectors of them:
 `tests/golden/keys.json`.
+
+Family RUNS begins with a letter instead, so that open runs and definitions are read without the rest; behind it the
+tenant comes first as everywhere.
 """
 
 import hashlib
@@ -13,6 +16,7 @@ _INVOCATION = re.compile(r"inv_([0-9a-f]{32})\Z")
 _TOOL_CALL = re.compile(r"grt_([0-9a-f]{32})\Z")
 # A ticket is the agent's name for the approval.
 _APPROVAL = re.compile(r"(?:apr|tkt)_([0-9a-f]{32})\Z")
+_RUN = re.compile(r"run_([0-9a-f]{32})\Z")
 _HASH_BYTES = 32
 SECONDS_PER_HOUR = 3600
 
@@ -178,6 +182,63 @@ def approval_id_bytes(name: str) -> bytes | None:
     """The 16 bytes of an id such as `apr_0197…`, or of a ticket such as `tkt_0197…`; none when it is neither."""
     match = _APPROVAL.match(name)
     return bytes.fromhex(match[1]) if match else None
+
+
+# Families RUNS and KEYS ----------------------------------------------------------------------------------------------
+
+RUN, STEP, RUN_EVENT, OPEN_RUN, RUN_PAYLOAD, DEFINITION = b"r", b"s", b"h", b"o", b"p", b"d"
+"""The letters that keys of family RUNS begin with."""
+
+
+def run(tenant: str, run_id: bytes) -> bytes:
+    """A run, open or ended; `run_id` is the 16 bytes of its id."""
+    return RUN + text(tenant) + run_id
+
+
+def step(tenant: str, run_id: bytes, place: int, item: int) -> bytes:
+    """A step by its place in the definition, from 0; of a forEach the item from 1, 0 for the step itself."""
+    return STEP + text(tenant) + run_id + place.to_bytes(4, "big") + item.to_bytes(4, "big")
+
+
+def run_event(tenant: str, run_id: bytes, sequence: int) -> bytes:
+    """That the audit record of this sequence is about a run."""
+    return RUN_EVENT + text(tenant) + run_id + sequence.to_bytes(8, "big")
+
+
+def open_run(tenant: str, run_id: bytes) -> bytes:
+    """That a run is open."""
+    return OPEN_RUN + text(tenant) + run_id
+
+
+def run_payload(tenant: str, run_id: bytes, digest: bytes) -> bytes:
+    """A large payload of a run, by its SHA-256."""
+    return RUN_PAYLOAD + text(tenant) + run_id + digest
+
+
+def definition(version: str) -> bytes:
+    """A workflow's definition by its version, 64 hexadecimal digits."""
+    return DEFINITION + bytes.fromhex(version)
+
+
+def of_runs(letter: bytes, tenant: str, run_id: bytes = b"") -> bytes:
+    """What all keys of this kind begin with, of a tenant, or of one of its runs."""
+    return letter + text(tenant) + run_id
+
+
+def tenant_of_run(key: bytes) -> str:
+    """The tenant of a key of family RUNS that has one."""
+    return tenant_of(key[1:])
+
+
+def run_id_bytes(name: str) -> bytes | None:
+    """The 16 bytes of an id such as `run_0197…`; none when it is not one."""
+    match = _RUN.match(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+def step_key(tenant: str, idempotency_key: str) -> bytes:
+    """The recorded result of a step's idempotency key."""
+    return text(tenant) + hashlib.sha256(idempotency_key.encode()).digest()
 
 
 def after_prefix(prefix: bytes) -> bytes | None:

@@ -45,14 +45,31 @@ def recover(core: RecoveringCore, store: Store, now_unix_nanos: int) -> Recovere
 
 
 def stored_records(store: Store, now_unix_nanos: int) -> Iterator[tuple[int, bytes, bytes]]:
-    """What the core needs: all state, the request ids it still remembers, and the head of the chain."""
+    """What the core needs: all state, the request ids it still remembers, the open runs with all definitions, and the
+    head of the chain."""
     for key, value in store.scan(Family.STATE):
         yield Family.STATE, key, value
     oldest = keys.request_hour(max(0, keys.hour(now_unix_nanos) - REQUEST_HOURS))
     for key, value in store.scan(Family.REQUESTS, start=oldest):
         yield Family.REQUESTS, key, value
+    yield from open_runs(store)
     for key, value in store.scan(Family.AUDIT, reverse=True, limit=1):
         yield Family.AUDIT, key, value
+
+
+def open_runs(store: Store) -> Iterator[tuple[int, bytes, bytes]]:
+    """All definitions, then every open run: its record, its steps, and its large payloads. Ended runs stay where they
+    are, however many there are."""
+    for key, value in store.scan(Family.RUNS, prefix=keys.DEFINITION):
+        yield Family.RUNS, key, value
+    for open_run, _ in store.scan(Family.RUNS, prefix=keys.OPEN_RUN):
+        of_run = open_run[len(keys.OPEN_RUN) :]
+        record = store.get(Family.RUNS, keys.RUN + of_run)
+        if record is not None:
+            yield Family.RUNS, keys.RUN + of_run, record
+        for letter in (keys.STEP, keys.RUN_PAYLOAD):
+            for key, value in store.scan(Family.RUNS, prefix=letter + of_run):
+                yield Family.RUNS, key, value
 
 
 def last_sequence(store: Store) -> int:

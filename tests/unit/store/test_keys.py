@@ -47,9 +47,29 @@ def made(vector: dict[str, Any]) -> bytes:
             return keys.config_version(vector["version"])
         case "config_history":
             return keys.config_history(vector["counter"])
+        case "run":
+            return keys.run(tenant, run(vector))
+        case "step":
+            return keys.step(tenant, run(vector), vector["step"], vector["item"])
+        case "run_event":
+            return keys.run_event(tenant, run(vector), vector["sequence"])
+        case "open_run":
+            return keys.open_run(tenant, run(vector))
+        case "run_payload":
+            return keys.run_payload(tenant, run(vector), bytes.fromhex(vector["digest"]))
+        case "definition":
+            return keys.definition(vector["version"])
+        case "step_key":
+            return keys.step_key(tenant, vector["idempotency_key"])
         case "config_current":
             return keys.CONFIG_CURRENT
     raise AssertionError(vector["kind"])
+
+
+def run(vector: dict[str, Any]) -> bytes:
+    found = keys.run_id_bytes(vector["run"])
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{vector['kind']}-{vector['key'][:24]}")
@@ -81,6 +101,18 @@ def test_audit_keys_are_in_sequence_order(one: int, other: int) -> None:
 )
 def test_what_is_no_invocation_id_has_no_bytes(name: str) -> None:
     assert keys.invocation_id_bytes(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "run_", "runs/run_" + "0" * 32, "run_" + "A" * 32, "inv_" + "0" * 32])
+def test_what_is_no_run_id_has_no_bytes(name: str) -> None:
+    assert keys.run_id_bytes(name) is None
+
+
+@given(st.text(max_size=20), st.binary(min_size=16, max_size=16), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_the_steps_of_a_run_are_behind_its_prefix(tenant: str, run: bytes, place: int, item: int) -> None:
+    key = keys.step(tenant, run, place, item)
+    assert key.startswith(keys.of_runs(keys.STEP, tenant, run))
+    assert keys.tenant_of_run(key) == tenant
 
 
 def test_a_key_part_that_is_too_long_is_refused() -> None:

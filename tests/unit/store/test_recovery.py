@@ -40,3 +40,26 @@ def test_an_empty_store_is_a_recovery_too(tmp_path: Path) -> None:
         assert core.recoveries == 1
         assert found.sequence == 0
         assert [record[1] for record in core.recovered] == [keys.FORMAT]
+
+
+def test_of_workflows_the_definitions_and_the_open_runs_are_fed_in_that_order(tmp_path: Path) -> None:
+    first, ended, last = bytes(15) + b"\x01", bytes(15) + b"\x02", b"\xff" * 16
+    digest = b"d" * 32
+
+    def of(tenant: str, run: bytes) -> list[tuple[int, bytes, bytes]]:
+        return [
+            (Family.RUNS, keys.run(tenant, run), b"r"),
+            *((Family.RUNS, keys.step(tenant, run, place, item), b"s") for place in range(3) for item in range(2)),
+            (Family.RUNS, keys.run_payload(tenant, run, digest), b"p"),
+        ]
+
+    with open_store(tmp_path) as store:
+        wanted = [*of("acme", first), *of("globex", last)]
+        definitions = [(Family.RUNS, keys.definition(f"{n:02x}" * 32), b"d") for n in (1, 2)]
+        store.write([*wanted, *definitions, *of("acme", ended), *of("globex", first)])
+        for tenant, run in (("acme", first), ("globex", last)):
+            store.write([(Family.RUNS, keys.open_run(tenant, run), b"")])
+            store.write([(Family.RUNS, keys.run_event(tenant, run, 7), b"")])
+        core = FakeCore()
+        recover(core, store, 1000 * HOUR)
+        assert [record for record in core.recovered if record[0] == Family.RUNS] == [*definitions, *wanted]

@@ -516,7 +516,7 @@ class Operator(_message.Message):
     def __init__(self, name: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls")
+    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls", "open_approvals")
     REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
     BUDGET_INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -530,6 +530,7 @@ class Limits(_message.Message):
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     TOOL_RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
     OPEN_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_APPROVALS_FIELD_NUMBER: _ClassVar[int]
     request_bytes: int
     queue_depth: int
     budget_instances: int
@@ -543,7 +544,8 @@ class Limits(_message.Message):
     sessions: int
     tool_result_bytes: int
     open_tool_calls: int
-    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ...) -> None: ...
+    open_approvals: int
+    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ..., open_approvals: _Optional[int] = ...) -> None: ...
 
 class Reservations(_message.Message):
     __slots__ = ("ttl_millis", "charge_on_expiry", "tool_ttl_millis", "session_ttl_millis")

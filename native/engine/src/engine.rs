@@ -8,6 +8,7 @@ use fairlead_wire::internal::InvocationRecord;
 use fairlead_wire::v1::{AuditRecord, BudgetEvent, EventKind, audit_record::Body};
 use prost::Message;
 
+use crate::approval::ApprovalBook;
 use crate::budget::{Ledger, Slot};
 use crate::chain::Chain;
 use crate::command::Caller;
@@ -80,6 +81,7 @@ pub struct Engine {
     pub(crate) requests: RequestIndex,
     pub(crate) sessions: SessionBook,
     pub(crate) tools: ToolBook,
+    pub(crate) approvals: ApprovalBook,
     pub(crate) chain: Chain,
     /// Latest time that was applied, Unix nanoseconds.
     pub(crate) last_time: i64,
@@ -106,6 +108,7 @@ impl Engine {
             expiries: BTreeSet::new(),
             requests: RequestIndex::default(),
             tools: ToolBook::default(),
+            approvals: ApprovalBook::default(),
             sessions: SessionBook::new(millis_to_nanos(compiled.reservations().session_ttl_millis)),
             chain: Chain::default(),
             last_time: 0,
@@ -168,7 +171,7 @@ impl Engine {
     /// Approvals that are pending, or approved and not used yet.
     #[must_use]
     pub fn open_approvals(&self) -> usize {
-        self.tools.approvals()
+        self.approvals.len()
     }
 
     /// When the next hold, grant of a tool call or approval ends by itself, or a session is to be forgotten.
@@ -176,7 +179,8 @@ impl Engine {
     pub fn next_expiry(&self) -> Option<UnixNanos> {
         let holds = self.expiries.first().map(|(at, _)| *at);
         let tools = self.tools.next_expiry().map(|(at, _)| at);
-        let all = [holds, tools, self.sessions.next_expiry()];
+        let approvals = self.approvals.next_expiry().map(|(at, _)| at);
+        let all = [holds, tools, approvals, self.sessions.next_expiry()];
         all.into_iter().flatten().min().map(UnixNanos)
     }
 

@@ -14,8 +14,8 @@ use crate::rates::RateEnd;
 pub const MOST_EXPIRED: usize = 256;
 
 impl Engine {
-    /// Ends holds, grants of tool calls and approvals, and forgets sessions, whose time has come, oldest first, at most [`MOST_EXPIRED`]; returns how many.
-    /// Repeat until 0.
+    /// Ends holds, grants of tool calls and approvals, and forgets sessions, whose time has come, of each kind the oldest
+    /// first, at most [`MOST_EXPIRED`]; returns how many. Repeat until 0.
     pub fn expire(&mut self, now: UnixNanos) -> Applied<u64> {
         let now = match self.tick(now) {
             Ok(now) => now,
@@ -39,13 +39,23 @@ impl Engine {
             all.writes.append(&mut unit.writes);
             all.sequences.append(&mut unit.sequences);
         }
-        while let Some((at, due)) = self.tools.next_expiry()
+        while let Some((at, id)) = self.tools.next_expiry()
             && at <= now
             && ended < MOST_EXPIRED
         {
             ended += 1;
             let mut unit = self.begin();
-            self.expire_tool(&mut unit, now, due);
+            self.expire_call(&mut unit, now, &id);
+            all.writes.append(&mut unit.writes);
+            all.sequences.append(&mut unit.sequences);
+        }
+        while let Some((at, id)) = self.approvals.next_expiry()
+            && at <= now
+            && ended < MOST_EXPIRED
+        {
+            ended += 1;
+            let mut unit = self.begin();
+            self.expire_approval(&mut unit, now, &id);
             all.writes.append(&mut unit.writes);
             all.sequences.append(&mut unit.sequences);
         }

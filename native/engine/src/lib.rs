@@ -16,7 +16,8 @@
 //! | `ending`, `settle`, `release`, `expire`, `usage` | every hold ends exactly once |
 //! | `budget` | instances and windows |
 //! | `rates` | instances of rate limits |
-//! | `tool` | tool calls under policy, approvals |
+//! | `tool` | tool calls under policy |
+//! | `approval` | questions to people |
 //! | `session` | what is remembered of a session |
 //! | `control` | budgets adjusted, configuration replaced, control services' own writes |
 //! | `chain`, `record`, `encode`, `keys` | the audit log and the layout of the store |
@@ -31,11 +32,12 @@
 //! - **I3** every hold ends exactly once;
 //! - **I4** what was acknowledged is there after a crash, and I1–I3 hold.
 //!
-//! Those of tool calls (T1–T3) and sessions (S1) are in `tool` and `session`.
+//! Those of tool calls (T1, T2), approvals (A1–A3) and sessions (S1) are in `tool`, `approval` and `session`.
 
 mod admit;
 mod amount;
 mod apply;
+mod approval;
 mod budget;
 mod chain;
 mod command;

@@ -124,7 +124,7 @@ impl Engine {
                 {
                     return Err(broken("approval", key));
                 }
-                self.tools.put_approval(id, record);
+                self.approvals.put(id, record);
             }
             StateKey::Other => {}
         }

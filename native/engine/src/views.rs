@@ -132,7 +132,8 @@ impl Engine {
         self.check_holds()?;
         self.ledger.check_order()?;
         self.sessions.check()?;
-        self.tools.check()?;
+        self.tools.check(&self.approvals)?;
+        self.approvals.check()?;
         self.check_running()
     }
 

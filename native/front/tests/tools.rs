@@ -36,6 +36,7 @@ fn with_rules() -> EngineConfig {
     }];
     if let Some(limits) = config.limits.as_mut() {
         (limits.sessions, limits.open_tool_calls, limits.tool_result_bytes) = (10, 10, 1024);
+        limits.open_approvals = 10;
     }
     config
 }

@@ -126,7 +126,7 @@ class ApprovalDeskService:
 
 def _still_open(approval: pb.Approval) -> None:
     """Raises `Refusal` when nobody can vote on it any more."""
-    if approval.state in (pb.APPROVAL_STATE_REJECTED, pb.APPROVAL_STATE_EXPIRED, pb.APPROVAL_STATE_CONSUMED):
+    if approval.state not in OPEN:
         state = state_name(approval.state)
         raise Refusal(
             "INVALID_STATE", f"{approval.name} is {state}: nobody can vote on it any more", {"state": state.upper()}

@@ -80,6 +80,7 @@ def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, 
             sessions=config.limits.sessions,
             tool_result_bytes=config.limits.tool_result_bytes,
             open_tool_calls=config.limits.open_tool_calls,
+            open_approvals=config.limits.open_approvals,
         ),
         reservations=pb.Reservations(
             ttl_millis=config.reservations.ttl,

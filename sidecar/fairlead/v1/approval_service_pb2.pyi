@@ -1,5 +1,6 @@
 import datetime
 
+from fairlead.v1 import amount_pb2 as _amount_pb2
 from fairlead.v1 import tool_pb2 as _tool_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -20,6 +21,15 @@ class ApprovalState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     APPROVAL_STATE_REJECTED: _ClassVar[ApprovalState]
     APPROVAL_STATE_EXPIRED: _ClassVar[ApprovalState]
     APPROVAL_STATE_CONSUMED: _ClassVar[ApprovalState]
+    APPROVAL_STATE_WITHDRAWN: _ClassVar[ApprovalState]
+
+class ApprovalSubject(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    APPROVAL_SUBJECT_UNSPECIFIED: _ClassVar[ApprovalSubject]
+    APPROVAL_SUBJECT_TOOL_CALL: _ClassVar[ApprovalSubject]
+    APPROVAL_SUBJECT_MODEL_CALL: _ClassVar[ApprovalSubject]
+    APPROVAL_SUBJECT_STEP: _ClassVar[ApprovalSubject]
+    APPROVAL_SUBJECT_UNKNOWN_STEP: _ClassVar[ApprovalSubject]
 
 class ApprovalDecision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +42,12 @@ APPROVAL_STATE_APPROVED: ApprovalState
 APPROVAL_STATE_REJECTED: ApprovalState
 APPROVAL_STATE_EXPIRED: ApprovalState
 APPROVAL_STATE_CONSUMED: ApprovalState
+APPROVAL_STATE_WITHDRAWN: ApprovalState
+APPROVAL_SUBJECT_UNSPECIFIED: ApprovalSubject
+APPROVAL_SUBJECT_TOOL_CALL: ApprovalSubject
+APPROVAL_SUBJECT_MODEL_CALL: ApprovalSubject
+APPROVAL_SUBJECT_STEP: ApprovalSubject
+APPROVAL_SUBJECT_UNKNOWN_STEP: ApprovalSubject
 APPROVAL_DECISION_UNSPECIFIED: ApprovalDecision
 APPROVAL_DECISION_APPROVE: ApprovalDecision
 APPROVAL_DECISION_REJECT: ApprovalDecision
@@ -59,7 +75,7 @@ class ApprovalQuorum(_message.Message):
     def __init__(self, role: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("name", "tenant", "agent", "session", "run", "step", "tool", "arguments", "digest", "effect", "risk", "config_version", "rule", "tier", "require", "missing", "state", "votes", "create_time", "expire_time", "end_time", "idempotency_key")
+    __slots__ = ("name", "tenant", "agent", "session", "run", "step", "tool", "arguments", "digest", "effect", "risk", "config_version", "rule", "tier", "require", "missing", "state", "votes", "create_time", "expire_time", "end_time", "idempotency_key", "subject", "price", "requested_by_operator")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +98,9 @@ class Approval(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_OPERATOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     tenant: str
     agent: str
@@ -104,7 +123,10 @@ class Approval(_message.Message):
     expire_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     idempotency_key: str
-    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., digest: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., config_version: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., require: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[ApprovalVote, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    subject: ApprovalSubject
+    price: _amount_pb2.Amount
+    requested_by_operator: str
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., digest: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., config_version: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., require: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[ApprovalVote, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., subject: _Optional[_Union[ApprovalSubject, str]] = ..., price: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., requested_by_operator: _Optional[str] = ...) -> None: ...
 
 class ListApprovalsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "tenant", "state")

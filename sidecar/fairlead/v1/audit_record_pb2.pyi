@@ -45,6 +45,7 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_TOOL_COMPLETED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_VOTED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_ENDED: _ClassVar[EventKind]
+    EVENT_KIND_APPROVAL_OPENED: _ClassVar[EventKind]
     EVENT_KIND_RUN_STARTED: _ClassVar[EventKind]
     EVENT_KIND_RUN_PAUSED: _ClassVar[EventKind]
     EVENT_KIND_RUN_RESUMED: _ClassVar[EventKind]
@@ -107,6 +108,7 @@ EVENT_KIND_TOOL_REPLAYED: EventKind
 EVENT_KIND_TOOL_COMPLETED: EventKind
 EVENT_KIND_APPROVAL_VOTED: EventKind
 EVENT_KIND_APPROVAL_ENDED: EventKind
+EVENT_KIND_APPROVAL_OPENED: EventKind
 EVENT_KIND_RUN_STARTED: EventKind
 EVENT_KIND_RUN_PAUSED: EventKind
 EVENT_KIND_RUN_RESUMED: EventKind
@@ -581,7 +583,7 @@ class ToolCompletionRecord(_message.Message):
     def __init__(self, tool: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., outcome: _Optional[_Union[_gate_service_pb2.ToolOutcome, str]] = ..., before: _Optional[_Union[ToolCallState, str]] = ..., result_digest: _Optional[bytes] = ..., result_bytes: _Optional[int] = ..., result_kept: bool = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ApprovalEvent(_message.Message):
-    __slots__ = ("approval", "tool", "digest", "rule", "tier", "vote", "state", "missing", "reason")
+    __slots__ = ("approval", "tool", "digest", "rule", "tier", "vote", "state", "missing", "reason", "subject", "run", "step")
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -591,6 +593,9 @@ class ApprovalEvent(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     approval: str
     tool: str
     digest: str
@@ -600,7 +605,10 @@ class ApprovalEvent(_message.Message):
     state: _approval_service_pb2.ApprovalState
     missing: _containers.RepeatedCompositeFieldContainer[_approval_service_pb2.ApprovalQuorum]
     reason: str
-    def __init__(self, approval: _Optional[str] = ..., tool: _Optional[str] = ..., digest: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., vote: _Optional[_Union[_approval_service_pb2.ApprovalVote, _Mapping]] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., missing: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalQuorum, _Mapping]]] = ..., reason: _Optional[str] = ...) -> None: ...
+    subject: _approval_service_pb2.ApprovalSubject
+    run: str
+    step: str
+    def __init__(self, approval: _Optional[str] = ..., tool: _Optional[str] = ..., digest: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., vote: _Optional[_Union[_approval_service_pb2.ApprovalVote, _Mapping]] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., missing: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalQuorum, _Mapping]]] = ..., reason: _Optional[str] = ..., subject: _Optional[_Union[_approval_service_pb2.ApprovalSubject, str]] = ..., run: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
 
 class RunEvent(_message.Message):
     __slots__ = ("run", "workflow", "workflow_version", "state", "content_digest", "content_bytes", "failure", "parent", "parent_step", "rerun_of", "rerun_from", "spent", "cost_avoided", "signal", "reason")

@@ -129,6 +129,7 @@ limits:
   sessions: 9
   toolResultBytes: 10KiB
   openToolCalls: 11
+  openApprovals: 12
 reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
 """
 COMPLETE_ENVIRONMENT = {**ENVIRONMENT, "OPERATOR": "operator-token", "HEADER": "header-value"}

@@ -1,7 +1,7 @@
 //! Authorisation: may this tool call be made, must people agree first, or has it been made already?
 use std::sync::Arc;
 
-use fairlead_plan::tool::{MOST_ARGUMENT_BYTES, ToolFacts};
+use fairlead_plan::tool::ToolFacts;
 use fairlead_plan::{Compiled, Durability, UnixNanos};
 use fairlead_wire::internal::{ApprovalRecord, Known, NeedsRecord, RequestRecord, ToolCallRecord};
 use fairlead_wire::v1::authorize_tool_response::Outcome as Answer;
@@ -12,10 +12,10 @@ use fairlead_wire::v1::{
 use prost::Message;
 
 use super::answer::{self, Noted};
-use super::book::{self, Due};
 use super::judge::{Asked, Earlier, Judgement, Outcome, ToolQuestion};
 use super::request::{self, ToolArguments, invalid};
 use crate::admit::merged_labels;
+use crate::approval;
 use crate::command::{Applied, Caller, Refusal};
 use crate::digest;
 use crate::engine::{Engine, UnitBuilder};
@@ -24,9 +24,6 @@ use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::replay::reused_request_id;
 use crate::share::Bound;
 use crate::unit::{Unit, Write, family};
-
-/// Bytes of arguments that may wait for people, for each call that may be open.
-const WAITING_BYTES_PER_CALL: u64 = 1024;
 
 /// One call on its way.
 pub(super) struct Call<'a> {
@@ -136,7 +133,7 @@ impl Engine {
     fn needs(&self, call: &Call<'_>) -> Option<NeedsRecord> {
         let needs = self.all_needs(call);
         let is_known = match keys::ticket_id(&call.request.ticket) {
-            Some(id) => self.tools.approval(&id).is_some(),
+            Some(id) => self.approvals.get(&id).is_some(),
             None => needs.tool_key.is_empty() || self.tools.call_of(&needs.tool_key).is_some(),
         };
         (!is_known || !needs.request_keys.is_empty()).then_some(needs)
@@ -204,7 +201,7 @@ impl Engine {
         };
         if let Some(id) = keys::ticket_id(&request.ticket) {
             let stored = known.and_then(|known| known.approval.as_ref().filter(|_| known.approval_found));
-            let record = self.tools.approval(&id).or(stored).filter(|record| {
+            let record = self.approvals.get(&id).or(stored).filter(|record| {
                 let approval = record.approval.as_ref();
                 approval.is_some_and(|one| one.tenant == caller.tenant && one.agent == caller.agent)
             });
@@ -212,7 +209,7 @@ impl Engine {
             let record = record.ok_or_else(not_found)?;
             let approval = record.approval.as_ref().ok_or_else(not_found)?;
             let is_open = matches!(approval.state(), ApprovalState::Pending | ApprovalState::Approved);
-            if is_open && self.tools.approval(&id).is_none() {
+            if is_open && self.approvals.get(&id).is_none() {
                 return Err(self.look_again(call, &record.call));
             }
             same_call(call, record, approval)?;
@@ -260,7 +257,7 @@ impl Engine {
             && now >= earlier.expires_at_unix_nanos
             && let Some(id) = keys::tool_call_id(&earlier.call)
         {
-            self.expire_tool(unit, now, Due::Call(id));
+            self.expire_call(unit, now, &id);
             earlier.set_state(ToolCallState::Unknown);
             earlier.end_time_unix_nanos = now;
             earlier.sequences.extend(unit.sequences.last());
@@ -273,11 +270,11 @@ impl Engine {
             return;
         };
         if self
-            .tools
-            .approval(&id)
-            .is_some_and(|record| now >= book::expires_at(record))
+            .approvals
+            .get(&id)
+            .is_some_and(|record| now >= approval::expires_at(record))
         {
-            self.expire_tool(unit, now, Due::Approval(id));
+            self.expire_approval(unit, now, &id);
             if let Some(earlier) = &mut found.earlier {
                 earlier.set_state(ToolCallState::Expired);
             }
@@ -374,7 +371,7 @@ impl Engine {
                 if let Err(rejection) = self.has_room(compiled, call, found, false) {
                     return Ok(self.turn_away(unit, rejection));
                 }
-                if let Err(rejection) = self.has_room_for_arguments(compiled, call) {
+                if let Err(rejection) = self.has_room_for_approval(call.caller.tenant, call.arguments.bytes.len()) {
                     return Ok(self.turn_away(unit, rejection));
                 }
                 Answer::Pending(self.ask(&mut unit, compiled, call, found, &tier, record))
@@ -409,26 +406,6 @@ impl Engine {
         }
         if is_granted {
             self.has_room_for_labels(compiled, call)?;
-        }
-        Ok(())
-    }
-
-    /// Room for arguments that wait for people, which are in memory as long as they wait.
-    fn has_room_for_arguments(&self, compiled: &Compiled, call: &Call<'_>) -> Result<(), Rejection> {
-        let calls = compiled.limits().open_tool_calls;
-        let most = calls
-            .saturating_mul(WAITING_BYTES_PER_CALL)
-            .max(MOST_ARGUMENT_BYTES as u64);
-        let held = self.tools.argument_bytes().saturating_add(call.arguments.bytes.len());
-        if held as u64 > most {
-            let bound = Bound::new(compiled, "openToolCalls", calls);
-            let own = self.tools.calls_of(call.caller.tenant);
-            let mut reached = bound.reached(own).with("argument_bytes", most);
-            reached.message = format!(
-                "arguments that wait for people take the {most} bytes that limits.openToolCalls leaves them: decide some, \
-                 try again later or raise it"
-            );
-            return Err(reached);
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ use fairlead_wire::v1::{
 };
 use sha2::{Digest, Sha256};
 
-use super::book::Due;
 use super::ending::close_call;
 use super::request;
 use crate::command::{Applied, Caller, Refusal};
@@ -49,7 +48,7 @@ impl Engine {
         let mut unit = UnitBuilder::new();
         let mut call = self.find_call(caller, &id, &request.grant, known)?;
         if call.state() == ToolCallState::Open && now >= call.expires_at_unix_nanos {
-            self.expire_tool(&mut unit, now, Due::Call(id));
+            self.expire_call(&mut unit, now, &id);
             call.set_state(ToolCallState::Unknown);
             call.sequences.extend(unit.sequences.last());
         }

@@ -5,14 +5,15 @@ use fairlead_plan::tool::{GrantedArguments, Tier};
 use fairlead_plan::{Compiled, millis_to_nanos};
 use fairlead_wire::internal::{ApprovalRecord, ToolCallRecord, ToolKeyRecord};
 use fairlead_wire::v1::{
-    Approval, ApprovalState, AuthorizeToolResponse, EventKind, ToolCallState, ToolConstraints, ToolDecisionRecord,
-    ToolGranted, ToolPending,
+    ApprovalSubject, AuthorizeToolResponse, EventKind, ToolCallState, ToolConstraints, ToolDecisionRecord, ToolGranted,
+    ToolPending,
 };
 use prost::Message;
 
 use super::authorize::{Call, Found};
-use super::ending::{write_approval, write_call};
+use super::ending::write_call;
 use crate::admit::timestamp;
+use crate::approval::{NewApproval, WaitingCall};
 use crate::command::Applied;
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, ApprovalId, ToolCallId};
@@ -52,9 +53,9 @@ impl Engine {
         }
         self.append_decision_on(unit, call, EventKind::ToolAuthorized, &open.call, record);
         if let Some(approval) = keys::approval_id(&open.approval).filter(|_| asked.is_some()) {
-            // INVARIANT (T2): it leaves the book in the unit of the grant.
+            // INVARIANT (A1): it leaves the book in the unit of the grant.
             let reason = "the approved call was granted";
-            self.end_approval(unit, now, &approval, ApprovalState::Consumed, call.caller, reason);
+            self.consume_approval(unit, now, &approval, call.caller, reason);
         }
         supersede(unit, found, &open.call);
         open.sequences.extend(&unit.sequences);
@@ -105,66 +106,48 @@ impl Engine {
         mut record: ToolDecisionRecord,
     ) -> ToolPending {
         let (now, caller, request) = (call.now, call.caller, call.request);
-        let approval_id: ApprovalId = keys::new_id(now, self.chain.head(), "approval");
+        let approval = self.new_approval_id(now);
         let (id, mut pending) = self.call_record(compiled, call, found);
         pending.set_state(ToolCallState::Pending);
         let tool = compiled.tool(&request.tool);
-        let approval = Approval {
-            name: format!("approvals/{}", keys::approval_name(&approval_id)),
-            tenant: caller.tenant.to_owned(),
-            agent: caller.agent.to_owned(),
-            session: request.session.clone(),
-            run: request.run.clone(),
-            step: request.step.clone(),
-            tool: request.tool.clone(),
-            arguments: call.arguments.bytes.clone(),
-            digest: call.arguments.call_digest(caller.tenant, caller.agent, request),
-            effect: tool.effect as i32,
-            risk: tool.risk as i32,
-            config_version: compiled.version().to_owned(),
-            rule: record
-                .decision
-                .as_ref()
-                .map(|one| one.deciding_rule.clone())
-                .unwrap_or_default(),
-            tier: tier.name().to_owned(),
-            require: tier.require(),
-            missing: tier.require(),
-            state: ApprovalState::Pending as i32,
-            create_time: Some(timestamp(now)),
-            expire_time: Some(timestamp(now.saturating_add(tier.expires_after_nanos()))),
-            idempotency_key: pending.idempotency_key.clone(),
-            ..Approval::default()
-        };
         // A call that was approved by too few: the new approval takes the place of the old one.
-        if let Some(old) = keys::approval_id(&pending.approval)
-            && let Some(mut replaced) = self.tools.take_approval(&old)
-        {
-            replaced.superseded_by = keys::approval_name(&approval_id);
-            self.tools.put_approval(old, replaced);
+        if let Some(old) = keys::approval_id(&pending.approval) {
             let reason = "the policy asks for more people now";
-            self.end_approval(unit, now, &old, ApprovalState::Expired, caller, reason);
+            self.supersede_approval(unit, now, &old, &approval, caller, reason);
         }
-        pending.approval = keys::approval_name(&approval_id);
-        record.approval.clone_from(&approval.name);
+        pending.approval = keys::approval_name(&approval);
+        record.approval = format!("approvals/{}", pending.approval);
+        let rule = record.decision.as_ref().map(|one| one.deciding_rule.clone());
         if let Some(inputs) = &mut record.inputs {
             inputs.idempotency_key.clone_from(&pending.idempotency_key);
         }
         self.append_decision_on(unit, call, EventKind::ToolPending, &pending.call, record);
         supersede(unit, found, &pending.call);
         pending.sequences.extend(&unit.sequences);
-        let waiting = ApprovalRecord {
-            call: pending.call.clone(),
-            arguments_digest: call.arguments.digest.to_vec(),
-            sequences: unit.sequences.last().copied().into_iter().collect(),
-            approval: Some(approval),
-            ..ApprovalRecord::default()
+        let new = NewApproval {
+            subject: ApprovalSubject::ToolCall,
+            tenant: caller.tenant,
+            agent: caller.agent,
+            requested_by_operator: None,
+            session: &request.session,
+            run: &request.run,
+            step: &request.step,
+            tool: &request.tool,
+            document: &call.arguments.document(),
+            idempotency_key: &pending.idempotency_key,
+            rule: rule.as_deref().unwrap_or_default(),
+            tier,
+            price: None,
+            call: Some(WaitingCall {
+                call: &pending.call,
+                arguments_digest: &call.arguments.digest,
+                effect: tool.effect,
+                risk: tool.risk,
+            }),
         };
-        write_approval(unit, &approval_id, &waiting);
-        let answer = pending_answer(&approval_id, &waiting);
-        self.tools.put_approval(approval_id, waiting);
+        self.open_approval_as(unit, now, approval, new);
         self.open_call(unit, id, pending);
-        answer
+        self.pending_on(&approval)
     }
 
     /// The ticket that was given before.
@@ -173,8 +156,12 @@ impl Engine {
             .earlier
             .as_ref()
             .and_then(|earlier| keys::approval_id(&earlier.approval));
-        let record = waits_for.and_then(|id| Some((id, self.tools.approval(&id)?)));
-        record.map_or_else(ToolPending::default, |(id, record)| pending_answer(&id, record))
+        waits_for.map_or_else(ToolPending::default, |id| self.pending_on(&id))
+    }
+
+    fn pending_on(&self, id: &ApprovalId) -> ToolPending {
+        let record = self.approvals.get(id);
+        record.map_or_else(ToolPending::default, |record| pending_answer(id, record))
     }
 
     pub(super) fn refuse(

@@ -7,20 +7,13 @@
 //! | `UNKNOWN` | `SUCCEEDED`, `FAILED` (a late completion), unless another call was granted since |
 //! | `SUCCEEDED`, `FAILED`, `REJECTED`, `EXPIRED` | – |
 //!
-//! | approval | may become |
-//! |---|---|
-//! | `PENDING` | `APPROVED`, `REJECTED`, `EXPIRED` |
-//! | `APPROVED` | `CONSUMED`, `EXPIRED` (also when the policy asks for more now) |
-//!
 //! - INVARIANT (T1): an idempotency key never has two calls that are granted and not completed, or succeeded. Which call
 //!   had a key last is in the store from that call's first unit on, so whoever looks a key up finds it.
-//! - INVARIANT (T2): an approval is consumed at most once, in the unit that grants its call.
-//! - INVARIANT (T3): what waits or is granted has its end before it, and comes back after a restart as it was.
+//! - INVARIANT (T2): what waits or is granted has its end before it, and comes back after a restart as it was.
 mod answer;
 mod authorize;
 mod book;
 mod complete;
-mod decide;
 mod ending;
 mod grant;
 mod judge;

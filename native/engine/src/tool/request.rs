@@ -3,6 +3,7 @@ use fairlead_plan::tool::{Json, JsonError, MOST_ARGUMENT_BYTES};
 use fairlead_wire::v1::{AuthorizeToolRequest, CompleteToolRequest, ToolOutcome};
 use sha2::{Digest, Sha256};
 
+use crate::approval::Document;
 use crate::keys;
 use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::validate::{Check, MOST_ID_CHARS};
@@ -53,20 +54,12 @@ impl ToolArguments {
         })
     }
 
-    /// What people agree to: SHA-256 (hex) over the canonical JSON of the call.
-    pub(crate) fn call_digest(&self, tenant: &str, agent: &str, request: &AuthorizeToolRequest) -> String {
-        let text = |text: &str| Json::String(text.to_owned()).canonical();
-        let canonical = format!(
-            r#"{{"agent":{},"arguments":{},"run":{},"step":{},"tenant":{},"tool":{}}}"#,
-            text(agent),
-            self.canonical,
-            text(&request.run),
-            text(&request.step),
-            text(tenant),
-            text(&request.tool),
-        );
-        let digest = Sha256::digest(canonical.as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    /// As people are shown them.
+    pub(crate) fn document(&self) -> Document {
+        Document {
+            bytes: self.bytes.clone(),
+            canonical: self.canonical.clone(),
+        }
     }
 }
 

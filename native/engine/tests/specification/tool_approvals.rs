@@ -188,7 +188,7 @@ fn arguments_that_wait_for_people_have_a_bound() {
     let full = bench.authorize(&pay("k2", &large)).unwrap_err();
     assert_eq!(
         (full.reason, full.metadata["bound"].as_str()),
-        (Reason::QueueFull, "limits.openToolCalls")
+        (Reason::QueueFull, "limits.openApprovals")
     );
     bench.crash();
     assert!(

@@ -119,6 +119,7 @@ pub fn with_tools() -> EngineConfig {
     config.audit_content = "full".to_owned();
     let limits = config.limits.as_mut().unwrap();
     (limits.sessions, limits.open_tool_calls, limits.tool_result_bytes) = (100, 100, 64);
+    limits.open_approvals = 100;
     config
 }
 

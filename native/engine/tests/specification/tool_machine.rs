@@ -1,5 +1,5 @@
-//! Random histories of tool calls, with crashes: T1 a key never has two open or succeeded grants, T2 an approval is
-//! consumed at most once, T3 what is recovered is what was there.
+//! Random histories of tool calls, with crashes: T1 a key never has two open or succeeded grants, A1 an approval is
+//! consumed at most once, T2 and A2 what is recovered is what was there.
 use std::collections::BTreeMap;
 
 use fairlead_wire::internal::Effect;
@@ -124,7 +124,7 @@ impl Agent {
                 assert_eq!(
                     counts,
                     (bench.engine.open_tool_calls(), bench.engine.open_approvals()),
-                    "T3"
+                    "T2, A2"
                 );
             }
         }
@@ -143,7 +143,7 @@ fn check_keys(bench: &Bench) {
     assert!(standing.values().all(|count| *count == 1), "T1: {standing:?}");
 }
 
-/// INVARIANT (T2), from the log alone.
+/// INVARIANT (A1), from the log alone.
 fn check_consumed(bench: &Bench) {
     let mut consumed: BTreeMap<String, usize> = BTreeMap::new();
     for record in bench.log() {
@@ -154,7 +154,7 @@ fn check_consumed(bench: &Bench) {
             *consumed.entry(event.approval).or_default() += 1;
         }
     }
-    assert!(consumed.values().all(|count| *count == 1), "T2: {consumed:?}");
+    assert!(consumed.values().all(|count| *count == 1), "A1: {consumed:?}");
 }
 
 proptest! {

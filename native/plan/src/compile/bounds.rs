@@ -28,6 +28,7 @@ fn default_limits() -> Limits {
         sessions: MILLION,
         tool_result_bytes: 256 << 10,
         open_tool_calls: 100_000,
+        open_approvals: 100_000,
     }
 }
 
@@ -46,6 +47,7 @@ pub(super) fn limits(config: &EngineConfig, report: &mut Report) -> Limits {
     report.range("limits.sessions", limits.sessions, 0, 10 * MILLION);
     report.range("limits.toolResultBytes", limits.tool_result_bytes, 0, 16 << 20);
     report.range("limits.openToolCalls", limits.open_tool_calls, 0, MILLION);
+    report.range("limits.openApprovals", limits.open_approvals, 0, MILLION);
     limits
 }
 

@@ -134,6 +134,12 @@ impl Compiled {
             .unwrap_or(&UNKNOWN)
     }
 
+    /// A tier of approval; `None` when there is no such tier.
+    #[must_use]
+    pub fn tier(&self, name: &str) -> Option<&Tier> {
+        self.tools.tiers.iter().find(|tier| tier.name() == name)
+    }
+
     /// The roles of an operator; `None` when there is no such operator.
     #[must_use]
     pub fn operator_roles(&self, operator: &str) -> Option<&[String]> {

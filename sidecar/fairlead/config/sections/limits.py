@@ -50,3 +50,10 @@ class Limits(Section):
     open_tool_calls: int = Field(
         default=100_000, ge=0, le=_MILLION, description="tool calls that are open or wait for people"
     )
+    open_approvals: int = Field(
+        default=100_000,
+        ge=0,
+        le=_MILLION,
+        description="approvals that are pending, or approved and not used yet; what people are shown of them may take "
+        "1 KiB each together, at least 256 KiB",
+    )

@@ -519,7 +519,7 @@ class Operator(_message.Message):
     def __init__(self, name: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls", "open_runs", "run_bytes", "payload_bytes", "for_each_items", "run_depth")
+    __slots__ = ("request_bytes", "queue_depth", "budget_instances", "streams", "open_reservations", "request_ids", "waiting_calls", "kept_answer_bytes", "clock_skew_millis", "cache_bytes", "sessions", "tool_result_bytes", "open_tool_calls", "open_approvals", "open_runs", "run_bytes", "payload_bytes", "for_each_items", "run_depth")
     REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
     BUDGET_INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -533,6 +533,7 @@ class Limits(_message.Message):
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     TOOL_RESULT_BYTES_FIELD_NUMBER: _ClassVar[int]
     OPEN_TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_APPROVALS_FIELD_NUMBER: _ClassVar[int]
     OPEN_RUNS_FIELD_NUMBER: _ClassVar[int]
     RUN_BYTES_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -551,12 +552,13 @@ class Limits(_message.Message):
     sessions: int
     tool_result_bytes: int
     open_tool_calls: int
+    open_approvals: int
     open_runs: int
     run_bytes: int
     payload_bytes: int
     for_each_items: int
     run_depth: int
-    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ..., open_runs: _Optional[int] = ..., run_bytes: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., for_each_items: _Optional[int] = ..., run_depth: _Optional[int] = ...) -> None: ...
+    def __init__(self, request_bytes: _Optional[int] = ..., queue_depth: _Optional[int] = ..., budget_instances: _Optional[int] = ..., streams: _Optional[int] = ..., open_reservations: _Optional[int] = ..., request_ids: _Optional[int] = ..., waiting_calls: _Optional[int] = ..., kept_answer_bytes: _Optional[int] = ..., clock_skew_millis: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., sessions: _Optional[int] = ..., tool_result_bytes: _Optional[int] = ..., open_tool_calls: _Optional[int] = ..., open_approvals: _Optional[int] = ..., open_runs: _Optional[int] = ..., run_bytes: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., for_each_items: _Optional[int] = ..., run_depth: _Optional[int] = ...) -> None: ...
 
 class Reservations(_message.Message):
     __slots__ = ("ttl_millis", "charge_on_expiry", "tool_ttl_millis", "session_ttl_millis")

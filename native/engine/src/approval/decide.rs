@@ -6,13 +6,13 @@ use fairlead_wire::v1::{Approval, ApprovalDecision, ApprovalState, ApprovalVote,
 use prost::Message;
 
 use super::book;
-use super::ending::write_approval;
-use super::request::invalid;
+use super::ending::{Says, write_approval};
+use super::subject::ApprovalChange;
 use crate::admit::timestamp;
 use crate::command::{Applied, Caller, Refusal};
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, ApprovalId};
-use crate::rejection::{Reason, Rejection};
+use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::unit::{Write, family};
 use crate::validate::MOST_DETAIL_CHARS;
 
@@ -45,10 +45,10 @@ impl Engine {
             )
         };
         let id = keys::approval_id(&command.approval).ok_or_else(not_found)?;
-        let record = self.tools.approval(&id).ok_or_else(not_found)?;
+        let record = self.approvals.get(&id).ok_or_else(not_found)?;
         if now >= book::expires_at(record) {
             let mut unit = self.begin();
-            self.expire_tool(&mut unit, now, book::Due::Approval(id));
+            self.expire_approval(&mut unit, now, &id);
             return Ok(Applied::recorded(wrong_state("EXPIRED"), unit.done(true)));
         }
         let approval = record.approval.clone().unwrap_or_default();
@@ -87,7 +87,7 @@ impl Engine {
         approval: &Approval,
     ) -> Result<Vec<String>, Refusal> {
         let denied = |message: &str| Rejection::new(Reason::PolicyDenied, message).with("approval", &command.approval);
-        // Agents are no operators, so who asks cannot vote.
+        // INVARIANT (A3): agents are no operators.
         let roles = self
             .compiled
             .operator_roles(caller.operator)
@@ -98,6 +98,10 @@ impl Engine {
         if !approval.require.iter().any(|one| roles.contains(&one.role)) {
             let message = "none of the operator's roles is asked for by the approval's tier";
             return Err(denied(message).with("tier", &approval.tier).into());
+        }
+        if approval.requested_by_operator == caller.operator {
+            let message = "the operator has asked for this: somebody else has to decide";
+            return Err(denied(message).with("operator", caller.operator).into());
         }
         if approval.state() != ApprovalState::Pending {
             return Err(wrong_state("APPROVED").with("approval", &command.approval).into());
@@ -124,7 +128,7 @@ impl Engine {
         id: &ApprovalId,
         vote: ApprovalVote,
     ) -> Approval {
-        let mut record = self.tools.take_approval(id).unwrap_or_default();
+        let mut record = self.approvals.take(id).unwrap_or_default();
         let mut approval = record.approval.take().unwrap_or_default();
         let decision = vote.decision();
         approval.votes.push(vote.clone());
@@ -133,34 +137,28 @@ impl Engine {
         if is_approved {
             approval.set_state(ApprovalState::Approved);
         }
-        let (call, reason) = (record.call.clone(), vote.reason.clone());
-        self.append_approval(
-            unit,
-            now,
-            caller,
-            EventKind::ApprovalVoted,
-            &approval,
-            &call,
-            Some(vote),
-            "",
-        );
+        let reason = vote.reason.clone();
+        let voted = Says {
+            kind: EventKind::ApprovalVoted,
+            vote: Some(vote),
+            reason: "",
+        };
+        self.append_approval(unit, now, caller, &approval, &record.call, voted);
         if is_approved {
-            let reason = "everybody who is asked for has agreed";
-            self.append_approval(
-                unit,
-                now,
-                caller,
-                EventKind::ApprovalEnded,
-                &approval,
-                &call,
-                None,
-                reason,
-            );
+            let agreed = Says {
+                kind: EventKind::ApprovalEnded,
+                vote: None,
+                reason: "everybody who is asked for has agreed",
+            };
+            self.append_approval(unit, now, caller, &approval, &record.call, agreed);
         }
         record.sequences.extend(&unit.sequences);
         record.approval = Some(approval.clone());
         write_approval(unit, id, &record);
-        self.tools.put_approval(*id, record);
+        self.approvals.put(*id, record.clone());
+        if is_approved {
+            self.follow_approval(unit, now, &record, ApprovalChange::Approved);
+        }
         if decision == ApprovalDecision::Reject {
             self.end_approval(unit, now, id, ApprovalState::Rejected, caller, &reason);
             approval.set_state(ApprovalState::Rejected);
@@ -184,6 +182,14 @@ fn validate(command: &DecideApproval) -> Result<(), Rejection> {
         ));
     }
     Ok(())
+}
+
+/// One bad field.
+fn invalid(field: &str, description: &str) -> Rejection {
+    Rejection::invalid(vec![FieldViolation {
+        field: field.to_owned(),
+        description: description.to_owned(),
+    }])
 }
 
 fn wrong_state(state: &str) -> Rejection {

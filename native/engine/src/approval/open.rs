@@ -1,0 +1,123 @@
+//! Asking people.
+use fairlead_plan::tool::Tier;
+use fairlead_wire::internal::ApprovalRecord;
+use fairlead_wire::v1::{Amount, Approval, ApprovalState, ApprovalSubject, EventKind, ToolEffect, ToolRisk};
+
+use super::document::{self, Document};
+use super::ending::{Says, write_approval};
+use crate::admit::timestamp;
+use crate::command::Caller;
+use crate::engine::{Engine, UnitBuilder};
+use crate::keys::{self, ApprovalId};
+use crate::rejection::Rejection;
+
+/// A question to people.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewApproval<'a> {
+    /// What it is about, which decides what follows from the answer.
+    pub subject: ApprovalSubject,
+    pub tenant: &'a str,
+    /// Empty when an operator asks.
+    pub agent: &'a str,
+    /// Who asked, such as the operator who started the run. INVARIANT (A3): that operator does not vote.
+    pub requested_by_operator: Option<&'a str>,
+    pub session: &'a str,
+    pub run: &'a str,
+    pub step: &'a str,
+    /// The tool; the title of a step.
+    pub tool: &'a str,
+    /// Exactly what people are shown.
+    pub document: &'a Document,
+    pub idempotency_key: &'a str,
+    /// The rule that asks; empty when a definition does.
+    pub rule: &'a str,
+    pub tier: &'a Tier,
+    /// What it costs at most, when that is known.
+    pub price: Option<Amount>,
+    /// With a tool call: the call that waits.
+    pub call: Option<WaitingCall<'a>>,
+}
+
+/// The tool call that waits for an approval.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WaitingCall<'a> {
+    /// Its name.
+    pub call: &'a str,
+    /// SHA-256 of the canonical arguments as requested.
+    pub arguments_digest: &'a [u8],
+    pub effect: ToolEffect,
+    pub risk: ToolRisk,
+}
+
+impl Engine {
+    /// Whether one more approval may be opened, which shows people so many bytes. Ask before the command changes anything.
+    ///
+    /// # Errors
+    /// `limits.openApprovals` is reached.
+    pub(crate) fn has_room_for_approval(&self, tenant: &str, bytes: usize) -> Result<(), Rejection> {
+        self.approvals.has_room(&self.compiled, tenant, bytes)
+    }
+
+    /// Asks people; the caller has made sure that there is room. What they say comes to
+    /// [`follow_approval`](Self::follow_approval), in the unit in which they say it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for steps of workflows"))]
+    pub(crate) fn open_approval(&mut self, unit: &mut UnitBuilder, now: i64, new: NewApproval<'_>) -> ApprovalId {
+        let id = self.new_approval_id(now);
+        self.open_approval_as(unit, now, id, new);
+        id
+    }
+
+    /// The id that the next approval gets. Opening it, or any other record before the next call, makes it taken.
+    pub(crate) fn new_approval_id(&self, now: i64) -> ApprovalId {
+        keys::new_id(now, self.chain.head(), "approval")
+    }
+
+    /// As [`open_approval`](Self::open_approval), with an id that the caller has put into a record.
+    pub(crate) fn open_approval_as(&mut self, unit: &mut UnitBuilder, now: i64, id: ApprovalId, new: NewApproval<'_>) {
+        let mut approval = Approval {
+            name: format!("approvals/{}", keys::approval_name(&id)),
+            tenant: new.tenant.to_owned(),
+            agent: new.agent.to_owned(),
+            session: new.session.to_owned(),
+            run: new.run.to_owned(),
+            step: new.step.to_owned(),
+            tool: new.tool.to_owned(),
+            arguments: new.document.bytes.clone(),
+            effect: new.call.map_or(ToolEffect::Unspecified, |call| call.effect) as i32,
+            risk: new.call.map_or(ToolRisk::Unspecified, |call| call.risk) as i32,
+            config_version: self.compiled.version().to_owned(),
+            rule: new.rule.to_owned(),
+            tier: new.tier.name().to_owned(),
+            require: new.tier.require(),
+            missing: new.tier.require(),
+            state: ApprovalState::Pending as i32,
+            create_time: Some(timestamp(now)),
+            expire_time: Some(timestamp(now.saturating_add(new.tier.expires_after_nanos()))),
+            idempotency_key: new.idempotency_key.to_owned(),
+            subject: new.subject as i32,
+            price: new.price,
+            requested_by_operator: new.requested_by_operator.unwrap_or_default().to_owned(),
+            ..Approval::default()
+        };
+        approval.digest = document::digest(&approval, &new.document.canonical);
+        let call = new.call.map_or("", |call| call.call).to_owned();
+        if new.call.is_none() {
+            let says = Says {
+                kind: EventKind::ApprovalOpened,
+                vote: None,
+                reason: "",
+            };
+            let caller = Caller::operator(&approval.requested_by_operator);
+            self.append_approval(unit, now, caller, &approval, &call, says);
+        }
+        let record = ApprovalRecord {
+            call,
+            arguments_digest: new.call.map_or(&[][..], |call| call.arguments_digest).to_vec(),
+            sequences: unit.sequences.last().copied().into_iter().collect(),
+            approval: Some(approval),
+            ..ApprovalRecord::default()
+        };
+        write_approval(unit, &id, &record);
+        self.approvals.put(id, record);
+    }
+}

@@ -1,0 +1,265 @@
+//! Approvals of steps, which only a workflow opens: what people may do with them, and what stays in the store.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+use std::sync::Arc;
+
+use fairlead_plan::{Compiled, UnixNanos};
+use fairlead_wire::internal::{
+    Agent, ApprovalRecord, ApprovalTier, DecideApproval, EngineConfig, Limits, Operator, Quorum, Tenant,
+};
+use fairlead_wire::v1::{
+    Amount, Approval, ApprovalDecision, ApprovalState, ApprovalSubject, AuditRecord, EventKind, audit_record::Body,
+};
+use prost::Message;
+
+use super::{Document, NewApproval};
+use crate::command::{Applied, Caller, Refusal};
+use crate::engine::Engine;
+use crate::keys::{self, ApprovalId};
+use crate::rejection::{Reason, Rejection};
+use crate::unit::{Unit, Write, family};
+
+const START: i64 = 1_800_000_000_000_000_000;
+const HOUR: i64 = 3_600_000_000_000;
+
+fn config() -> EngineConfig {
+    let operator = |name: &str| Operator {
+        name: name.to_owned(),
+        roles: vec!["finance".to_owned()],
+    };
+    EngineConfig {
+        version: "a".repeat(64),
+        tenants: vec![Tenant {
+            name: "acme".to_owned(),
+            agents: vec![Agent {
+                name: "bot".to_owned(),
+                ..Agent::default()
+            }],
+        }],
+        approval_tiers: vec![ApprovalTier {
+            name: "two".to_owned(),
+            require: vec![Quorum {
+                role: "finance".to_owned(),
+                count: 2,
+            }],
+            expires_after_millis: 3_600_000,
+        }],
+        defaults: [("model.call".to_owned(), "allow".to_owned())].into(),
+        operators: ["asha", "ben", "cem"].map(operator).to_vec(),
+        limits: Some(Limits {
+            request_bytes: 1 << 20,
+            queue_depth: 16,
+            budget_instances: 16,
+            streams: 16,
+            open_reservations: 16,
+            request_ids: 1000,
+            open_approvals: 2,
+            ..Limits::default()
+        }),
+        ..EngineConfig::default()
+    }
+}
+
+/// An engine with one open approval of a step, and everything that was committed.
+struct Desk {
+    engine: Engine,
+    compiled: Arc<Compiled>,
+    now: i64,
+    units: Vec<Unit>,
+    id: ApprovalId,
+}
+
+impl Desk {
+    fn asked_by(operator: Option<&str>) -> Self {
+        let compiled = Arc::new(Compiled::compile(&config()).unwrap());
+        let mut desk = Self {
+            engine: Engine::new(Arc::clone(&compiled)),
+            compiled,
+            now: START,
+            units: Vec::new(),
+            id: [0; 16],
+        };
+        desk.id = desk.open(operator);
+        desk
+    }
+
+    fn open(&mut self, operator: Option<&str>) -> ApprovalId {
+        let document = Document::parse("show", br#"{"score": 0.5}"#).unwrap();
+        let mut unit = self.engine.begin();
+        let tier = self.compiled.tier("two").unwrap();
+        let id = self.engine.open_approval(
+            &mut unit,
+            self.now,
+            NewApproval {
+                subject: ApprovalSubject::Step,
+                tenant: "acme",
+                agent: if operator.is_some() { "" } else { "bot" },
+                requested_by_operator: operator,
+                session: "",
+                run: "run-1",
+                step: "review",
+                tool: "Review the offer",
+                document: &document,
+                idempotency_key: "",
+                rule: "",
+                tier,
+                price: Some(Amount {
+                    nano_usd: 7,
+                    ..Amount::default()
+                }),
+                call: None,
+            },
+        );
+        self.units.push(unit.done(true));
+        id
+    }
+
+    fn take<T>(&mut self, applied: Applied<T>) -> Result<T, Rejection> {
+        self.units.extend(applied.unit);
+        self.engine.check_invariants().unwrap();
+        applied.reply.map_err(|refusal| match refusal {
+            Refusal::Rejected(rejection) => rejection,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn vote(&mut self, operator: &str, decision: ApprovalDecision) -> Result<Approval, Rejection> {
+        let command = DecideApproval {
+            approval: keys::approval_name(&self.id),
+            decision: decision as i32,
+            reason: "seen".to_owned(),
+            digest: self.stored().digest,
+            ..DecideApproval::default()
+        };
+        let caller = Caller::operator(operator);
+        let applied = self.engine.decide_approval(UnixNanos(self.now), caller, &command);
+        self.take(applied)
+    }
+
+    fn writes(&self) -> impl DoubleEndedIterator<Item = &Write> {
+        self.units.iter().flat_map(|unit| &unit.writes)
+    }
+
+    /// The approval as people see it.
+    fn stored(&self) -> Approval {
+        let key = keys::approval(&self.id);
+        let last = self
+            .writes()
+            .rfind(|write| write.family == family::APPROVALS && write.key == key);
+        let record = ApprovalRecord::decode(last.unwrap().value.as_deref().unwrap()).unwrap();
+        record.approval.unwrap()
+    }
+
+    /// Kinds of the audit records about the approval, and the states they tell.
+    fn told(&self) -> Vec<(EventKind, ApprovalState)> {
+        let of_chain = self.writes().filter(|write| write.family == family::AUDIT);
+        let records = of_chain.map(|write| AuditRecord::decode(&write.value.as_deref().unwrap()[32..]).unwrap());
+        records
+            .filter_map(|record| match &record.body {
+                Some(Body::Approval(event)) => {
+                    assert_eq!((event.run.as_str(), event.step.as_str()), ("run-1", "review"));
+                    assert_eq!(event.subject(), ApprovalSubject::Step);
+                    Some((record.kind(), event.state()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A new engine from what was committed.
+    fn restart(&mut self) {
+        let mut state = std::collections::BTreeMap::new();
+        for write in self.units.iter().flat_map(|unit| &unit.writes) {
+            match &write.value {
+                Some(value) => state.insert((write.family, write.key.clone()), value.clone()),
+                None => state.remove(&(write.family, write.key.clone())),
+            };
+        }
+        self.engine = Engine::new(Arc::clone(&self.compiled));
+        for ((family, key), value) in state {
+            self.engine.recover(family, &key, &value).unwrap();
+        }
+        self.engine.recover_end(UnixNanos(self.now)).unwrap();
+        self.engine.check_invariants().unwrap();
+    }
+
+    fn end(&mut self, end: impl FnOnce(&mut Engine, &mut crate::engine::UnitBuilder, i64, &ApprovalId)) {
+        let mut unit = self.engine.begin();
+        end(&mut self.engine, &mut unit, self.now, &self.id.clone());
+        self.units.push(unit.done(true));
+        self.engine.check_invariants().unwrap();
+    }
+}
+
+const APPROVE: ApprovalDecision = ApprovalDecision::Approve;
+
+#[test]
+fn a_step_waits_for_people_over_a_restart_and_is_consumed_once() {
+    let mut desk = Desk::asked_by(None);
+    desk.vote("asha", APPROVE).unwrap();
+    desk.restart();
+    let approved = desk.vote("ben", APPROVE).unwrap();
+    assert_eq!(
+        (approved.state(), approved.price.unwrap().nano_usd),
+        (ApprovalState::Approved, 7)
+    );
+    assert_eq!(desk.engine.open_approvals(), 1, "it waits to be used");
+    desk.end(|engine, unit, now, id| engine.consume_approval(unit, now, id, Caller::sidecar(), "the step went on"));
+    let records = desk.units.len();
+    desk.end(|engine, unit, now, id| engine.consume_approval(unit, now, id, Caller::sidecar(), "again"));
+    assert!(desk.units[records].writes.is_empty(), "there is nothing left to use");
+    let wanted = [
+        (EventKind::ApprovalOpened, ApprovalState::Pending),
+        (EventKind::ApprovalVoted, ApprovalState::Pending),
+        (EventKind::ApprovalVoted, ApprovalState::Approved),
+        (EventKind::ApprovalEnded, ApprovalState::Approved),
+        (EventKind::ApprovalEnded, ApprovalState::Consumed),
+    ];
+    assert_eq!(desk.told(), wanted);
+}
+
+#[test]
+fn nobody_votes_on_what_was_withdrawn() {
+    let mut desk = Desk::asked_by(None);
+    desk.vote("asha", APPROVE).unwrap();
+    desk.end(|engine, unit, now, id| {
+        engine.withdraw_approval(unit, now, id, Caller::operator("cem"), "the run was cancelled");
+    });
+    assert_eq!(
+        (desk.stored().state(), desk.engine.open_approvals()),
+        (ApprovalState::Withdrawn, 0)
+    );
+    assert_eq!(desk.vote("ben", APPROVE).unwrap_err().reason, Reason::NotFound);
+    desk.restart();
+    assert_eq!(desk.engine.open_approvals(), 0);
+}
+
+#[test]
+fn the_operator_who_asked_does_not_vote() {
+    let mut desk = Desk::asked_by(Some("asha"));
+    for decision in [APPROVE, ApprovalDecision::Reject] {
+        let denied = desk.vote("asha", decision).unwrap_err();
+        assert_eq!(denied.reason, Reason::PolicyDenied);
+        assert!(denied.message.contains("has asked for this"), "{}", denied.message);
+    }
+    desk.vote("ben", APPROVE).unwrap();
+    assert_eq!(desk.vote("cem", APPROVE).unwrap().state(), ApprovalState::Approved);
+}
+
+#[test]
+fn a_step_expires_by_the_sweep() {
+    let mut desk = Desk::asked_by(None);
+    assert_eq!(desk.engine.next_expiry(), Some(UnixNanos(START + HOUR)));
+    desk.now += HOUR;
+    let applied = desk.engine.expire(UnixNanos(desk.now));
+    assert_eq!(desk.take(applied).unwrap(), 1);
+    assert_eq!(desk.stored().state(), ApprovalState::Expired);
+}
+
+#[test]
+fn approvals_have_a_bound_that_steps_and_tools_share() {
+    let mut desk = Desk::asked_by(None);
+    desk.engine.has_room_for_approval("acme", 10).unwrap();
+    desk.open(None);
+    let full = desk.engine.has_room_for_approval("acme", 10).unwrap_err();
+    assert_eq!(full.metadata["bound"], "limits.openApprovals");
+}

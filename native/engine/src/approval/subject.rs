@@ -1,0 +1,58 @@
+//! What follows for what was asked about when people have said something, or their time is over: the one place that tells
+//! subjects apart.
+use fairlead_wire::internal::ApprovalRecord;
+use fairlead_wire::v1::ApprovalSubject;
+
+use crate::engine::{Engine, UnitBuilder};
+
+/// What has happened to an approval, other than by whom it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApprovalChange {
+    /// Everybody who is asked for has agreed: it is still open, and waits to be consumed.
+    Approved,
+    /// Somebody has refused.
+    Rejected,
+    /// Its time is over.
+    Expired,
+}
+
+/// What an approval is about.
+pub(super) fn subject_of(record: &ApprovalRecord) -> ApprovalSubject {
+    let subject = record.approval.as_ref().map(fairlead_wire::v1::Approval::subject);
+    match subject.unwrap_or_default() {
+        // From before there were others.
+        ApprovalSubject::Unspecified => ApprovalSubject::ToolCall,
+        subject => subject,
+    }
+}
+
+impl Engine {
+    /// Tells what was asked about that its approval has changed, in the unit of the change. Of an approval that is open
+    /// the book has the record as it is then.
+    pub(crate) fn follow_approval(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        record: &ApprovalRecord,
+        change: ApprovalChange,
+    ) {
+        match subject_of(record) {
+            ApprovalSubject::Unspecified | ApprovalSubject::ToolCall => {
+                self.end_waiting_call(unit, now, &record.call, change);
+            }
+            // It has nothing that waits: its caller comes back with the ticket, or does not.
+            ApprovalSubject::ModelCall => {}
+            ApprovalSubject::Step | ApprovalSubject::UnknownStep => self.on_step_approval(unit, now, record, change),
+        }
+    }
+
+    /// The approval of a step has changed. The step looks at it when it goes on.
+    fn on_step_approval(
+        &mut self,
+        _unit: &mut UnitBuilder,
+        _now: i64,
+        _record: &ApprovalRecord,
+        _change: ApprovalChange,
+    ) {
+    }
+}

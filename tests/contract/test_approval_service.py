@@ -301,6 +301,42 @@ def test_one_refusal_ends_it(tmp_path: Path) -> None:
     scenario(tmp_path, test, ONE)
 
 
+def test_an_edit_has_another_digest_and_takes_its_own_votes(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        await sidecar.vote("asha")
+        edit = {"decision": pb.APPROVAL_DECISION_EDIT, "edited_arguments": b'{"amount":5}'}
+        edited = (await sidecar.vote("ben", "v-2", **edit)).approval
+        assert (edited.arguments, edited.requested_arguments) == (b'{"amount":5}', ONE.arguments)
+        assert edited.digest != DIGEST and [quorum.count for quorum in edited.missing] == [2]
+        # The digest of what was shown before is one of nothing.
+        found = await refused(sidecar.vote("asha", "v-3"))
+        assert (found[:2], found[3]) == (INVALID, ["digest"])
+        for number, who in enumerate(("asha", "ben")):
+            answer = await sidecar.vote(who, f"v-4{number}", digest=edited.digest)
+        assert answer.approval.state == pb.APPROVAL_STATE_APPROVED
+
+    scenario(tmp_path, test, ONE)
+
+
+def test_a_resolution_goes_to_the_core(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        happened = pb.Resolution(outcome=pb.RESOLUTION_OUTCOME_HAPPENED, result=b'{"id":1}')
+        answer = await sidecar.vote("asha", resolution=happened)
+        assert answer.approval.resolution == happened
+        assert sidecar.core.applied[0].decide_approval.resolution == happened
+
+    scenario(tmp_path, test, approval(1, subject=pb.APPROVAL_SUBJECT_UNKNOWN_STEP))
+
+
+def test_nobody_votes_on_what_was_withdrawn(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        code, reason, metadata, _ = await refused(sidecar.vote("asha"))
+        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE")
+        assert metadata["state"] == "WITHDRAWN"
+
+    scenario(tmp_path, test, approval(1, state=pb.APPROVAL_STATE_WITHDRAWN, end_time=at(T0)))
+
+
 def test_what_is_refused_by_the_core_is_refused_here(tmp_path: Path) -> None:
     async def test(sidecar: Sidecar) -> None:
         code, reason, *_ = await refused(sidecar.vote("carla"))
@@ -326,6 +362,9 @@ def test_every_bad_field_is_named(tmp_path: Path) -> None:
             ({"reason": "x" * 513}, "reason"),
             ({"reason": " "}, "reason"),
             ({"digest": DIGEST.upper()}, "digest"),
+            ({"decision": pb.APPROVAL_DECISION_EDIT}, "edited_arguments"),
+            ({"edited_arguments": b"{}"}, "edited_arguments"),
+            ({"decision": pb.APPROVAL_DECISION_REJECT, "resolution": pb.Resolution()}, "resolution"),
             ({"request_id": ""}, "request_id"),
             ({"request_id": "x" * 129}, "request_id"),
         ):

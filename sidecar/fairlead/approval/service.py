@@ -1,4 +1,4 @@
-"""Use cases of operators: list approvals, look at one, vote. The core decides what a vote changes."""
+"""Use cases of operators: list approvals, look at one, vote or edit. The core decides what that changes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ MAX_PAGE_BYTES = 2 << 20
 MAX_LOOKED_AT = 4096
 # As the core has it.
 REASON_MAX_CHARACTERS = 512
+_APPROVE, _REJECT, _EDIT = pb.APPROVAL_DECISION_APPROVE, pb.APPROVAL_DECISION_REJECT, pb.APPROVAL_DECISION_EDIT
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # As it is in the core's own terms for what is not one of the open ones.
 _NOT_FOUND = "NOT_FOUND"
@@ -55,7 +56,7 @@ class ApprovalDeskService:
         return pb.GetApprovalResponse(approval=approval)
 
     async def decide(self, request: pb.DecideApprovalRequest, operator: str) -> pb.DecideApprovalResponse:
-        """Records the operator's vote, once per request id."""
+        """Records what the operator says, once per request id."""
         identity = ControlRequest.of(request, method="DecideApproval", caller=operator)
         _check(request)
         return await to_the_end(self._decide(request, identity))
@@ -76,6 +77,8 @@ class ApprovalDeskService:
                 digest=request.digest,
                 request_key=identity.key(now),
                 request_digest=identity.digest,
+                edited_arguments=request.edited_arguments,
+                resolution=request.resolution if request.HasField("resolution") else None,
             )
             caller = command_pb2.Caller(operator=identity.caller)
             try:
@@ -136,8 +139,14 @@ def _still_open(approval: pb.Approval) -> None:
 def _check(request: pb.DecideApprovalRequest) -> None:
     """Raises `Refusal` with everything that is wrong."""
     wrong = []
-    if request.decision not in (pb.APPROVAL_DECISION_APPROVE, pb.APPROVAL_DECISION_REJECT):
-        wrong.append(("decision", "must be APPROVE or REJECT"))
+    if request.decision not in (_APPROVE, _REJECT, _EDIT):
+        wrong.append(("decision", "must be APPROVE, REJECT or EDIT"))
+    elif request.decision == _EDIT and not request.edited_arguments:
+        wrong.append(("edited_arguments", "is required: the new arguments as JSON"))
+    elif request.decision != _EDIT and request.edited_arguments:
+        wrong.append(("edited_arguments", "is for EDIT only"))
+    if request.HasField("resolution") and request.decision != _APPROVE:
+        wrong.append(("resolution", "is for APPROVE only: it says what became of a step of unknown outcome"))
     if not request.reason.strip():
         wrong.append(("reason", "is required: it goes into the audit log"))
     elif len(request.reason) > REASON_MAX_CHARACTERS:

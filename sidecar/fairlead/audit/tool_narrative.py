@@ -12,6 +12,7 @@ from fairlead.v1 import approval_service_pb2, audit_record_pb2
 
 _GRANTED = audit_record_pb2.EVENT_KIND_TOOL_AUTHORIZED
 _VOTED = audit_record_pb2.EVENT_KIND_APPROVAL_VOTED
+_EDITED = audit_record_pb2.EVENT_KIND_APPROVAL_EDITED
 _NOT_OVER = {
     audit_record_pb2.TOOL_CALL_STATE_PENDING: "Still waiting for people.",
     audit_record_pb2.TOOL_CALL_STATE_OPEN: "The grant is still open: no outcome has been reported.",
@@ -75,6 +76,9 @@ def _decision(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
     if inputs.approval:
         agreed = f"{state_name(inputs.approval_state)}: {_votes(inputs)}"
         yield f"It came with approval {visible(inputs.approval)}, {agreed}."
+    if inputs.agreed_digest:
+        who = "people had changed" if inputs.edited else "rules had changed"
+        yield f"That approval is of arguments that {who}, their digest {wording.digest(inputs.agreed_digest)}."
     yield f"Decided with configuration {wording.version(record.config_version or decided.decision.config_version)}."
     yield sentences.rules(decided.decision)
     yield _answer(record)
@@ -105,14 +109,26 @@ def _answer(record: audit_record_pb2.AuditRecord) -> str:
     if decided.rejection:
         return sentences.refused(decided.rejection, decided.rejection_metadata)
     if record.kind == audit_record_pb2.EVENT_KIND_TOOL_PENDING:
-        return f"Waits for people: approval {visible(decided.approval)}, tier {visible(decided.tier)}."
+        return (
+            f"Waits for people: approval {visible(decided.approval)}, tier {visible(decided.tier)}{_changed(decided)}."
+        )
     if record.kind == audit_record_pb2.EVENT_KIND_TOOL_REPLAYED:
         return "The recorded result of the earlier call was given again; nothing was granted."
     until = f" until {wording.utc(decided.expires_at_unix_nanos)}" if decided.expires_at_unix_nanos else ""
+    if decided.changed:
+        return f"Granted{until}{_changed(decided)}."
+    if decided.inputs.agreed_digest:
+        return f"Granted{until}, with the arguments that people agreed to."
+    return f"Granted{until}, with the arguments as requested."
+
+
+def _changed(decided: audit_record_pb2.ToolDecisionRecord) -> str:
+    """What rules changed, as the end of a sentence."""
     if not decided.changed:
-        return f"Granted{until}, with the arguments as requested."
+        return ""
     changed = ", ".join(map(visible, decided.changed))
-    return f"Granted{until}; rules changed {changed}, digest as granted {wording.digest(decided.granted_digest)}."
+    asked = "asked about" if decided.approval else "granted"
+    return f"; rules changed {changed}, digest as {asked} {wording.digest(decided.granted_digest)}"
 
 
 def _votes(inputs: audit_record_pb2.ToolInputs) -> str:
@@ -138,9 +154,15 @@ def _completion(record: audit_record_pb2.AuditRecord) -> str:
 def _approval(record: audit_record_pb2.AuditRecord) -> str:
     event = record.approval
     at, name = wording.utc(record.time_unix_nanos), visible(event.approval)
-    if record.kind == _VOTED:
-        why = f": {visible(event.vote.reason)}" if event.vote.reason else ""
-        missing = f"; still missing: {visible(quorums(event.missing))}" if event.missing else ""
+    missing = f"; still missing: {visible(quorums(event.missing))}" if event.missing else ""
+    if record.kind in (_VOTED, _EDITED):
+        said = wording.resolution(event.resolution)
+        why = (f", saying that {said}" if said else "") + (
+            f": {visible(event.vote.reason)}" if event.vote.reason else ""
+        )
+        if record.kind == _EDITED:
+            was, now = event.previous_digest[: wording.VERSION_DIGITS], event.digest[: wording.VERSION_DIGITS]
+            why += f"; its digest was {visible(was)} and is {visible(now)}, votes begin anew"
         return f"{at}: {_vote(event.vote)} {name}{why}{missing}."
     why = f" ({visible(event.reason)})" if event.reason else ""
     return f"{at}: approval {name} is {state_name(event.state)}{why}."

@@ -84,9 +84,15 @@ _TOOL_OUTCOMES = {
     gate_service_pb2.TOOL_OUTCOME_UNKNOWN: "nobody knows whether it happened",
 }
 
+_RESOLUTIONS = {
+    approval_service_pb2.RESOLUTION_OUTCOME_HAPPENED: "it happened",
+    approval_service_pb2.RESOLUTION_OUTCOME_DID_NOT_HAPPEN: "it did not happen",
+}
+
 _DECISIONS = {
     approval_service_pb2.APPROVAL_DECISION_APPROVE: "approved",
     approval_service_pb2.APPROVAL_DECISION_REJECT: "rejected",
+    approval_service_pb2.APPROVAL_DECISION_EDIT: "edited",
 }
 
 
@@ -133,6 +139,11 @@ def tool_outcome(value: gate_service_pb2.ToolOutcome) -> str:
 def decision_word(value: approval_service_pb2.ApprovalDecision) -> str:
     """What a person said to an approval."""
     return _DECISIONS.get(value, "voted in a way this version does not know on")
+
+
+def resolution(value: approval_service_pb2.ResolutionOutcome) -> str:
+    """What a person said became of a step of unknown outcome; empty when nothing was said."""
+    return _RESOLUTIONS.get(value, "")
 
 
 def visible(text: str) -> str:

@@ -95,7 +95,7 @@ class ApprovalRejected(PolicyDenied):
 
 
 class ApprovalExpired(PolicyDenied):
-    """Nobody decided in time, or nobody came back with the ticket."""
+    """Nobody decided in time, nobody came back with the ticket, or people are not asked any more."""
 
 
 class TargetsExhausted(FairleadError):

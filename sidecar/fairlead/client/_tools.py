@@ -44,6 +44,7 @@ class TicketState(Enum):
     REJECTED = approval_service_pb2.APPROVAL_STATE_REJECTED
     EXPIRED = approval_service_pb2.APPROVAL_STATE_EXPIRED
     CONSUMED = approval_service_pb2.APPROVAL_STATE_CONSUMED
+    WITHDRAWN = approval_service_pb2.APPROVAL_STATE_WITHDRAWN
 
 
 class ToolNotCalled(Exception):
@@ -52,7 +53,8 @@ class ToolNotCalled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The call may be made once, with `arguments`, which are as requested but for what is in `changed`."""
+    """The call may be made once, with `arguments`. They are as requested unless `differs`: then rules changed what
+    `changed` points to, or the people who agreed put theirs in the place."""
 
     grant: str
     idempotency_key: str
@@ -60,6 +62,7 @@ class Granted:
     changed: tuple[str, ...]
     expires_at: datetime
     decision: decision_pb2.Decision
+    differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def answer_of(response: gate_service_pb2.AuthorizeToolResponse) -> ToolAnswer:
                 tuple(granted.constraints.changed),
                 _time(granted.expires_at),
                 response.decision,
+                bool(granted.arguments),
             )
         case "pending":
             pending = response.pending
@@ -139,8 +143,9 @@ def settled(pending: Pending, ticket: Ticket) -> None:
         raise pending_error(pending)
     if ticket.state is TicketState.REJECTED:
         raise ApprovalRejected(f"people refused: {ticket.reason}", reason="POLICY_DENIED", metadata=facts)
-    if ticket.state is TicketState.EXPIRED:
-        raise ApprovalExpired("nobody decided in time", reason="POLICY_DENIED", metadata=facts)
+    if ticket.state in (TicketState.EXPIRED, TicketState.WITHDRAWN):
+        why = "nobody decided in time" if ticket.state is TicketState.EXPIRED else "people are not asked any more"
+        raise ApprovalExpired(why, reason="POLICY_DENIED", metadata=facts)
 
 
 def pending_error(pending: Pending) -> ApprovalPending:

@@ -36,6 +36,13 @@ class ApprovalDecision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     APPROVAL_DECISION_UNSPECIFIED: _ClassVar[ApprovalDecision]
     APPROVAL_DECISION_APPROVE: _ClassVar[ApprovalDecision]
     APPROVAL_DECISION_REJECT: _ClassVar[ApprovalDecision]
+    APPROVAL_DECISION_EDIT: _ClassVar[ApprovalDecision]
+
+class ResolutionOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESOLUTION_OUTCOME_UNSPECIFIED: _ClassVar[ResolutionOutcome]
+    RESOLUTION_OUTCOME_HAPPENED: _ClassVar[ResolutionOutcome]
+    RESOLUTION_OUTCOME_DID_NOT_HAPPEN: _ClassVar[ResolutionOutcome]
 APPROVAL_STATE_UNSPECIFIED: ApprovalState
 APPROVAL_STATE_PENDING: ApprovalState
 APPROVAL_STATE_APPROVED: ApprovalState
@@ -51,20 +58,34 @@ APPROVAL_SUBJECT_UNKNOWN_STEP: ApprovalSubject
 APPROVAL_DECISION_UNSPECIFIED: ApprovalDecision
 APPROVAL_DECISION_APPROVE: ApprovalDecision
 APPROVAL_DECISION_REJECT: ApprovalDecision
+APPROVAL_DECISION_EDIT: ApprovalDecision
+RESOLUTION_OUTCOME_UNSPECIFIED: ResolutionOutcome
+RESOLUTION_OUTCOME_HAPPENED: ResolutionOutcome
+RESOLUTION_OUTCOME_DID_NOT_HAPPEN: ResolutionOutcome
+
+class Resolution(_message.Message):
+    __slots__ = ("outcome", "result")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    outcome: ResolutionOutcome
+    result: bytes
+    def __init__(self, outcome: _Optional[_Union[ResolutionOutcome, str]] = ..., result: _Optional[bytes] = ...) -> None: ...
 
 class ApprovalVote(_message.Message):
-    __slots__ = ("operator", "roles", "decision", "reason", "vote_time")
+    __slots__ = ("operator", "roles", "decision", "reason", "vote_time", "digest")
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     VOTE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     operator: str
     roles: _containers.RepeatedScalarFieldContainer[str]
     decision: ApprovalDecision
     reason: str
     vote_time: _timestamp_pb2.Timestamp
-    def __init__(self, operator: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., decision: _Optional[_Union[ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., vote_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    digest: str
+    def __init__(self, operator: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., decision: _Optional[_Union[ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., vote_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class ApprovalQuorum(_message.Message):
     __slots__ = ("role", "count")
@@ -75,7 +96,7 @@ class ApprovalQuorum(_message.Message):
     def __init__(self, role: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("name", "tenant", "agent", "session", "run", "step", "tool", "arguments", "digest", "effect", "risk", "config_version", "rule", "tier", "require", "missing", "state", "votes", "create_time", "expire_time", "end_time", "idempotency_key", "subject", "price", "requested_by_operator")
+    __slots__ = ("name", "tenant", "agent", "session", "run", "step", "tool", "arguments", "digest", "effect", "risk", "config_version", "rule", "tier", "require", "missing", "state", "votes", "create_time", "expire_time", "end_time", "idempotency_key", "subject", "price", "requested_by_operator", "requested_arguments", "changed", "resolution")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +122,9 @@ class Approval(_message.Message):
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_BY_OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
     name: str
     tenant: str
     agent: str
@@ -126,7 +150,10 @@ class Approval(_message.Message):
     subject: ApprovalSubject
     price: _amount_pb2.Amount
     requested_by_operator: str
-    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., digest: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., config_version: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., require: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[ApprovalVote, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., subject: _Optional[_Union[ApprovalSubject, str]] = ..., price: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., requested_by_operator: _Optional[str] = ...) -> None: ...
+    requested_arguments: bytes
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    resolution: Resolution
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., digest: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., config_version: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., require: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[ApprovalVote, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., subject: _Optional[_Union[ApprovalSubject, str]] = ..., price: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., requested_by_operator: _Optional[str] = ..., requested_arguments: _Optional[bytes] = ..., changed: _Optional[_Iterable[str]] = ..., resolution: _Optional[_Union[Resolution, _Mapping]] = ...) -> None: ...
 
 class ListApprovalsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "tenant", "state")
@@ -161,18 +188,22 @@ class GetApprovalResponse(_message.Message):
     def __init__(self, approval: _Optional[_Union[Approval, _Mapping]] = ...) -> None: ...
 
 class DecideApprovalRequest(_message.Message):
-    __slots__ = ("request_id", "name", "decision", "reason", "digest")
+    __slots__ = ("request_id", "name", "decision", "reason", "digest", "edited_arguments", "resolution")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EDITED_ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     name: str
     decision: ApprovalDecision
     reason: str
     digest: str
-    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., decision: _Optional[_Union[ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
+    edited_arguments: bytes
+    resolution: Resolution
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., decision: _Optional[_Union[ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., edited_arguments: _Optional[bytes] = ..., resolution: _Optional[_Union[Resolution, _Mapping]] = ...) -> None: ...
 
 class DecideApprovalResponse(_message.Message):
     __slots__ = ("approval",)

@@ -169,16 +169,18 @@ class AuthorizeToolResponse(_message.Message):
     def __init__(self, granted: _Optional[_Union[ToolGranted, _Mapping]] = ..., pending: _Optional[_Union[ToolPending, _Mapping]] = ..., replayed: _Optional[_Union[ToolReplayed, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ...) -> None: ...
 
 class ToolGranted(_message.Message):
-    __slots__ = ("grant", "idempotency_key", "constraints", "expires_at")
+    __slots__ = ("grant", "idempotency_key", "constraints", "expires_at", "arguments")
     GRANT_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
     grant: str
     idempotency_key: str
     constraints: ToolConstraints
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, grant: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., constraints: _Optional[_Union[ToolConstraints, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    arguments: bytes
+    def __init__(self, grant: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., constraints: _Optional[_Union[ToolConstraints, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., arguments: _Optional[bytes] = ...) -> None: ...
 
 class ToolConstraints(_message.Message):
     __slots__ = ("arguments", "changed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fairlead.internal.v1 import command_pb2, state_pb2
@@ -54,7 +56,8 @@ def ticket(of: pb.Approval) -> str:
 
 
 class ApprovalCore(FakeCore):
-    """Two different people of finance approve; one refusal ends it. `now` is the clock of the test."""
+    """Two different people of finance approve; one refusal ends it; an edit takes other votes. `now` is the
+    clock of the test."""
 
     def __init__(self, *approvals: pb.Approval) -> None:
         super().__init__(FakeStore())
@@ -89,6 +92,12 @@ class ApprovalCore(FakeCore):
             return _rejection("INVALID_STATE", "the approval is APPROVED: there is nothing to decide any more")
         if vote.digest != one.digest:
             return _rejection("INVALID_ARGUMENT", "invalid", "digest")
+        if vote.decision == pb.APPROVAL_DECISION_EDIT:
+            one.requested_arguments, one.arguments = one.arguments, vote.edited_arguments
+            one.digest = hashlib.sha256(vote.edited_arguments).hexdigest()
+            del one.votes[:], one.missing[:]
+            one.missing.extend(one.require)
+            return self._answer(one, vote)
         if any(said.operator == operator for said in one.votes):
             return _rejection("INVALID_STATE", "the operator has voted already: it takes different people")
         one.votes.add(
@@ -104,6 +113,11 @@ class ApprovalCore(FakeCore):
                 one.missing.add(role="finance", count=left)
             else:
                 one.state = pb.APPROVAL_STATE_APPROVED
+        if vote.HasField("resolution"):
+            one.resolution.CopyFrom(vote.resolution)
+        return self._answer(one, vote)
+
+    def _answer(self, one: pb.Approval, vote: command_pb2.DecideApproval) -> command_pb2.CommandResult:
         self.put(one)
         answer = pb.DecideApprovalResponse(approval=one).SerializeToString()
         record = state_pb2.RequestRecord(digest=vote.request_digest, answer=answer)

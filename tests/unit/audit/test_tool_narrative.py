@@ -20,6 +20,7 @@ from tests.unit.audit.tool_records import (
     approved_call,
     completed,
     decided,
+    edited,
     ended,
     stored,
     voted,
@@ -55,6 +56,28 @@ def test_a_call_that_two_people_agreed_to() -> None:
         "key.",
         "Order: votes in records 3, 4, granted in record 5, outcome reported in record 7.",
     ]
+
+
+def test_a_call_that_people_edited() -> None:
+    changed = {"approval": f"approvals/{APPROVAL}", "tier": "high", "changed": ["/amount"]}
+    agreed = {"approval": APPROVAL, "agreed_digest": bytes.fromhex("ef" * 32), "edited": True}
+    records = [
+        decided(2, "PENDING", granted_digest=bytes.fromhex("cd" * 32), **changed),
+        edited(3, "ben"),
+        decided(4, "AUTHORIZED", agreed),
+    ]
+    told = narrate_tool_call(records, OPEN)
+    assert (
+        f"Waits for people: approval approvals/{APPROVAL}, tier high; rules changed /amount, digest as asked about "
+        "cdcdcdcdcdcd." in told
+    )
+    assert (
+        f"2026-11-18 11:06:43.000 UTC: ben (finance) edited approvals/{APPROVAL}: too much; its digest was "
+        "aaaaaaaaaaaa and is bbbbbbbbbbbb, votes begin anew; still missing: 2 of finance." in told
+    )
+    assert "That approval is of arguments that people had changed, their digest efefefefefef." in told
+    assert "Granted, with the arguments that people agreed to." in told
+    assert summarize(records[1]) == "payments.refund: ben edited, pending, missing 2 of finance"
 
 
 def test_a_refused_call() -> None:

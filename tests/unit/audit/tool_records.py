@@ -53,6 +53,25 @@ def voted(sequence: int, who: str, missing: int) -> Any:
     return record(sequence, "APPROVAL_VOTED", tenant="acme", operator=who, invocation=CALL, approval=event)
 
 
+def edited(sequence: int, who: str) -> Any:
+    vote = approval_service_pb2.ApprovalVote(
+        operator=who,
+        roles=["finance"],
+        decision=approval_service_pb2.APPROVAL_DECISION_EDIT,
+        reason="too much",
+    )
+    event = audit_record_pb2.ApprovalEvent(
+        approval=f"approvals/{APPROVAL}",
+        tool="payments.refund",
+        vote=vote,
+        state=approval_service_pb2.APPROVAL_STATE_PENDING,
+        missing=[approval_service_pb2.ApprovalQuorum(role="finance", count=2)],
+        previous_digest="a" * 64,
+        digest="b" * 64,
+    )
+    return record(sequence, "APPROVAL_EDITED", tenant="acme", operator=who, invocation=CALL, approval=event)
+
+
 def ended(sequence: int, state: str, reason: str = "") -> Any:
     event = audit_record_pb2.ApprovalEvent(
         approval=f"approvals/{APPROVAL}", tool="payments.refund", tier="high", reason=reason

@@ -117,6 +117,21 @@ def test_a_request_says_everything_and_answers_are_typed(sidecar: tuple[Gate, Cl
     assert len({first.request_id, second.request_id, third.request_id}) == 3
 
 
+def test_a_grant_says_that_people_changed_the_arguments(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    edited = gate_service_pb2.AuthorizeToolResponse()
+    edited.CopyFrom(GRANTED)
+    edited.granted.arguments = edited.granted.constraints.arguments
+    gate.tools, gate.tickets = [PENDING, edited], [ticket("APPROVED")]
+    used: list[Any] = []
+    client.call_tool("payments.refund", {"amount": 20000}, used.append, wait=5)
+    assert used == [{"amount": 100}], "called with what people agreed to"
+    gate.tools = [edited, GRANTED]
+    first, second = (client.authorize_tool("payments.refund", {"amount": 20000}) for _ in range(2))
+    assert isinstance(first, Granted) and isinstance(second, Granted)
+    assert (first.differs, second.differs) == (True, False)
+
+
 def test_a_denial_is_an_error(sidecar: tuple[Gate, Client]) -> None:
     gate, client = sidecar
     gate.refusals = [Refusal(grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED", {"rule": "no"})]

@@ -116,7 +116,10 @@ fn tenant(record: &ApprovalRecord) -> &str {
 }
 
 fn shown_bytes(record: &ApprovalRecord) -> usize {
-    record.approval.as_ref().map_or(0, |approval| approval.arguments.len())
+    record.approval.as_ref().map_or(0, |approval| {
+        let resolved = approval.resolution.as_ref().map_or(0, |one| one.result.len());
+        approval.arguments.len() + approval.requested_arguments.len() + resolved
+    })
 }
 
 /// When an approval expires, Unix nanoseconds.

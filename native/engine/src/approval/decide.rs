@@ -1,8 +1,10 @@
 //! Votes.
 use fairlead_plan::UnixNanos;
 use fairlead_plan::tool::approval::missing;
-use fairlead_wire::internal::{DecideApproval, RequestRecord};
-use fairlead_wire::v1::{Approval, ApprovalDecision, ApprovalState, ApprovalVote, DecideApprovalResponse, EventKind};
+use fairlead_wire::internal::{ApprovalRecord, DecideApproval, RequestRecord};
+use fairlead_wire::v1::{
+    Approval, ApprovalDecision, ApprovalState, ApprovalVote, DecideApprovalResponse, EventKind, Resolution,
+};
 use prost::Message;
 
 use super::book;
@@ -17,7 +19,8 @@ use crate::unit::{Write, family};
 use crate::validate::MOST_DETAIL_CHARS;
 
 impl Engine {
-    /// Records a vote of an operator: one refusal ends the approval; it is approved when nobody is missing any more.
+    /// Records what an operator says: one refusal ends the approval; it is approved when nobody is missing any more; an
+    /// edit puts something else in the place of what was shown, and votes begin anew.
     pub fn decide_approval(
         &mut self,
         now: UnixNanos,
@@ -51,17 +54,27 @@ impl Engine {
             self.expire_approval(&mut unit, now, &id);
             return Ok(Applied::recorded(wrong_state("EXPIRED"), unit.done(true)));
         }
-        let approval = record.approval.clone().unwrap_or_default();
-        let roles = self.may_vote(caller, command, &approval)?;
+        let record = record.clone();
+        let roles = self.may_vote(caller, command, &record)?;
         let vote = ApprovalVote {
             operator: caller.operator.to_owned(),
             roles,
             decision: command.decision,
             reason: command.reason.clone(),
             vote_time: Some(timestamp(now)),
+            digest: command.digest.clone(),
         };
-        let mut unit = self.begin();
-        let approval = self.vote(&mut unit, now, caller, &id, vote);
+        let (mut unit, approval) = if vote.decision() == ApprovalDecision::Edit {
+            let edited = self.edited(now, &record, &command.edited_arguments)?;
+            let mut unit = self.begin();
+            let approval = self.edit(&mut unit, now, caller, (&id, record), vote, edited);
+            (unit, approval)
+        } else {
+            let resolution = super::resolution::of_vote(&record, command)?;
+            let mut unit = self.begin();
+            let approval = self.vote(&mut unit, now, caller, (&id, record), vote, resolution);
+            (unit, approval)
+        };
         if !command.request_key.is_empty() {
             let answer = DecideApprovalResponse {
                 approval: Some(approval.clone()),
@@ -79,13 +92,16 @@ impl Engine {
         Ok(Applied::done(approval, Some(unit.done(true))))
     }
 
-    /// The roles of an operator who may vote on this approval, now.
+    /// The roles of an operator who may decide on this approval, now.
     fn may_vote(
         &self,
         caller: Caller<'_>,
         command: &DecideApproval,
-        approval: &Approval,
+        record: &ApprovalRecord,
     ) -> Result<Vec<String>, Refusal> {
+        let Some(approval) = &record.approval else {
+            return Err(wrong_state("UNSPECIFIED").into());
+        };
         let denied = |message: &str| Rejection::new(Reason::PolicyDenied, message).with("approval", &command.approval);
         // INVARIANT (A3): agents are no operators.
         let roles = self
@@ -110,7 +126,8 @@ impl Engine {
             let description = "is not the digest of this approval: look at it again and send what you saw";
             return Err(invalid("digest", description).into());
         }
-        if approval.votes.iter().any(|vote| vote.operator == caller.operator) {
+        let has_voted = counting(approval).iter().any(|vote| vote.operator == caller.operator);
+        if has_voted && command.decision() != ApprovalDecision::Edit {
             let message = "the operator has voted already: it takes different people";
             return Err(Rejection::new(Reason::InvalidState, message)
                 .with("state", "PENDING")
@@ -125,31 +142,27 @@ impl Engine {
         unit: &mut UnitBuilder,
         now: i64,
         caller: Caller<'_>,
-        id: &ApprovalId,
+        (id, mut record): (&ApprovalId, ApprovalRecord),
         vote: ApprovalVote,
+        resolution: Option<Resolution>,
     ) -> Approval {
-        let mut record = self.approvals.take(id).unwrap_or_default();
         let mut approval = record.approval.take().unwrap_or_default();
         let decision = vote.decision();
         approval.votes.push(vote.clone());
-        approval.missing = missing(&approval.require, &approval.votes);
+        approval.resolution = resolution.or(approval.resolution);
+        approval.missing = missing(&approval.require, &counting(&approval));
         let is_approved = decision == ApprovalDecision::Approve && approval.missing.is_empty();
         if is_approved {
             approval.set_state(ApprovalState::Approved);
         }
         let reason = vote.reason.clone();
         let voted = Says {
-            kind: EventKind::ApprovalVoted,
             vote: Some(vote),
-            reason: "",
+            ..Says::of(EventKind::ApprovalVoted, "")
         };
         self.append_approval(unit, now, caller, &approval, &record.call, voted);
         if is_approved {
-            let agreed = Says {
-                kind: EventKind::ApprovalEnded,
-                vote: None,
-                reason: "everybody who is asked for has agreed",
-            };
+            let agreed = Says::of(EventKind::ApprovalEnded, "everybody who is asked for has agreed");
             self.append_approval(unit, now, caller, &approval, &record.call, agreed);
         }
         record.sequences.extend(&unit.sequences);
@@ -168,9 +181,19 @@ impl Engine {
     }
 }
 
+/// INVARIANT (A4): the votes on what the approval is about now. An edit is no vote, it says who wrote what is voted on.
+pub(crate) fn counting(approval: &Approval) -> Vec<ApprovalVote> {
+    // Those from before there were edits do not say what they are on.
+    let counts = |vote: &&ApprovalVote| {
+        vote.decision() != ApprovalDecision::Edit && (vote.digest.is_empty() || vote.digest == approval.digest)
+    };
+    approval.votes.iter().filter(counts).cloned().collect()
+}
+
 fn validate(command: &DecideApproval) -> Result<(), Rejection> {
-    if command.decision() == ApprovalDecision::Unspecified {
-        return Err(invalid("decision", "must be approve or reject"));
+    let decision = command.decision();
+    if decision == ApprovalDecision::Unspecified {
+        return Err(invalid("decision", "must be approve, reject or edit"));
     }
     if command.reason.trim().is_empty() {
         return Err(invalid("reason", "is required"));
@@ -181,11 +204,20 @@ fn validate(command: &DecideApproval) -> Result<(), Rejection> {
             &format!("must be at most {MOST_DETAIL_CHARS} characters"),
         ));
     }
+    let is_edit = decision == ApprovalDecision::Edit;
+    if is_edit == command.edited_arguments.is_empty() {
+        let description = if is_edit {
+            "is required: the new arguments as JSON"
+        } else {
+            "is for an edit only"
+        };
+        return Err(invalid("edited_arguments", description));
+    }
     Ok(())
 }
 
 /// One bad field.
-fn invalid(field: &str, description: &str) -> Rejection {
+pub(super) fn invalid(field: &str, description: &str) -> Rejection {
     Rejection::invalid(vec![FieldViolation {
         field: field.to_owned(),
         description: description.to_owned(),

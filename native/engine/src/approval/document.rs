@@ -19,7 +19,6 @@ impl Document {
     ///
     /// # Errors
     /// It is too large, or no JSON that can be decided on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for steps of workflows"))]
     pub(crate) fn parse(field: &str, bytes: &[u8]) -> Result<Self, Rejection> {
         if bytes.len() > MOST_ARGUMENT_BYTES {
             let message = format!(

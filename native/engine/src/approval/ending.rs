@@ -2,6 +2,7 @@
 use fairlead_wire::internal::ApprovalRecord;
 use fairlead_wire::v1::{Approval, ApprovalEvent, ApprovalState, ApprovalVote, EventKind, audit_record::Body};
 use prost::Message;
+use sha2::{Digest, Sha256};
 
 use super::subject::ApprovalChange;
 use crate::admit::timestamp;
@@ -15,8 +16,22 @@ use crate::unit::{Write, family};
 pub(super) struct Says<'a> {
     pub kind: EventKind,
     pub vote: Option<ApprovalVote>,
+    /// Of an edit: the digest before it.
+    pub previous_digest: &'a str,
     /// Why, when nobody voted.
     pub reason: &'a str,
+}
+
+impl<'a> Says<'a> {
+    /// Something that nobody voted on.
+    pub(super) fn of(kind: EventKind, reason: &'a str) -> Self {
+        Self {
+            kind,
+            vote: None,
+            previous_digest: "",
+            reason,
+        }
+    }
 }
 
 impl Engine {
@@ -40,7 +55,6 @@ impl Engine {
 
     /// Ends an approval whose question nobody asks any more, such as when its run was cancelled. Whoever calls deals with
     /// what was asked about.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for steps of workflows"))]
     pub(crate) fn withdraw_approval(
         &mut self,
         unit: &mut UnitBuilder,
@@ -68,11 +82,7 @@ impl Engine {
         let mut approval = record.approval.take().unwrap_or_default();
         approval.set_state(state);
         approval.end_time = Some(timestamp(now));
-        let says = Says {
-            kind: EventKind::ApprovalEnded,
-            vote: None,
-            reason,
-        };
+        let says = Says::of(EventKind::ApprovalEnded, reason);
         self.append_approval(unit, now, caller, &approval, &record.call, says);
         unit.writes
             .push(Write::delete(family::STATE, keys::open_approval(&approval.tenant, id)));
@@ -126,6 +136,8 @@ impl Engine {
             operator: caller.operator,
         };
         let mut audit = self.record(now, says.kind, caller, call);
+        let resolution = approval.resolution.as_ref().filter(|_| says.vote.is_some());
+        let result = resolution.map_or(&[][..], |one| &one.result);
         audit.body = Some(Body::Approval(ApprovalEvent {
             approval: approval.name.clone(),
             tool: approval.tool.clone(),
@@ -139,6 +151,13 @@ impl Engine {
             subject: approval.subject,
             run: approval.run.clone(),
             step: approval.step.clone(),
+            previous_digest: says.previous_digest.to_owned(),
+            resolution: resolution.map_or(0, |one| one.outcome),
+            result_digest: if result.is_empty() {
+                Vec::new()
+            } else {
+                Sha256::digest(result).to_vec()
+            },
         }));
         unit.append(&mut self.chain, audit);
     }

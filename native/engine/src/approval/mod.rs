@@ -2,14 +2,14 @@
 //!
 //! | approval | may become |
 //! |---|---|
-//! | `PENDING` | `APPROVED`, `REJECTED`, `EXPIRED`, `WITHDRAWN` |
+//! | `PENDING` | `PENDING` (an edit: votes begin anew), `APPROVED`, `REJECTED`, `EXPIRED`, `WITHDRAWN` |
 //! | `APPROVED` | `CONSUMED`, `EXPIRED` (also when the policy asks for more now), `WITHDRAWN` |
 //! | `REJECTED`, `EXPIRED`, `CONSUMED`, `WITHDRAWN` | – |
 //!
 //! | module | idea |
 //! |---|---|
 //! | `document`, `open` | what people are shown, its digest, and the question |
-//! | `decide` | votes |
+//! | `decide`, `edit`, `resolution` | votes; other arguments in the place of those that were shown; what became of a step |
 //! | `ending` | the four ways an approval ends, and its records |
 //! | `subject` | what follows for what was asked about: the one place that tells subjects apart |
 //! | `book` | those that are open |
@@ -17,17 +17,22 @@
 //! - INVARIANT (A1): an approval is consumed at most once, in the unit that begins what was agreed to.
 //! - INVARIANT (A2): an open approval has its end before it, and comes back after a restart as it was.
 //! - INVARIANT (A3): who asked does not vote: agents are no operators, and an operator is excluded by name.
+//! - INVARIANT (A4): what is used under an approval is what its digest is of, and only votes on that digest count.
 mod book;
 mod decide;
 mod document;
+mod edit;
 mod ending;
 mod open;
+mod resolution;
 mod subject;
 
 #[cfg(test)]
 mod step_tests;
 
 pub(crate) use book::{ApprovalBook, expires_at};
+pub(crate) use decide::counting;
 pub(crate) use document::Document;
+pub(crate) use edit::EditedCall;
 pub(crate) use open::{NewApproval, WaitingCall};
 pub(crate) use subject::ApprovalChange;

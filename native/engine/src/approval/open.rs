@@ -1,4 +1,6 @@
 //! Asking people.
+use std::collections::BTreeMap;
+
 use fairlead_plan::tool::Tier;
 use fairlead_wire::internal::ApprovalRecord;
 use fairlead_wire::v1::{Amount, Approval, ApprovalState, ApprovalSubject, EventKind, ToolEffect, ToolRisk};
@@ -45,6 +47,14 @@ pub(crate) struct WaitingCall<'a> {
     pub call: &'a str,
     /// SHA-256 of the canonical arguments as requested.
     pub arguments_digest: &'a [u8],
+    /// The arguments as requested, when people are shown others.
+    pub requested: &'a [u8],
+    /// JSON pointers of what rules changed in them.
+    pub changed: &'a [String],
+    /// True when people changed them before.
+    pub edited: bool,
+    /// Labels of the call.
+    pub labels: &'a BTreeMap<String, String>,
     pub effect: ToolEffect,
     pub risk: ToolRisk,
 }
@@ -97,16 +107,14 @@ impl Engine {
             subject: new.subject as i32,
             price: new.price,
             requested_by_operator: new.requested_by_operator.unwrap_or_default().to_owned(),
+            requested_arguments: new.call.map_or(&[][..], |call| call.requested).to_vec(),
+            changed: new.call.map_or(&[][..], |call| call.changed).to_vec(),
             ..Approval::default()
         };
         approval.digest = document::digest(&approval, &new.document.canonical);
         let call = new.call.map_or("", |call| call.call).to_owned();
         if new.call.is_none() {
-            let says = Says {
-                kind: EventKind::ApprovalOpened,
-                vote: None,
-                reason: "",
-            };
+            let says = Says::of(EventKind::ApprovalOpened, "");
             let caller = Caller::operator(&approval.requested_by_operator);
             self.append_approval(unit, now, caller, &approval, &call, says);
         }
@@ -115,6 +123,8 @@ impl Engine {
             arguments_digest: new.call.map_or(&[][..], |call| call.arguments_digest).to_vec(),
             sequences: unit.sequences.last().copied().into_iter().collect(),
             approval: Some(approval),
+            edited: new.call.is_some_and(|call| call.edited),
+            labels: new.call.map_or_else(BTreeMap::new, |call| call.labels.clone()),
             ..ApprovalRecord::default()
         };
         write_approval(unit, &id, &record);

@@ -7,7 +7,8 @@ use fairlead_wire::internal::{
     Agent, ApprovalRecord, ApprovalTier, DecideApproval, EngineConfig, Limits, Operator, Quorum, Tenant,
 };
 use fairlead_wire::v1::{
-    Amount, Approval, ApprovalDecision, ApprovalState, ApprovalSubject, AuditRecord, EventKind, audit_record::Body,
+    Amount, Approval, ApprovalDecision, ApprovalState, ApprovalSubject, AuditRecord, EventKind, Resolution,
+    ResolutionOutcome, audit_record::Body,
 };
 use prost::Message;
 
@@ -70,6 +71,10 @@ struct Desk {
 
 impl Desk {
     fn asked_by(operator: Option<&str>) -> Self {
+        Self::about(ApprovalSubject::Step, operator)
+    }
+
+    fn about(subject: ApprovalSubject, operator: Option<&str>) -> Self {
         let compiled = Arc::new(Compiled::compile(&config()).unwrap());
         let mut desk = Self {
             engine: Engine::new(Arc::clone(&compiled)),
@@ -78,11 +83,11 @@ impl Desk {
             units: Vec::new(),
             id: [0; 16],
         };
-        desk.id = desk.open(operator);
+        desk.id = desk.open(subject, operator);
         desk
     }
 
-    fn open(&mut self, operator: Option<&str>) -> ApprovalId {
+    fn open(&mut self, subject: ApprovalSubject, operator: Option<&str>) -> ApprovalId {
         let document = Document::parse("show", br#"{"score": 0.5}"#).unwrap();
         let mut unit = self.engine.begin();
         let tier = self.compiled.tier("two").unwrap();
@@ -90,7 +95,7 @@ impl Desk {
             &mut unit,
             self.now,
             NewApproval {
-                subject: ApprovalSubject::Step,
+                subject,
                 tenant: "acme",
                 agent: if operator.is_some() { "" } else { "bot" },
                 requested_by_operator: operator,
@@ -123,11 +128,31 @@ impl Desk {
     }
 
     fn vote(&mut self, operator: &str, decision: ApprovalDecision) -> Result<Approval, Rejection> {
+        self.say(operator, decision, "", None)
+    }
+
+    fn resolve(&mut self, operator: &str, outcome: ResolutionOutcome, result: &str) -> Result<Approval, Rejection> {
+        let resolution = Resolution {
+            outcome: outcome as i32,
+            result: result.as_bytes().to_vec(),
+        };
+        self.say(operator, APPROVE, "", Some(resolution))
+    }
+
+    fn say(
+        &mut self,
+        operator: &str,
+        decision: ApprovalDecision,
+        edited: &str,
+        resolution: Option<Resolution>,
+    ) -> Result<Approval, Rejection> {
         let command = DecideApproval {
             approval: keys::approval_name(&self.id),
             decision: decision as i32,
             reason: "seen".to_owned(),
             digest: self.stored().digest,
+            edited_arguments: edited.as_bytes().to_vec(),
+            resolution,
             ..DecideApproval::default()
         };
         let caller = Caller::operator(operator);
@@ -157,7 +182,6 @@ impl Desk {
             .filter_map(|record| match &record.body {
                 Some(Body::Approval(event)) => {
                     assert_eq!((event.run.as_str(), event.step.as_str()), ("run-1", "review"));
-                    assert_eq!(event.subject(), ApprovalSubject::Step);
                     Some((record.kind(), event.state()))
                 }
                 _ => None,
@@ -259,7 +283,76 @@ fn a_step_expires_by_the_sweep() {
 fn approvals_have_a_bound_that_steps_and_tools_share() {
     let mut desk = Desk::asked_by(None);
     desk.engine.has_room_for_approval("acme", 10).unwrap();
-    desk.open(None);
+    desk.open(ApprovalSubject::Step, None);
     let full = desk.engine.has_room_for_approval("acme", 10).unwrap_err();
     assert_eq!(full.metadata["bound"], "limits.openApprovals");
+}
+
+#[test]
+fn an_edit_replaces_what_is_shown_of_a_step_and_every_byte_counts() {
+    let mut desk = Desk::asked_by(None);
+    desk.vote("asha", APPROVE).unwrap();
+    let seen = desk.stored().digest;
+    let edited = desk.say("ben", ApprovalDecision::Edit, "[0.51]", None).unwrap();
+    assert_eq!(
+        (edited.arguments.as_slice(), edited.missing[0].count),
+        (&b"[0.51]"[..], 2)
+    );
+    let stale = DecideApproval {
+        approval: keys::approval_name(&desk.id),
+        decision: APPROVE as i32,
+        reason: "seen".to_owned(),
+        digest: seen,
+        ..DecideApproval::default()
+    };
+    let applied = desk
+        .engine
+        .decide_approval(UnixNanos(desk.now), Caller::operator("cem"), &stale);
+    assert_eq!(desk.take(applied).unwrap_err().violations[0].field, "digest");
+    desk.restart();
+    desk.vote("asha", APPROVE).unwrap();
+    assert_eq!(desk.vote("ben", APPROVE).unwrap().state(), ApprovalState::Approved);
+    let kinds: Vec<_> = desk.told().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds[2], EventKind::ApprovalEdited);
+}
+
+#[test]
+fn an_interrupted_step_is_resolved_by_people_who_say_the_same() {
+    use ResolutionOutcome::{DidNotHappen, Happened};
+    let mut desk = Desk::about(ApprovalSubject::UnknownStep, None);
+    for (refused, field) in [
+        (desk.vote("asha", APPROVE), "resolution"),
+        (
+            desk.resolve("asha", ResolutionOutcome::Unspecified, ""),
+            "resolution.outcome",
+        ),
+        (desk.resolve("asha", DidNotHappen, "1"), "resolution.result"),
+        (desk.resolve("asha", Happened, "{"), "resolution.result"),
+        (desk.say("asha", ApprovalDecision::Edit, "1", None), "decision"),
+    ] {
+        assert_eq!(refused.unwrap_err().violations[0].field, field);
+    }
+    desk.resolve("asha", Happened, r#"{"id": 7}"#).unwrap();
+    desk.restart();
+    for (outcome, result) in [(DidNotHappen, ""), (Happened, r#"{"id": 8}"#)] {
+        let other = desk.resolve("ben", outcome, result).unwrap_err();
+        assert_eq!(
+            (other.reason, other.metadata["resolution"].as_str()),
+            (Reason::InvalidState, "HAPPENED")
+        );
+    }
+    let approved = desk.resolve("ben", Happened, r#"{"id":7.0}"#).unwrap();
+    assert_eq!(approved.state(), ApprovalState::Approved);
+    assert_eq!(approved.resolution.unwrap().outcome(), Happened);
+}
+
+#[test]
+fn only_an_interrupted_step_has_a_resolution() {
+    let mut desk = Desk::asked_by(None);
+    let refused = desk.resolve("asha", ResolutionOutcome::Happened, "1").unwrap_err();
+    assert_eq!(refused.violations[0].field, "resolution");
+    let mut unknown = Desk::about(ApprovalSubject::UnknownStep, None);
+    unknown.resolve("asha", ResolutionOutcome::DidNotHappen, "").unwrap();
+    let stopped = unknown.vote("ben", ApprovalDecision::Reject).unwrap();
+    assert_eq!(stopped.state(), ApprovalState::Rejected, "to stop takes one");
 }

@@ -14,6 +14,8 @@ pub(crate) enum ApprovalChange {
     Rejected,
     /// Its time is over.
     Expired,
+    /// Somebody has put something else in the place of what was shown: it is still pending.
+    Edited,
 }
 
 /// What an approval is about.

@@ -17,23 +17,24 @@ pub(super) struct Noted<'a> {
     pub claimed_effect: i32,
     /// The key, as given or made.
     pub key: &'a str,
+    /// What people agreed to, when that is not what was requested.
+    pub agreed: Option<&'a ToolArguments>,
+    /// True when people changed it.
+    pub edited: bool,
 }
 
 /// Everything that the decision used.
 pub(super) fn inputs(question: &ToolQuestion<'_>, arguments: &ToolArguments, noted: Noted<'_>) -> ToolInputs {
     let facts = &question.facts;
     let tool = question.compiled.tool(facts.tool);
+    let is_kept = question.compiled.audit_content() == FULL;
     let (earlier, asked) = (question.earlier, question.asked);
     ToolInputs {
         request_digest: noted.request_digest.to_vec(),
         tool: facts.tool.to_owned(),
         arguments_digest: arguments.digest.to_vec(),
         arguments_bytes: i64::try_from(arguments.bytes.len()).unwrap_or(i64::MAX),
-        arguments: if question.compiled.audit_content() == FULL {
-            arguments.bytes.clone()
-        } else {
-            Vec::new()
-        },
+        arguments: if is_kept { arguments.bytes.clone() } else { Vec::new() },
         claimed_effect: noted.claimed_effect,
         effect: tool.effect as i32,
         risk: tool.risk as i32,
@@ -50,11 +51,18 @@ pub(super) fn inputs(question: &ToolQuestion<'_>, arguments: &ToolArguments, not
         approval: asked.map_or_else(String::new, |asked| asked.approval.to_owned()),
         approval_state: asked.map_or(0, |asked| asked.state as i32),
         votes: asked.map_or_else(Vec::new, |asked| asked.votes.to_vec()),
+        agreed_digest: noted.agreed.map_or_else(Vec::new, |agreed| agreed.digest.to_vec()),
+        agreed_arguments: noted
+            .agreed
+            .filter(|_| is_kept)
+            .map_or_else(Vec::new, |agreed| agreed.bytes.clone()),
+        edited: noted.edited,
     }
 }
 
 /// What was said, as far as the question alone tells.
 pub(super) fn record(inputs: ToolInputs, judgement: &Judgement) -> ToolDecisionRecord {
+    let agreed = inputs.agreed_digest.clone();
     let mut record = ToolDecisionRecord {
         inputs: Some(inputs),
         decision: Some(judgement.decision.clone()),
@@ -63,9 +71,13 @@ pub(super) fn record(inputs: ToolInputs, judgement: &Judgement) -> ToolDecisionR
     match &judgement.outcome {
         Outcome::Granted(granted) => {
             record.changed.clone_from(&granted.changed);
-            record.granted_digest = granted.arguments.as_ref().map(digest).unwrap_or_default();
+            record.granted_digest = granted.arguments.as_ref().map_or(agreed, digest);
         }
-        Outcome::Ask(tier) => tier.name().clone_into(&mut record.tier),
+        Outcome::Ask(tier, granted) => {
+            tier.name().clone_into(&mut record.tier);
+            record.changed.clone_from(&granted.changed);
+            record.granted_digest = granted.arguments.as_ref().map_or(agreed, digest);
+        }
         Outcome::Refused(rejection) => {
             rejection.reason.as_str().clone_into(&mut record.rejection);
             record.rejection_metadata.clone_from(&rejection.metadata);

@@ -12,6 +12,7 @@ use fairlead_wire::v1::{
 use prost::Message;
 
 use super::answer::{self, Noted};
+use super::grant::Shown;
 use super::judge::{Asked, Earlier, Judgement, Outcome, ToolQuestion};
 use super::request::{self, ToolArguments, invalid};
 use crate::admit::merged_labels;
@@ -43,8 +44,17 @@ pub(super) struct Found {
     pub(super) earlier: Option<ToolCallRecord>,
     /// The approval behind the ticket.
     pub(super) asked: Option<ApprovalRecord>,
+    /// What people agreed to, or are asked about, when that is not what was requested.
+    pub(super) agreed: Option<ToolArguments>,
     /// The key, when it is not a new one.
     pub(super) key: String,
+}
+
+impl Found {
+    /// True when people changed the arguments.
+    fn is_edited(&self) -> bool {
+        self.agreed.is_some() && self.asked.as_ref().is_some_and(|record| record.edited)
+    }
 }
 
 /// What a request id was used for.
@@ -121,7 +131,7 @@ impl Engine {
             Some(earlier) => Found {
                 key: earlier.idempotency_key.clone(),
                 earlier: Some(earlier),
-                asked: None,
+                ..Found::default()
             },
             None => self.found(&call, known)?,
         };
@@ -215,6 +225,9 @@ impl Engine {
             same_call(call, record, approval)?;
             found.key.clone_from(&approval.idempotency_key);
             found.earlier = Some(self.call_named(call, &record.call, known)?);
+            if !approval.requested_arguments.is_empty() {
+                found.agreed = Some(ToolArguments::parse(&approval.arguments)?);
+            }
             found.asked = Some(record.clone());
             return Ok(found);
         }
@@ -296,13 +309,17 @@ impl Engine {
         let session_labels = self.sessions.labels(call.now, caller.tenant, &request.session).to_vec();
         let earlier = found.earlier.as_ref();
         let asked = found.asked.as_ref().and_then(|record| record.approval.as_ref());
+        let votes = asked.map(approval::counting).unwrap_or_default();
+        let (agreed, is_edited) = (found.agreed.as_ref(), found.is_edited());
+        let agreed_json = agreed.map(|agreed| &agreed.json);
         let question = ToolQuestion {
             compiled,
             facts: ToolFacts {
                 tenant: caller.tenant,
                 agent: caller.agent,
                 tool: &request.tool,
-                arguments: &call.arguments.json,
+                arguments: agreed_json.filter(|_| is_edited).unwrap_or(&call.arguments.json),
+                agreed: agreed_json.filter(|_| !is_edited),
                 session: &request.session,
                 session_labels: &session_labels,
                 run: &request.run,
@@ -319,7 +336,7 @@ impl Engine {
             asked: asked.map(|approval| Asked {
                 approval: &approval.name,
                 state: approval.state(),
-                votes: &approval.votes,
+                votes: &votes,
             }),
             now: UnixNanos(call.now),
         };
@@ -328,6 +345,8 @@ impl Engine {
             request_digest: &call.digest,
             claimed_effect: request.effect,
             key: &found.key,
+            agreed,
+            edited: is_edited,
         };
         let record = answer::record(answer::inputs(&question, call.arguments, noted), &judgement);
         self.conclude(compiled, call, &found, judgement, record, unit)
@@ -367,14 +386,15 @@ impl Engine {
                 }
                 Answer::Granted(self.grant_tool(&mut unit, compiled, call, found, granted, record))
             }
-            Outcome::Ask(tier) => {
+            Outcome::Ask(tier, granted) => {
                 if let Err(rejection) = self.has_room(compiled, call, found, false) {
                     return Ok(self.turn_away(unit, rejection));
                 }
-                if let Err(rejection) = self.has_room_for_approval(call.caller.tenant, call.arguments.bytes.len()) {
+                let shown = Shown::new(call, found, granted);
+                if let Err(rejection) = self.has_room_for_approval(call.caller.tenant, shown.bytes()) {
                     return Ok(self.turn_away(unit, rejection));
                 }
-                Answer::Pending(self.ask(&mut unit, compiled, call, found, &tier, record))
+                Answer::Pending(self.ask(&mut unit, compiled, call, found, (&tier, &shown), record))
             }
         };
         let remembers = matches!(outcome, Answer::Granted(_)) || !record_is_known(&outcome, found);

@@ -12,8 +12,8 @@ use prost::Message;
 
 use super::authorize::{Call, Found};
 use super::ending::write_call;
-use crate::admit::timestamp;
-use crate::approval::{NewApproval, WaitingCall};
+use crate::admit::{merged_labels, timestamp};
+use crate::approval::{Document, NewApproval, WaitingCall};
 use crate::command::Applied;
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, ApprovalId, ToolCallId};
@@ -22,6 +22,53 @@ use crate::unit::{Write, family};
 
 /// How long to wait before asking for a pending approval again: 2 s.
 const POLL_SECONDS: i64 = 2;
+
+/// What a call will be made with: what people are shown of it, and what is granted.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) document: Document,
+    /// The arguments as requested, when they are others; empty otherwise.
+    pub(super) requested: Vec<u8>,
+    /// JSON pointers of what rules changed, now or when people were asked.
+    pub(super) changed: Vec<String>,
+}
+
+impl Shown {
+    /// What rules leave of what people agreed to, or else of what was requested; byte for byte where they change nothing.
+    pub(super) fn new(call: &Call<'_>, found: &Found, granted: GrantedArguments) -> Self {
+        let asked = found.asked.as_ref().and_then(|record| record.approval.as_ref());
+        let mut changed = asked.map_or_else(Vec::new, |approval| approval.changed.clone());
+        changed.extend(granted.changed);
+        changed.sort();
+        changed.dedup();
+        let document = match (granted.arguments, asked) {
+            (Some(json), _) => Document {
+                bytes: json.to_text().into_bytes(),
+                canonical: json.canonical(),
+            },
+            (None, Some(approval)) => Document {
+                bytes: approval.arguments.clone(),
+                canonical: found.agreed.as_ref().unwrap_or(call.arguments).canonical.clone(),
+            },
+            (None, None) => call.arguments.document(),
+        };
+        let is_as_requested = document.canonical == call.arguments.canonical;
+        Self {
+            requested: if is_as_requested {
+                Vec::new()
+            } else {
+                call.arguments.bytes.clone()
+            },
+            document,
+            changed,
+        }
+    }
+
+    /// Bytes that are in memory while people are asked.
+    pub(super) fn bytes(&self) -> usize {
+        self.document.bytes.len() + self.requested.len()
+    }
+}
 
 impl Engine {
     pub(super) fn grant_tool(
@@ -42,20 +89,23 @@ impl Engine {
         // INVARIANT (S1): from the grant on, since the call may happen at any time after it.
         let labels = &compiled.tool(&call.request.tool).session_labels;
         record.added_labels = self.label(unit, now, tenant, session, labels);
-        // What was asked for when people agreed, byte for byte.
         let asked = found.asked.as_ref().and_then(|record| record.approval.as_ref());
-        let requested = asked.map_or(&call.arguments.bytes, |approval| &approval.arguments);
-        let arguments = granted
-            .arguments
-            .map_or_else(|| requested.clone(), |json| json.to_text().into_bytes());
+        let is_as_agreed = granted.arguments.is_none();
+        let shown = Shown::new(call, found, granted);
         if let Some(inputs) = &mut record.inputs {
             inputs.idempotency_key.clone_from(&open.idempotency_key);
         }
         self.append_decision_on(unit, call, EventKind::ToolAuthorized, &open.call, record);
         if let Some(approval) = keys::approval_id(&open.approval).filter(|_| asked.is_some()) {
             // INVARIANT (A1): it leaves the book in the unit of the grant.
-            let reason = "the approved call was granted";
-            self.consume_approval(unit, now, &approval, call.caller, reason);
+            if is_as_agreed {
+                let reason = "the approved call was granted";
+                self.consume_approval(unit, now, &approval, call.caller, reason);
+            } else {
+                // INVARIANT (A4): this is not what people agreed to.
+                let reason = "no rule asks for people any more, and rules change what they agreed to";
+                self.withdraw_approval(unit, now, &approval, call.caller, reason);
+            }
         }
         supersede(unit, found, &open.call);
         open.sequences.extend(&unit.sequences);
@@ -63,9 +113,14 @@ impl Engine {
         let answer = ToolGranted {
             grant: open.call.clone(),
             idempotency_key: open.idempotency_key.clone(),
+            arguments: if shown.requested.is_empty() {
+                Vec::new()
+            } else {
+                shown.document.bytes.clone()
+            },
             constraints: Some(ToolConstraints {
-                arguments,
-                changed: granted.changed,
+                arguments: shown.document.bytes,
+                changed: shown.changed,
             }),
             expires_at: Some(timestamp(open.expires_at_unix_nanos)),
         };
@@ -102,7 +157,7 @@ impl Engine {
         compiled: &Compiled,
         call: &Call<'_>,
         found: &Found,
-        tier: &Tier,
+        (tier, shown): (&Tier, &Shown),
         mut record: ToolDecisionRecord,
     ) -> ToolPending {
         let (now, caller, request) = (call.now, call.caller, call.request);
@@ -112,7 +167,7 @@ impl Engine {
         let tool = compiled.tool(&request.tool);
         // A call that was approved by too few: the new approval takes the place of the old one.
         if let Some(old) = keys::approval_id(&pending.approval) {
-            let reason = "the policy asks for more people now";
+            let reason = "the policy asks for more people now, or changes what they agreed to";
             self.supersede_approval(unit, now, &old, &approval, caller, reason);
         }
         pending.approval = keys::approval_name(&approval);
@@ -133,7 +188,7 @@ impl Engine {
             run: &request.run,
             step: &request.step,
             tool: &request.tool,
-            document: &call.arguments.document(),
+            document: &shown.document,
             idempotency_key: &pending.idempotency_key,
             rule: rule.as_deref().unwrap_or_default(),
             tier,
@@ -141,6 +196,10 @@ impl Engine {
             call: Some(WaitingCall {
                 call: &pending.call,
                 arguments_digest: &call.arguments.digest,
+                requested: &shown.requested,
+                changed: &shown.changed,
+                edited: found.asked.as_ref().is_some_and(|record| record.edited),
+                labels: &merged_labels(compiled, caller, &request.labels),
                 effect: tool.effect,
                 risk: tool.risk,
             }),

@@ -25,6 +25,7 @@ pub(crate) struct Earlier<'a> {
 pub(crate) struct Asked<'a> {
     pub approval: &'a str,
     pub state: ApprovalState,
+    /// Those that count.
     pub votes: &'a [ApprovalVote],
 }
 
@@ -42,8 +43,8 @@ pub(crate) struct ToolQuestion<'a> {
 pub(crate) enum Outcome {
     /// The call may be made.
     Granted(GrantedArguments),
-    /// People have to be asked.
-    Ask(Tier),
+    /// People have to be asked, about these arguments.
+    Ask(Tier, GrantedArguments),
     /// People have been asked already.
     Waiting,
     /// The earlier call's result is given again.
@@ -82,7 +83,7 @@ impl ToolQuestion<'_> {
     fn outcome(&self, decided: &ToolDecision, reason: &mut String) -> Outcome {
         // A denial comes first: it holds for results of earlier calls as well.
         if let ToolVerdict::Denied(cause) = decided.verdict {
-            return Outcome::Refused(self.denied(decided, cause));
+            return Outcome::Refused(denied(self.compiled, decided, cause, self.facts.tool));
         }
         if let Some(outcome) = self.earlier.and_then(|earlier| self.of_earlier(earlier, reason)) {
             return outcome;
@@ -102,13 +103,19 @@ impl ToolQuestion<'_> {
                     if self.asked.is_some() {
                         *reason = format!("{reason}, which asks for more people than have agreed");
                     }
-                    return Outcome::Ask(tier.clone());
+                    return Outcome::Ask(tier.clone(), arguments.clone());
+                }
+                // INVARIANT (A4): what people did not see is not used under their approval.
+                if arguments.arguments.is_some() {
+                    let changed = arguments.changed.join(", ");
+                    *reason = format!("{reason}, and rules change what people have agreed to at {changed}");
+                    return Outcome::Ask(tier.clone(), arguments.clone());
                 }
                 *reason = format!("{reason}, and {} have agreed", votes.len());
                 Outcome::Granted(arguments.clone())
             }
             ToolVerdict::Granted(arguments) => Outcome::Granted(arguments.clone()),
-            ToolVerdict::Denied(cause) => Outcome::Refused(self.denied(decided, cause)),
+            ToolVerdict::Denied(cause) => Outcome::Refused(denied(self.compiled, decided, cause, self.facts.tool)),
         }
     }
 
@@ -120,14 +127,6 @@ impl ToolQuestion<'_> {
             vote.roles.retain(|role| roles.contains(role));
         }
         votes
-    }
-
-    fn denied(&self, decided: &ToolDecision, cause: &str) -> Rejection {
-        Rejection::new(Reason::PolicyDenied, decided.reason.clone())
-            .with("rule", decided.deciding.as_deref().unwrap_or(""))
-            .with("cause", cause)
-            .with("tool", self.facts.tool)
-            .with("config_version", self.compiled.version())
     }
 
     /// What follows from an earlier call with the same key; `None`: a new grant may follow.
@@ -168,6 +167,15 @@ impl ToolQuestion<'_> {
         let is_repeatable = |effect| matches!(effect, ToolEffect::Read | ToolEffect::Write);
         !is_repeatable(earlier.effect) || !is_repeatable(self.compiled.tool(self.facts.tool).effect)
     }
+}
+
+/// A rule, or the default, says no.
+pub(super) fn denied(compiled: &Compiled, decided: &ToolDecision, cause: &str, tool: &str) -> Rejection {
+    Rejection::new(Reason::PolicyDenied, decided.reason.clone())
+        .with("rule", decided.deciding.as_deref().unwrap_or(""))
+        .with("cause", cause)
+        .with("tool", tool)
+        .with("config_version", compiled.version())
 }
 
 /// An earlier call is in the way. Its grant is for the agent that has it.

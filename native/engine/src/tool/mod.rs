@@ -14,6 +14,7 @@ mod answer;
 mod authorize;
 mod book;
 mod complete;
+mod edited;
 mod ending;
 mod grant;
 mod judge;

@@ -11,8 +11,9 @@ use crate::recompute::RecomputeError;
 
 impl Engine {
     /// Decides again what `record` says was decided about a tool call: rules, decision, changes and refusal equal the
-    /// record's, unless one of them was tampered with. `arguments` are those of the call; empty takes those on record,
-    /// which are there with `audit.content: full`. Ids and times of what followed are the record's.
+    /// record's, unless one of them was tampered with. `arguments` are those of the call, `agreed` those that people agreed
+    /// to where these are others; empty takes those on record, which are there with `audit.content: full`. Ids and times of
+    /// what followed are the record's.
     ///
     /// # Errors
     /// The record is no such decision, does not belong to this configuration, or has other arguments.
@@ -20,6 +21,7 @@ impl Engine {
         compiled: &Compiled,
         record: &AuditRecord,
         arguments: &[u8],
+        agreed: &[u8],
     ) -> Result<ToolDecisionRecord, RecomputeError> {
         let Some(Body::Tool(recorded)) = &record.body else {
             return Err(RecomputeError::NotADecision);
@@ -30,24 +32,21 @@ impl Engine {
             });
         }
         let inputs = recorded.inputs.clone().unwrap_or_default();
-        let bytes = if arguments.is_empty() {
-            &inputs.arguments
+        let arguments = matching(arguments, &inputs.arguments, &inputs.arguments_digest)?;
+        let agreed = if inputs.agreed_digest.is_empty() {
+            None
         } else {
-            arguments
+            Some(matching(agreed, &inputs.agreed_arguments, &inputs.agreed_digest)?)
         };
-        let arguments = ToolArguments::parse(bytes).map_err(|rejection| RecomputeError::Mismatch(rejection.message))?;
-        if arguments.digest.as_slice() != inputs.arguments_digest {
-            return Err(RecomputeError::Mismatch(
-                "these are not the arguments of the call".to_owned(),
-            ));
-        }
+        let agreed = agreed.as_ref().map(|agreed| &agreed.json);
         let question = ToolQuestion {
             compiled,
             facts: ToolFacts {
                 tenant: &record.tenant,
                 agent: &record.agent,
                 tool: &inputs.tool,
-                arguments: &arguments.json,
+                arguments: agreed.filter(|_| inputs.edited).unwrap_or(&arguments.json),
+                agreed: agreed.filter(|_| !inputs.edited),
                 session: &inputs.session,
                 session_labels: &inputs.session_labels,
                 run: &inputs.run,
@@ -75,5 +74,17 @@ impl Engine {
             approval: recorded.approval.clone(),
             ..again
         })
+    }
+}
+
+/// The arguments that a digest on record is of.
+fn matching(given: &[u8], recorded: &[u8], digest: &[u8]) -> Result<ToolArguments, RecomputeError> {
+    let bytes = if given.is_empty() { recorded } else { given };
+    let arguments = ToolArguments::parse(bytes).map_err(|rejection| RecomputeError::Mismatch(rejection.message))?;
+    if arguments.digest.as_slice() == digest {
+        Ok(arguments)
+    } else {
+        let message = "these are not the arguments of the call, or not those that people agreed to";
+        Err(RecomputeError::Mismatch(message.to_owned()))
     }
 }

@@ -31,19 +31,25 @@ impl ToolArguments {
     /// # Errors
     /// They are too large, no JSON object, or no JSON that can be decided on.
     pub fn parse(bytes: &[u8]) -> Result<Self, Rejection> {
+        Self::parse_as("arguments", bytes)
+    }
+
+    /// As [`parse`](Self::parse), of a field of another name.
+    pub(crate) fn parse_as(field: &str, bytes: &[u8]) -> Result<Self, Rejection> {
         if bytes.len() > MOST_ARGUMENT_BYTES {
             let message = format!(
-                "arguments have {} bytes, at most {MOST_ARGUMENT_BYTES} are taken",
+                "{field} has {} bytes, at most {MOST_ARGUMENT_BYTES} are taken",
                 bytes.len()
             );
             return Err(Rejection::new(Reason::PayloadTooLarge, message)
-                .with("field", "arguments")
+                .with("field", field)
                 .with("limit", MOST_ARGUMENT_BYTES));
         }
         let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-        let json = Json::parse(bytes).map_err(|JsonError { pointer, message }| invalid(&place(&pointer), &message))?;
+        let json = Json::parse(bytes)
+            .map_err(|JsonError { pointer, message }| invalid(&format!("{field}{pointer}"), &message))?;
         if !matches!(json, Json::Object(_)) {
-            return Err(invalid("arguments", "must be a JSON object"));
+            return Err(invalid(field, "must be a JSON object"));
         }
         let canonical = json.canonical();
         Ok(Self {

@@ -304,7 +304,7 @@ impl Bench {
             assert_eq!(&again, decision);
         }
         if let Some(Body::Tool(decision)) = &record.body {
-            let again = Engine::recompute_tool(&self.configs[&record.config_version], &record, b"").unwrap();
+            let again = Engine::recompute_tool(&self.configs[&record.config_version], &record, b"", b"").unwrap();
             assert_eq!(&again, decision);
         }
         self.sequence

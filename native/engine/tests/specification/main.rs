@@ -25,6 +25,7 @@ mod shares;
 mod sidecar;
 mod tool_approvals;
 mod tool_bench;
+mod tool_edits;
 mod tool_machine;
 mod tool_repeats;
 mod tools;

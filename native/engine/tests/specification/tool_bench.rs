@@ -229,11 +229,27 @@ impl Bench {
     }
 
     pub fn vote(&mut self, name: &str, operator: &str, decision: ApprovalDecision) -> Result<Approval, Rejection> {
+        self.say(name, operator, decision, b"")
+    }
+
+    /// Puts other arguments in the place of those that are shown.
+    pub fn edit(&mut self, name: &str, operator: &str, arguments: &str) -> Result<Approval, Rejection> {
+        self.say(name, operator, ApprovalDecision::Edit, arguments.as_bytes())
+    }
+
+    fn say(
+        &mut self,
+        name: &str,
+        operator: &str,
+        decision: ApprovalDecision,
+        edited: &[u8],
+    ) -> Result<Approval, Rejection> {
         let command = DecideApproval {
             approval: name.trim_start_matches("approvals/").to_owned(),
             decision: decision as i32,
             reason: "seen".to_owned(),
             digest: self.approval(name).digest,
+            edited_arguments: edited.to_vec(),
             ..DecideApproval::default()
         };
         let caller = Caller::operator(operator);

@@ -1,11 +1,12 @@
 //! Random histories of tool calls, with crashes: T1 a key never has two open or succeeded grants, A1 an approval is
-//! consumed at most once, T2 and A2 what is recovered is what was there.
-use std::collections::BTreeMap;
+//! consumed at most once, T2 and A2 what is recovered is what was there, A4 what is granted is what people agreed to.
+use std::collections::{BTreeMap, BTreeSet};
 
-use fairlead_wire::internal::Effect;
+use fairlead_wire::internal::{ArgumentConstraint, Effect, PolicyRule, argument_constraint::Change};
 use fairlead_wire::v1::authorize_tool_response::Outcome;
 use fairlead_wire::v1::{
-    ApprovalDecision, ApprovalState, AuthorizeToolRequest, EventKind, ToolCallState, ToolOutcome, audit_record::Body,
+    ApprovalDecision, ApprovalState, AuthorizeToolRequest, EventKind, ToolCallState, ToolGranted, ToolOutcome,
+    audit_record::Body,
 };
 use proptest::prelude::*;
 
@@ -31,6 +32,13 @@ enum Step {
         operator: &'static str,
         decision: ApprovalDecision,
     },
+    Edit {
+        approval: usize,
+        operator: &'static str,
+        n: i64,
+    },
+    /// A rule caps what it lets through, or does not.
+    Cap(Option<i64>),
     Wait(i64),
     Expire,
     Crash,
@@ -49,6 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<usize>(), outcome).prop_map(|(grant, outcome)| Step::Complete { grant, outcome }),
         4 => (any::<usize>(), prop_oneof![Just("asha"), Just("ben"), Just("cem")], decision)
             .prop_map(|(approval, operator, decision)| Step::Vote { approval, operator, decision }),
+        2 => (any::<usize>(), prop_oneof![Just("asha"), Just("ben")], 1..100_i64)
+            .prop_map(|(approval, operator, n)| Step::Edit { approval, operator, n }),
+        1 => prop_oneof![Just(None), (1..60_i64).prop_map(Some)].prop_map(Step::Cap),
         2 => (0..40_i64).prop_map(|minutes| Step::Wait(minutes * MINUTE)),
         1 => Just(Step::Expire),
         2 => Just(Step::Crash),
@@ -69,7 +80,10 @@ fn pick<T: Clone>(of: &[T], at: usize) -> Option<T> {
 impl Agent {
     fn ask(&mut self, bench: &mut Bench, request: &AuthorizeToolRequest) {
         match bench.authorize(request).map(|answer| answer.outcome) {
-            Ok(Some(Outcome::Granted(granted))) => self.grants.push(granted.grant),
+            Ok(Some(Outcome::Granted(granted))) => {
+                check_agreed(bench, request, &granted);
+                self.grants.push(granted.grant);
+            }
             Ok(Some(Outcome::Pending(pending))) => {
                 self.approvals.push(pending.approval);
                 self.tickets.push(AuthorizeToolRequest {
@@ -112,6 +126,15 @@ impl Agent {
                     let _ = bench.vote(&approval, operator, *decision);
                 }
             }
+            Step::Edit { approval, operator, n } => {
+                if let Some(approval) = pick(&self.approvals, *approval) {
+                    let _ = bench.edit(&approval, operator, &format!(r#"{{"n":{n}}}"#));
+                }
+            }
+            Step::Cap(most) => bench.load(|config| {
+                config.policies.retain(|rule| rule.name != "cap");
+                config.policies.extend(most.map(cap));
+            }),
             Step::Wait(nanos) => {
                 bench.after(*nanos);
             }
@@ -129,6 +152,38 @@ impl Agent {
             }
         }
     }
+}
+
+/// At most so much.
+fn cap(most: i64) -> PolicyRule {
+    PolicyRule {
+        arguments: vec![ArgumentConstraint {
+            pointer: "/n".to_owned(),
+            change: Some(Change::Maximum(most as f64)),
+        }],
+        ..rule("cap", &["pay", "search"], Effect::Constrain)
+    }
+}
+
+/// INVARIANT (A4): what is granted under an approval is what two people agreed to, and said so of its digest.
+fn check_agreed(bench: &Bench, request: &AuthorizeToolRequest, granted: &ToolGranted) {
+    if request.ticket.is_empty() {
+        return;
+    }
+    let approval = bench.approval(&request.ticket.replace("tkt_", "approvals/apr_"));
+    if approval.state() == ApprovalState::Withdrawn {
+        return;
+    }
+    assert_eq!(approval.state(), ApprovalState::Consumed);
+    let constraints = granted.constraints.as_ref().unwrap();
+    assert_eq!(constraints.arguments, approval.arguments, "A4");
+    let agreed: BTreeSet<_> = approval
+        .votes
+        .iter()
+        .filter(|vote| vote.decision() == ApprovalDecision::Approve && vote.digest == approval.digest)
+        .map(|vote| vote.operator.as_str())
+        .collect();
+    assert_eq!(agreed.len(), 2, "A4: {approval:?}");
 }
 
 /// INVARIANT (T1), from the store alone.

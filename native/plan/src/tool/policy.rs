@@ -29,8 +29,10 @@ pub struct ToolFacts<'a> {
     pub agent: &'a str,
     /// The tool.
     pub tool: &'a str,
-    /// The arguments, an object.
+    /// The arguments that rules see, an object.
     pub arguments: &'a Json,
+    /// The arguments that people have agreed to, where these are others: constraints are for what will be used.
+    pub agreed: Option<&'a Json>,
     /// Conversation.
     pub session: &'a str,
     /// Labels that tools gave the conversation, sorted.
@@ -72,7 +74,7 @@ pub enum ToolVerdict {
 /// Arguments to make the call with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrantedArguments {
-    /// The arguments after constraints; `None`: as requested.
+    /// The arguments after constraints; `None`: as requested, or agreed.
     pub arguments: Option<Json>,
     /// JSON pointers of what is different.
     pub changed: Vec<String>,
@@ -173,7 +175,7 @@ impl Compiled {
             None => {}
         }
         let first_constraint = matched.constrained.first().map(|(rule, _)| *rule);
-        let arguments = match constrained(facts.arguments, &matched.constrained) {
+        let arguments = match constrained(facts.agreed.unwrap_or(facts.arguments), &matched.constrained) {
             Ok(arguments) => arguments,
             Err(constrain::NotANumber { place, at }) => {
                 let of_each = matched.constrained.iter();

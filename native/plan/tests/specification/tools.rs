@@ -49,6 +49,7 @@ fn decide(policies: Vec<PolicyRule>, tool: &str, arguments: &str) -> ToolDecisio
         agent: "bot",
         tool,
         arguments: &arguments,
+        agreed: None,
         session: "s-1",
         session_labels: &strings(&["saw_untrusted"]),
         run: "",

@@ -107,20 +107,24 @@ class AdjustBudget(_message.Message):
     def __init__(self, budget: _Optional[str] = ..., tenant: _Optional[str] = ..., instance: _Optional[str] = ..., credit: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., reason: _Optional[str] = ..., writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ...) -> None: ...
 
 class DecideApproval(_message.Message):
-    __slots__ = ("approval", "decision", "reason", "digest", "request_key", "request_digest")
+    __slots__ = ("approval", "decision", "reason", "digest", "request_key", "request_digest", "edited_arguments", "resolution")
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     REQUEST_KEY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EDITED_ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
     approval: str
     decision: _approval_service_pb2.ApprovalDecision
     reason: str
     digest: str
     request_key: bytes
     request_digest: bytes
-    def __init__(self, approval: _Optional[str] = ..., decision: _Optional[_Union[_approval_service_pb2.ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., request_key: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
+    edited_arguments: bytes
+    resolution: _approval_service_pb2.Resolution
+    def __init__(self, approval: _Optional[str] = ..., decision: _Optional[_Union[_approval_service_pb2.ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., request_key: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ..., edited_arguments: _Optional[bytes] = ..., resolution: _Optional[_Union[_approval_service_pb2.Resolution, _Mapping]] = ...) -> None: ...
 
 class RerunRun(_message.Message):
     __slots__ = ("request", "run", "steps", "definition")

@@ -208,18 +208,29 @@ class ToolKeyRecord(_message.Message):
     def __init__(self, call: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ApprovalRecord(_message.Message):
-    __slots__ = ("approval", "call", "arguments_digest", "sequences", "superseded_by")
+    __slots__ = ("approval", "call", "arguments_digest", "sequences", "superseded_by", "edited", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     SEQUENCES_FIELD_NUMBER: _ClassVar[int]
     SUPERSEDED_BY_FIELD_NUMBER: _ClassVar[int]
+    EDITED_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     approval: _approval_service_pb2.Approval
     call: str
     arguments_digest: bytes
     sequences: _containers.RepeatedScalarFieldContainer[int]
     superseded_by: str
-    def __init__(self, approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., call: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., sequences: _Optional[_Iterable[int]] = ..., superseded_by: _Optional[str] = ...) -> None: ...
+    edited: bool
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., call: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., sequences: _Optional[_Iterable[int]] = ..., superseded_by: _Optional[str] = ..., edited: bool = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SessionRecord(_message.Message):
     __slots__ = ("tenant", "session", "labels", "pins", "used_at_unix_nanos")

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::limits;
-
 /// Why a source text is refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileError {
@@ -108,11 +106,28 @@ pub enum EvalErrorKind {
     /// A value of `dyn` type is not what the place needs.
     TypeMismatch(String),
     /// A conversion of a text or number failed.
-    InvalidConversion(String),
+    InvalidConversion {
+        /// What it is not.
+        what: &'static str,
+        /// How it starts; `None` when that cannot be shown.
+        start: Option<String>,
+    },
     /// A map literal has a key twice.
     DuplicateKey(String),
-    /// The evaluation would take more than [`limits::MAX_STEPS`] steps.
+    /// The evaluation would take more steps than the program may.
     CostExceeded,
+}
+
+impl EvalErrorKind {
+    /// As the text of the error, without anything of the facts but names of keys. For messages that are kept, or that
+    /// others read than those whose facts they are.
+    #[must_use]
+    pub fn without_content(&self) -> String {
+        match self {
+            Self::InvalidConversion { what, .. } => (*what).to_owned(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for EvalErrorKind {
@@ -128,13 +143,14 @@ impl fmt::Display for EvalErrorKind {
             }
             Self::DivisionByZero => f.write_str("division by zero; test the divisor first"),
             Self::Overflow => f.write_str("the result is out of the 64-bit range"),
-            Self::TypeMismatch(what) | Self::InvalidConversion(what) => f.write_str(what),
+            Self::TypeMismatch(what) => f.write_str(what),
+            Self::InvalidConversion { what, start: None } => f.write_str(what),
+            Self::InvalidConversion {
+                what,
+                start: Some(start),
+            } => write!(f, "{what}: {start:?}"),
             Self::DuplicateKey(key) => write!(f, "the key `{key}` is given twice in a map"),
-            Self::CostExceeded => write!(
-                f,
-                "the evaluation takes more than {} steps; the facts are too large for it",
-                limits::MAX_STEPS
-            ),
+            Self::CostExceeded => f.write_str("the evaluation takes too many steps; the facts are too large for it"),
         }
     }
 }

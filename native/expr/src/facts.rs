@@ -114,6 +114,15 @@ impl<'a> Map<'a> {
         Self(Maps::Foreign(data, const { &Reader::<F>(PhantomData) }))
     }
 
+    /// The data of [`Map::foreign`], when this is such a map of that type.
+    #[must_use]
+    pub fn foreign_data<D: Any>(&self) -> Option<&'a D> {
+        match self.0 {
+            Maps::Foreign(data, _) => data.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// A map of values.
     #[must_use]
     pub fn owned(map: BTreeMap<Cow<'a, str>, Value<'a>>) -> Self {
@@ -218,6 +227,15 @@ impl<'a> List<'a> {
     #[must_use]
     pub fn foreign<F: ForeignList>(data: &'a F::Data) -> Self {
         Self(Lists::Foreign(data, const { &Reader::<F>(PhantomData) }))
+    }
+
+    /// The data of [`List::foreign`], when this is such a list of that type.
+    #[must_use]
+    pub fn foreign_data<D: Any>(&self) -> Option<&'a D> {
+        match self.0 {
+            Lists::Foreign(data, _) => data.downcast_ref(),
+            _ => None,
+        }
     }
 
     /// A list of values.

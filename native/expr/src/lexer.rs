@@ -3,11 +3,12 @@
 use crate::error::Refusal;
 use crate::literal::read_text;
 
-/// A token and where it starts, in bytes.
+/// A token, where it starts, and where it ends, in bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: TokenKind,
     pub(crate) at: usize,
+    pub(crate) end: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +47,26 @@ pub(crate) fn tokenize(source: &str) -> Result<Vec<Token>, Refusal> {
     let mut tokens = Vec::new();
     let mut at = 0;
     loop {
+        let token = next_token(source, at)?;
+        let is_end = token.kind == TokenKind::End;
+        at = token.end;
+        tokens.push(token);
+        if is_end {
+            return Ok(tokens);
+        }
+    }
+}
+
+/// The token at or after a byte offset, past spaces and comments.
+pub(crate) fn next_token(source: &str, mut at: usize) -> Result<Token, Refusal> {
+    loop {
         let rest = source.get(at..).unwrap_or("");
         let Some(first) = rest.chars().next() else {
-            tokens.push(Token {
+            return Ok(Token {
                 kind: TokenKind::End,
                 at,
+                end: at,
             });
-            return Ok(tokens);
         };
         if first.is_ascii_whitespace() {
             at += 1;
@@ -63,8 +77,11 @@ pub(crate) fn tokenize(source: &str) -> Result<Vec<Token>, Refusal> {
             continue;
         }
         let (kind, length) = read_token(first, rest, at)?;
-        tokens.push(Token { kind, at });
-        at += length;
+        return Ok(Token {
+            kind,
+            at,
+            end: at + length,
+        });
     }
 }
 

@@ -21,7 +21,7 @@ pub const MAX_PATTERN_BYTES: usize = 64 * 1024;
 /// Most memory for the match cache of one regular expression, in bytes.
 pub const MAX_PATTERN_CACHE_BYTES: usize = 256 * 1024;
 
-/// Most steps of one evaluation. A step is one node, one element of a collection or a piece of text.
+/// Most steps of one evaluation, and most elements of what it makes, unless the program is compiled with another bound. A step is one node, one element of a collection or a piece of text.
 pub const MAX_STEPS: u64 = 10_000;
 
 /// Text that is compared, searched, copied or converted costs one step per this many bytes.

@@ -5,27 +5,34 @@ use crate::limits;
 
 /// Steps that are left.
 ///
-/// INVARIANT: an evaluation never does more than [`limits::MAX_STEPS`] steps of work, whatever the facts are. Work is
+/// INVARIANT: an evaluation never does more steps of work than its program may, whatever the facts are. Work is
 /// charged before it is done, and once the meter is empty every further charge fails.
 pub(crate) struct Meter {
     left: u64,
+    most: u64,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Self {
-        Self {
-            left: limits::MAX_STEPS,
-        }
+    pub(crate) fn new(most: u64) -> Self {
+        Self { left: most, most }
     }
 
     /// For comparisons outside an evaluation.
     pub(crate) fn unlimited() -> Self {
-        Self { left: u64::MAX }
+        Self::new(u64::MAX)
     }
 
-    /// Steps used so far of a meter from [`Meter::new`].
+    /// Steps used so far.
     pub(crate) fn used(&self) -> u64 {
-        limits::MAX_STEPS.saturating_sub(self.left)
+        self.most.saturating_sub(self.left)
+    }
+
+    /// Refuses a list or map of more elements than there may be steps.
+    pub(crate) fn within_size(&self, elements: u64, at: u32) -> Result<(), Fault> {
+        if elements > self.most {
+            return Err(Fault::new(at, EvalErrorKind::CostExceeded));
+        }
+        Ok(())
     }
 
     /// Takes `steps`, or fails for good.

@@ -17,6 +17,7 @@ pub struct Program {
     result: Type,
     expected: Type,
     cost: u64,
+    most_steps: u64,
 }
 
 impl Program {
@@ -25,16 +26,29 @@ impl Program {
     /// # Errors
     /// Syntax and type errors, and expressions beyond the bounds of [`limits`].
     pub fn compile(source: &str, schema: &Schema, expected: Type) -> Result<Self, CompileError> {
-        Self::compiled(source, schema, expected).map_err(|refusal| CompileError::new(refusal, source))
+        Self::compile_bounded(source, schema, expected, limits::MAX_STEPS)
     }
 
-    fn compiled(source: &str, schema: &Schema, expected: Type) -> Result<Self, Refusal> {
+    /// As [`Program::compile`], for an expression that may take another number of steps than [`limits::MAX_STEPS`], such as
+    /// one that is not evaluated on every call.
+    ///
+    /// # Errors
+    /// As [`Program::compile`].
+    pub fn compile_bounded(
+        source: &str,
+        schema: &Schema,
+        expected: Type,
+        most_steps: u64,
+    ) -> Result<Self, CompileError> {
+        Self::compiled(source, schema, expected, most_steps).map_err(|refusal| CompileError::new(refusal, source))
+    }
+
+    fn compiled(source: &str, schema: &Schema, expected: Type, most_steps: u64) -> Result<Self, Refusal> {
         let (root, result) = check::check(parser::parse(source)?, schema, &expected)?;
         let cost = cost::steps(&root);
-        if cost > limits::MAX_STEPS {
+        if cost > most_steps {
             let message = format!(
-                "the expression may take {cost} steps; the most is {}; do less for each element of a list",
-                limits::MAX_STEPS
+                "the expression may take {cost} steps; the most is {most_steps}; do less for each element of a list"
             );
             return Err(Refusal::new(root.at as usize, message));
         }
@@ -44,6 +58,7 @@ impl Program {
             result,
             expected,
             cost,
+            most_steps,
         })
     }
 
@@ -66,9 +81,9 @@ impl Program {
         }
     }
 
-    /// As [`Program::evaluate`], and the steps that it took, at most [`limits::MAX_STEPS`].
+    /// As [`Program::evaluate`], and the steps that it took, at most as many as the program may.
     pub fn evaluate_metered<'a>(&'a self, variables: &'a dyn Variables) -> (Result<Value<'a>, EvalError>, u64) {
-        let mut frame = Frame::new(variables);
+        let mut frame = Frame::new(variables, self.most_steps);
         let result = eval(&self.root, &mut frame).and_then(|value| {
             // Only a `dyn` result can still be something else.
             if value.is(&self.expected) {
@@ -91,10 +106,14 @@ impl Program {
     }
 
     /// Steps of an evaluation at most, when collections and texts of the facts have at most the sizes that [`limits`]
-    /// assumes. Never more than [`limits::MAX_STEPS`].
+    /// assumes. Never more than the program may take.
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.cost
+    }
+
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
     }
 
     /// The source text.

@@ -67,6 +67,17 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The text of a timestamp (RFC 3339, UTC) or duration (seconds, such as `5400s`), as `string()` gives it; `None` for
+    /// other kinds.
+    #[must_use]
+    pub fn time_text(&self) -> Option<String> {
+        match self {
+            Self::Timestamp(nanos) => Some(time::format_timestamp(*nanos)),
+            Self::Duration(nanos) => Some(time::format_duration(*nanos)),
+            _ => None,
+        }
+    }
+
     /// Whether this value has the outer shape of `ty`; elements are not looked at.
     pub(crate) fn is(&self, ty: &Type) -> bool {
         matches!(

@@ -11,6 +11,9 @@ use crate::code::{Condition, Constant, Node, NodeKind, Shape};
 use crate::error::Refusal;
 use crate::types::{Schema, Type};
 
+/// Most names that a message lists.
+const MOST_NAMES: usize = 32;
+
 /// Checks a whole expression whose result is used as `expected`. Gives its code and its own type.
 pub(crate) fn check(expr: Expr, schema: &Schema, expected: &Type) -> Result<(Node, Type), Refusal> {
     let at = expr.at;
@@ -173,6 +176,15 @@ impl Checker<'_> {
 
     fn index(&mut self, of: Expr, index: Expr, at: usize) -> Result<Typed, Refusal> {
         let (of, index) = (self.check(of)?, self.check(index)?);
+        // A field whose name is no word of the language, such as a step's id with a `-`.
+        if let (Type::Object(_), NodeKind::Constant(Constant::Text(field))) = (&of.ty, &index.node.kind) {
+            let ty = field_type(&of.ty, field, at)?;
+            let kind = NodeKind::Select {
+                field: field.clone(),
+                of: of.boxed(),
+            };
+            return Ok(Typed::new(kind, at, ty));
+        }
         let ty = match (&of.ty, &index.ty) {
             (Type::List(element), Type::Int | Type::Dyn) => (**element).clone(),
             (Type::Map(value), Type::String | Type::Dyn) => (**value).clone(),
@@ -181,7 +193,10 @@ impl Checker<'_> {
             (Type::Map(_), other) => return Err(Refusal::new(at, format!("a map is indexed by string, not {other}"))),
             (Type::Object(object), _) => {
                 let name = object.name();
-                return Err(Refusal::new(at, format!("{name} is not indexed; write {name}.field")));
+                return Err(Refusal::new(
+                    at,
+                    format!("{name} is indexed by the name of a field only; write {name}.field"),
+                ));
             }
             (Type::Dyn, other) => return Err(Refusal::new(at, format!("an index is int or string, not {other}"))),
             (other, _) => {
@@ -284,11 +299,11 @@ fn field_type(of: &Type, field: &str, at: usize) -> Result<Type, Refusal> {
     }
 }
 
-fn list_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<_> = names.collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+fn list_names<'n>(mut names: impl Iterator<Item = &'n str>) -> String {
+    let named: Vec<_> = names.by_ref().take(MOST_NAMES).collect();
+    match (named.is_empty(), names.count()) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{} and {more} more", named.join(", ")),
     }
 }

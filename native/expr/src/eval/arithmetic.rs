@@ -31,7 +31,7 @@ fn add<'a>(left: Value<'a>, right: Value<'a>, meter: &mut Meter, at: u32) -> Res
         }
         (Value::List(a), Value::List(b)) => {
             meter.charge((a.len() as u64).saturating_add(b.len() as u64), at)?;
-            made_list(a.iter().chain(b.iter()).collect(), at)
+            made_list(a.iter().chain(b.iter()).collect(), meter, at)
         }
         (Value::Timestamp(a), Value::Duration(b)) | (Value::Duration(b), Value::Timestamp(a)) => {
             checked(a.checked_add(b), at).map(Value::Timestamp)

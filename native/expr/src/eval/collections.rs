@@ -1,6 +1,6 @@
 //! Lists and maps: literals and elements.
 //!
-//! INVARIANT: a list or map that an expression makes has at most [`limits::MAX_STEPS`] elements, those inside of it
+//! INVARIANT: a list or map that an expression makes has at most as many elements as the program may take steps, those inside of it
 //! included. Steps alone do not bound it, because an element can be used twice without a copy; whoever walks through the
 //! result would pay for each use.
 
@@ -10,7 +10,7 @@ use super::{Frame, eval};
 use crate::code::Node;
 use crate::error::{EvalErrorKind, Fault};
 use crate::facts::{List, Map};
-use crate::limits;
+use crate::meter::Meter;
 use crate::value::Value;
 
 pub(super) fn list_literal<'a>(nodes: &'a [Node], frame: &mut Frame<'a>, at: u32) -> Result<Value<'a>, Fault> {
@@ -18,13 +18,13 @@ pub(super) fn list_literal<'a>(nodes: &'a [Node], frame: &mut Frame<'a>, at: u32
     for node in nodes {
         values.push(eval(node, frame)?);
     }
-    made_list(values, at)
+    made_list(values, &frame.meter, at)
 }
 
 /// A list that the expression made.
-pub(super) fn made_list<'a>(values: Vec<Value<'a>>, at: u32) -> Result<Value<'a>, Fault> {
+pub(super) fn made_list<'a>(values: Vec<Value<'a>>, meter: &Meter, at: u32) -> Result<Value<'a>, Fault> {
     let list = List::owned(values);
-    within_size(list.owned_elements(), at)?;
+    meter.within_size(list.owned_elements(), at)?;
     Ok(Value::List(list))
 }
 
@@ -48,16 +48,8 @@ pub(super) fn map_literal<'a>(entries: &'a [(Node, Node)], frame: &mut Frame<'a>
         map.insert(key, value);
     }
     let map = Map::owned(map);
-    within_size(map.owned_elements(), at)?;
+    frame.meter.within_size(map.owned_elements(), at)?;
     Ok(Value::Map(map))
-}
-
-fn within_size(elements: u64, at: u32) -> Result<(), Fault> {
-    if elements > limits::MAX_STEPS {
-        Err(Fault::new(at, EvalErrorKind::CostExceeded))
-    } else {
-        Ok(())
-    }
 }
 
 /// `of[index]`.

@@ -93,7 +93,7 @@ fn select<'a>(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    made_list(selected, at)
+    made_list(selected, &frame.meter, at)
 }
 
 /// Sets `frame.item` to each element of a list, or each key of a map, until `body` breaks.

@@ -69,7 +69,10 @@ fn to_int<'a>(operand: &Value<'_>) -> Outcome<'a> {
         // Towards zero; NaN is in no range.
         Value::Double(value) if (-ABOVE_INT..ABOVE_INT).contains(value) => Ok(Value::Int(*value as i64)),
         Value::Double(_) => Err(EvalErrorKind::Overflow),
-        Value::Str(text) => text.parse().map(Value::Int).map_err(|_| invalid("int", text)),
+        Value::Str(text) => text
+            .parse()
+            .map(Value::Int)
+            .map_err(|_| invalid("not a valid int", text)),
         Value::Timestamp(nanos) => Ok(Value::Int(nanos.div_euclid(time::SECOND))),
         other => Err(wrong(other)),
     }
@@ -80,7 +83,10 @@ fn to_double<'a>(operand: &Value<'_>) -> Outcome<'a> {
         Value::Double(value) => Ok(Value::Double(*value)),
         // Beyond 2^53 to the nearest double, as in CEL.
         Value::Int(value) => Ok(Value::Double(*value as f64)),
-        Value::Str(text) => text.parse().map(Value::Double).map_err(|_| invalid("double", text)),
+        Value::Str(text) => text
+            .parse()
+            .map(Value::Double)
+            .map_err(|_| invalid("not a valid double", text)),
         other => Err(wrong(other)),
     }
 }
@@ -94,9 +100,10 @@ fn to_text(operand: Value<'_>) -> Outcome<'_> {
         Value::Bytes(octets) => match std::str::from_utf8(&octets) {
             Ok(text) => text.to_owned(),
             Err(_) => {
-                return Err(EvalErrorKind::InvalidConversion(
-                    "these bytes are not UTF-8 text".to_owned(),
-                ));
+                return Err(EvalErrorKind::InvalidConversion {
+                    what: "these bytes are not UTF-8 text",
+                    start: None,
+                });
             }
         },
         Value::Timestamp(nanos) => time::format_timestamp(nanos),
@@ -121,7 +128,7 @@ fn to_duration<'a>(operand: &Value<'_>) -> Outcome<'a> {
         Value::Duration(nanos) => Ok(Value::Duration(*nanos)),
         Value::Str(text) => time::parse_duration(text)
             .map(Value::Duration)
-            .ok_or_else(|| invalid("duration", text)),
+            .ok_or_else(|| invalid("not a valid duration", text)),
         other => Err(wrong(other)),
     }
 }
@@ -135,7 +142,7 @@ fn to_timestamp<'a>(operand: &Value<'_>) -> Outcome<'a> {
             .ok_or(EvalErrorKind::Overflow),
         Value::Str(text) => time::parse_timestamp(text)
             .map(Value::Timestamp)
-            .ok_or_else(|| invalid("timestamp", text)),
+            .ok_or_else(|| invalid("not a valid timestamp", text)),
         other => Err(wrong(other)),
     }
 }
@@ -174,8 +181,11 @@ fn wrong(operand: &Value<'_>) -> EvalErrorKind {
     EvalErrorKind::TypeMismatch(format!("this function does not work on {}", operand.kind()))
 }
 
-fn invalid(what: &str, text: &str) -> EvalErrorKind {
+fn invalid(what: &'static str, text: &str) -> EvalErrorKind {
     // Facts can be long and private; the start is enough to find the mistake.
     let start: String = text.chars().take(32).collect();
-    EvalErrorKind::InvalidConversion(format!("not a valid {what}: {start:?}"))
+    EvalErrorKind::InvalidConversion {
+        what,
+        start: Some(start),
+    }
 }

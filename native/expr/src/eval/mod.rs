@@ -28,11 +28,11 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub(crate) fn new(variables: &'a dyn Variables) -> Self {
+    pub(crate) fn new(variables: &'a dyn Variables, most_steps: u64) -> Self {
         Self {
             variables,
             item: Value::Null,
-            meter: Meter::new(),
+            meter: Meter::new(most_steps),
         }
     }
 

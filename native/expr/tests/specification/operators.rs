@@ -278,6 +278,7 @@ fn fields_and_indexes() {
         ("['x', 'y', 'z', 'w'][attributes.count]", "\"w\""),
         ("{'a': {'b': 5}}.a.b", "5"),
         ("request.capabilities[0]", "\"tools\""),
+        ("request['model']", "\"big\""),
     ]);
     fails(&[
         ("labels.nope", NoSuchKey("nope".to_owned())),
@@ -299,7 +300,14 @@ fn fields_and_indexes() {
             "request.modle",
             "unknown field `modle` of request; its fields: capabilities, inputTokens, minQuality, model, stream",
         ),
-        ("request['model']", "request is not indexed; write request.field"),
+        (
+            "request['modle']",
+            "unknown field `modle` of request; its fields: capabilities, inputTokens, minQuality, model, stream",
+        ),
+        (
+            "request[labels.tier]",
+            "request is indexed by the name of a field only; write request.field",
+        ),
         ("labels[1]", "a map is indexed by string, not int"),
         ("[1]['a']", "a list is indexed by int, not string"),
         ("[1][0.0]", "a list is indexed by int, not double"),

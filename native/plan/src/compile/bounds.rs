@@ -29,11 +29,29 @@ fn default_limits() -> Limits {
         tool_result_bytes: 256 << 10,
         open_tool_calls: 100_000,
         open_approvals: 100_000,
+        open_runs: 10_000,
+        run_bytes: 1 << 30,
+        payload_bytes: 16 << 20,
+        for_each_items: 10_000,
+        run_depth: 8,
     }
 }
 
 pub(super) fn limits(config: &EngineConfig, report: &mut Report) -> Limits {
-    let limits = config.limits.unwrap_or_else(default_limits);
+    let mut limits = config.limits.unwrap_or_else(default_limits);
+    let defaults = default_limits();
+    // A configuration of a version without workflows has none of these.
+    for (limit, default) in [
+        (&mut limits.open_runs, defaults.open_runs),
+        (&mut limits.run_bytes, defaults.run_bytes),
+        (&mut limits.payload_bytes, defaults.payload_bytes),
+        (&mut limits.for_each_items, defaults.for_each_items),
+        (&mut limits.run_depth, defaults.run_depth),
+    ] {
+        if *limit == 0 {
+            *limit = default;
+        }
+    }
     report.range("limits.requestBytes", limits.request_bytes, 1, 256 << 20);
     report.range("limits.queueDepth", limits.queue_depth, 1, MILLION);
     report.range("limits.budgetInstances", limits.budget_instances, 1, 10 * MILLION);
@@ -48,6 +66,11 @@ pub(super) fn limits(config: &EngineConfig, report: &mut Report) -> Limits {
     report.range("limits.toolResultBytes", limits.tool_result_bytes, 0, 16 << 20);
     report.range("limits.openToolCalls", limits.open_tool_calls, 0, MILLION);
     report.range("limits.openApprovals", limits.open_approvals, 0, MILLION);
+    report.range("limits.openRuns", limits.open_runs, 1, MILLION);
+    report.range("limits.runBytes", limits.run_bytes, 1, 64 << 30);
+    report.range("limits.payloadBytes", limits.payload_bytes, 1, 16 << 20);
+    report.range("limits.forEachItems", limits.for_each_items, 1, MILLION);
+    report.range("limits.runDepth", limits.run_depth, 1, 64);
     limits
 }
 

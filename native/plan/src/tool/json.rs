@@ -2,9 +2,7 @@
 //! argument of 2^53 + 1 must neither be decided on nor executed as 2^53.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Deepest nesting of arguments.
@@ -42,8 +40,18 @@ impl Json {
     /// Reads a text.
     ///
     /// # Errors
-    /// It is not JSON, is nested too deep, names a member twice, or has a number beyond the range of a double.
+    /// It is not JSON, is nested deeper than [`MOST_ARGUMENT_DEPTH`], names a member twice, or has a number beyond the
+    /// range of a double.
     pub fn parse(text: &[u8]) -> Result<Self, JsonError> {
+        Self::parse_bounded(text, MOST_ARGUMENT_DEPTH, usize::MAX)
+    }
+
+    /// As [`Json::parse`], for a text with bounds of its own: the deepest nesting, and the most values, lists and objects
+    /// included, because a value takes more memory than its text.
+    ///
+    /// # Errors
+    /// As [`Json::parse`], and when there are more values.
+    pub fn parse_bounded(text: &[u8], most_depth: usize, most_values: usize) -> Result<Self, JsonError> {
         let fail = |message: &str| JsonError {
             pointer: String::new(),
             message: message.to_owned(),
@@ -51,7 +59,14 @@ impl Json {
         let text = std::str::from_utf8(text).map_err(|_| fail("is not UTF-8"))?;
         let raw: &RawValue = serde_json::from_str(text)
             .map_err(|error| fail(&format!("is not JSON: line {} column {}", error.line(), error.column())))?;
-        Reader { pointer: String::new() }.read(raw.get(), MOST_ARGUMENT_DEPTH)
+        let mut reader = Reader {
+            text: raw.get(),
+            at: 0,
+            pointer: String::new(),
+            most_depth,
+            values_left: most_values,
+        };
+        reader.read(most_depth)
     }
 
     /// Whether a text is JSON, of any depth.
@@ -119,8 +134,8 @@ pub(super) fn quote(text: &str, out: &mut String) {
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
-/// One step of a JSON pointer.
-pub(super) fn push_step(pointer: &mut String, name: &str) {
+/// Adds one step to a JSON pointer, escaped.
+pub fn push_pointer_step(pointer: &mut String, name: &str) {
     pointer.push('/');
     for character in name.chars() {
         match character {
@@ -131,51 +146,110 @@ pub(super) fn push_step(pointer: &mut String, name: &str) {
     }
 }
 
-/// Walks down; each level is scanned once per level above it, which the depth bounds.
-struct Reader {
+/// Walks once through a text that is known to be JSON.
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
     pointer: String,
+    most_depth: usize,
+    values_left: usize,
 }
 
-impl Reader {
-    fn read(&mut self, text: &str, depth: usize) -> Result<Json, JsonError> {
-        match text.as_bytes().first() {
-            Some(b'{' | b'[') if depth == 0 => Err(self.fail(format!("is nested deeper than {MOST_ARGUMENT_DEPTH}"))),
-            Some(b'{') => {
-                let entries = serde_json::Deserializer::from_str(text)
-                    .deserialize_map(EntriesVisitor)
-                    .map_err(|_| self.fail("is not JSON"))?;
-                let mut members = BTreeMap::new();
-                for (name, raw) in entries {
-                    let member = self.under(&name, |reader| reader.read(raw.get(), depth - 1))?;
-                    if members.contains_key(&name) {
-                        return self.under(&name, |reader| Err(reader.fail("is there twice")));
-                    }
-                    members.insert(name, member);
-                }
-                Ok(Json::Object(members))
+impl<'t> Reader<'t> {
+    /// Recursion is bounded by `depth`.
+    fn read(&mut self, depth: usize) -> Result<Json, JsonError> {
+        self.values_left = match self.values_left.checked_sub(1) {
+            Some(left) => left,
+            None => return Err(self.fail("has too many values before this one")),
+        };
+        match self.next() {
+            Some(b'{' | b'[') if depth == 0 => {
+                let most = self.most_depth;
+                Err(self.fail(format!("is nested deeper than {most}")))
             }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| self.fail("is not JSON"))?;
-                let items = items.into_iter().enumerate();
-                let read =
-                    items.map(|(at, raw)| self.under(&at.to_string(), |reader| reader.read(raw.get(), depth - 1)));
-                read.collect::<Result<_, _>>().map(Json::Array)
-            }
-            Some(b'"') => {
-                let text = serde_json::from_str(text).map_err(|_| self.fail("is not Unicode"))?;
-                Ok(Json::String(text))
-            }
-            Some(b't') => Ok(Json::Bool(true)),
-            Some(b'f') => Ok(Json::Bool(false)),
-            Some(b'n') => Ok(Json::Null),
-            _ if text.parse().is_ok_and(f64::is_finite) => Ok(Json::Number(text.into())),
-            _ => Err(self.fail("is beyond the range of numbers")),
+            Some(b'{') => self.object(depth - 1),
+            Some(b'[') => self.array(depth - 1),
+            Some(b'"') => self.string().map(Json::String),
+            Some(b't') => Ok(self.word("true", Json::Bool(true))),
+            Some(b'f') => Ok(self.word("false", Json::Bool(false))),
+            Some(b'n') => Ok(self.word("null", Json::Null)),
+            _ => self.number(),
         }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Json, JsonError> {
+        let mut members = BTreeMap::new();
+        self.at += 1;
+        while self.next().is_some_and(|byte| byte != b'}') {
+            let name = self.string()?;
+            let member = self.under(&name, |reader| reader.read(depth))?;
+            if members.contains_key(&name) {
+                return self.under(&name, |reader| Err(reader.fail("is there twice")));
+            }
+            members.insert(name, member);
+        }
+        self.at += 1;
+        Ok(Json::Object(members))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Json, JsonError> {
+        let mut items = Vec::new();
+        self.at += 1;
+        while self.next().is_some_and(|byte| byte != b']') {
+            let at = items.len().to_string();
+            items.push(self.under(&at, |reader| reader.read(depth))?);
+        }
+        self.at += 1;
+        Ok(Json::Array(items))
+    }
+
+    fn string(&mut self) -> Result<String, JsonError> {
+        let rest = self.rest();
+        let mut is_escaped = false;
+        let is_end = |byte: u8| {
+            let ends = byte == b'"' && !is_escaped;
+            is_escaped = byte == b'\\' && !is_escaped;
+            ends
+        };
+        // Past both quotes; a text that is known to be JSON has the second one.
+        let length = rest.bytes().skip(1).position(is_end).map_or(rest.len(), |at| at + 2);
+        let text = serde_json::from_str(rest.get(..length).unwrap_or_default());
+        self.at += length;
+        text.map_err(|_| self.fail("is not Unicode"))
+    }
+
+    fn number(&mut self) -> Result<Json, JsonError> {
+        let rest = self.rest();
+        let length = rest
+            .find(|character: char| !character.is_ascii_digit() && !"+-.eE".contains(character))
+            .unwrap_or(rest.len());
+        let text = rest.get(..length).unwrap_or_default();
+        if !text.parse().is_ok_and(f64::is_finite) {
+            return Err(self.fail("is beyond the range of numbers"));
+        }
+        self.at += length;
+        Ok(Json::Number(text.into()))
+    }
+
+    fn word(&mut self, word: &str, value: Json) -> Json {
+        self.at += word.len();
+        value
+    }
+
+    fn rest(&self) -> &'t str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// The first byte of the next value or bracket, past spaces and what separates.
+    fn next(&mut self) -> Option<u8> {
+        let is_between = |byte: &u8| b" \t\n\r,:".contains(byte);
+        self.at += self.rest().bytes().take_while(is_between).count();
+        self.rest().bytes().next()
     }
 
     fn under<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.pointer.len();
-        push_step(&mut self.pointer, name);
+        push_pointer_step(&mut self.pointer, name);
         let outcome = read(self);
         self.pointer.truncate(length);
         outcome
@@ -186,25 +260,6 @@ impl Reader {
             pointer: self.pointer.clone(),
             message: message.into(),
         }
-    }
-}
-
-/// Members in order, duplicates included.
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(entries)
     }
 }
 
@@ -222,6 +277,32 @@ mod tests {
             text,
             r#"{"a/~":{"t":[true,{},[]],"x":null},"b":[1.0,9007199254740993,-0,1E2]}"#
         );
+    }
+
+    #[test]
+    fn a_text_is_read_as_serde_json_reads_it() {
+        for text in [
+            r#"{"a\"\\":"}]\\","b" : [ "\u00e9\ud83d\ude00" , "" , -0.5e-3 ] , "c":{ },"d":[ ]}"#,
+            " [ [ ] , { } , true , false , null , 0 ] ",
+            "\"x\"",
+            "7",
+        ] {
+            let read = Json::parse(text.as_bytes()).unwrap().to_text();
+            let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&read).unwrap(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_with_its_own_bounds() {
+        let parse = |text: &str, values| Json::parse_bounded(text.as_bytes(), 2, values);
+        assert!(parse("[[1, 2]]", 4).is_ok());
+        assert_eq!(parse("[[1, 2]]", 3).unwrap_err().pointer, "/0/1");
+        assert_eq!(parse("[[[]]]", 9).unwrap_err().message, "is nested deeper than 2");
     }
 
     #[test]

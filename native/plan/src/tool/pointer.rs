@@ -1,6 +1,6 @@
 //! JSON pointers (RFC 6901) into arguments, where `*` stands for every element of a list and every member of an object.
 
-use super::json::{Json, push_step};
+use super::json::{Json, push_pointer_step};
 
 /// Most steps of a pointer.
 const MOST_STEPS: usize = super::json::MOST_ARGUMENT_DEPTH;
@@ -95,7 +95,7 @@ fn walk<E>(
         Json::Object(members) if step == "*" => {
             let mut removed = Vec::new();
             for (name, member) in members.iter_mut() {
-                push_step(place, name);
+                push_pointer_step(place, name);
                 if walk(member, rest, place, change)? {
                     removed.push(name.clone());
                 }
@@ -107,7 +107,7 @@ fn walk<E>(
         }
         Json::Object(members) => {
             if let Some(member) = members.get_mut(step) {
-                push_step(place, step);
+                push_pointer_step(place, step);
                 if walk(member, rest, place, change)? {
                     members.remove(step);
                 }
@@ -119,7 +119,7 @@ fn walk<E>(
             for (at, item) in items.iter_mut().enumerate() {
                 let name = at.to_string();
                 if step == "*" || *step == name {
-                    push_step(place, &name);
+                    push_pointer_step(place, &name);
                     if walk(item, rest, place, change)? {
                         removed.push(at);
                     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use fairlead_expr::{Fields, ForeignList, ForeignMap, List, Map, ObjectType, Schema, Type, Value, Variables};
+use fairlead_expr::{Fields, Map, ObjectType, Schema, Type, Value, Variables};
 use fairlead_wire::v1::ToolRisk;
 
 use super::catalogue::{Tool, effect_name, risk_name};
@@ -37,7 +37,7 @@ pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         .with("request", Type::object(request))
 });
 
-static NO_MEMBERS: BTreeMap<String, Json> = BTreeMap::new();
+static NO_MEMBERS: Json = Json::Object(BTreeMap::new());
 
 /// The variables of one tool call.
 pub(crate) struct ToolVariables<'a> {
@@ -71,11 +71,11 @@ impl Variables for ToolVariables<'_> {
             "labels" => Value::Map(Map::strings(self.facts.labels)),
             "now" => Value::Timestamp(self.now.0),
             "tool" => Value::Object(&self.tool),
-            "args" => Value::Map(Map::foreign::<Members>(match self.facts.arguments {
-                Json::Object(members) => members,
+            "args" => match self.facts.arguments {
+                arguments @ Json::Object(_) => arguments.as_value(),
                 // Arguments are an object: the engine has refused anything else.
-                _ => &NO_MEMBERS,
-            })),
+                _ => NO_MEMBERS.as_value(),
+            },
             "session" => Value::Object(&self.session),
             "request" => Value::Object(&self.request),
             _ => return None,
@@ -127,53 +127,5 @@ impl Fields for Request<'_> {
             Some(Value::Str(text)) => !text.is_empty(),
             other => other.is_some(),
         }
-    }
-}
-
-/// Members of a JSON object as a map.
-struct Members;
-
-impl ForeignMap for Members {
-    type Data = BTreeMap<String, Json>;
-
-    fn get<'a>(data: &'a Self::Data, key: &str) -> Option<Value<'a>> {
-        data.get(key).map(value)
-    }
-
-    fn len(data: &Self::Data) -> usize {
-        data.len()
-    }
-
-    fn keys(data: &Self::Data) -> Box<dyn Iterator<Item = &str> + '_> {
-        Box::new(data.keys().map(String::as_str))
-    }
-}
-
-/// A JSON array as a list.
-struct Items;
-
-impl ForeignList for Items {
-    type Data = Vec<Json>;
-
-    fn get(data: &Self::Data, index: usize) -> Option<Value<'_>> {
-        data.get(index).map(value)
-    }
-
-    fn len(data: &Self::Data) -> usize {
-        data.len()
-    }
-}
-
-fn value(json: &Json) -> Value<'_> {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(truth) => Value::Bool(*truth),
-        // An integer that 64 bits do not hold is still a number that can be compared.
-        Json::Number(_) => json
-            .as_int()
-            .map_or_else(|| json.as_double().map_or(Value::Null, Value::Double), Value::Int),
-        Json::String(text) => Value::str(text),
-        Json::Array(items) => Value::List(List::foreign::<Items>(items)),
-        Json::Object(members) => Value::Map(Map::foreign::<Members>(members)),
     }
 }

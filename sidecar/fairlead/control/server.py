@@ -29,14 +29,19 @@ from fairlead.v1 import (
     budget_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
+    workflow_service_pb2,
+    workflow_service_pb2_grpc,
 )
 
 # As the front's own bound on forwarded calls, so that overload shows in one place.
 MAX_CONCURRENT_CALLS = 1024
 # Fixed, because they have nothing to do with what agents may send: however small `limits.requestBytes` is, a
-# configuration of 1 MiB is taken, and a page of records or a kept answer (`keptAnswerBytes`, at most 16 MiB) is given.
+# configuration of 1 MiB is taken, and a page of records, a kept answer (`keptAnswerBytes`, at most 16 MiB) or a step
+# with its input and its output (16 MiB each) is given.
 RECEIVE_MAX_BYTES = 4 << 20
-SEND_MAX_BYTES = 32 << 20
+SEND_MAX_BYTES = 40 << 20
+# An operator may start a run with an input that is as large as a payload may be.
+OPERATOR_RECEIVE_MAX_BYTES = 17 << 20
 # sockaddr_un holds 107 bytes and a zero.
 _SOCKET_PATH_MAX_BYTES = 107
 _SERVICES = (
@@ -44,6 +49,7 @@ _SERVICES = (
     audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     budget_service_pb2.DESCRIPTOR.services_by_name["BudgetService"].full_name,
     config_service_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name,
+    workflow_service_pb2.DESCRIPTOR.services_by_name["WorkflowService"].full_name,
 )
 
 
@@ -64,6 +70,7 @@ class Servicers:
     audit: audit_service_pb2_grpc.AuditServiceServicer
     budget: budget_service_pb2_grpc.BudgetServiceServicer
     config: config_service_pb2_grpc.ConfigServiceServicer
+    workflow: workflow_service_pb2_grpc.WorkflowServiceServicer
     store: StoreService
 
 
@@ -78,9 +85,10 @@ class OperatorTcp:
 
 async def start_control_server(path: Path, key: str, servicers: Servicers) -> grpc.aio.Server:
     """Serves what agents may reach, and the front's own questions, on a private unix socket."""
-    server = _server(FrontDoor(key))
+    server = _server(FrontDoor(key), RECEIVE_MAX_BYTES)
     approval_service_pb2_grpc.add_ApprovalTicketServiceServicer_to_server(servicers.ticket, server)
     budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(servicers.budget, server)
+    workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(servicers.workflow, server)
     server.add_generic_rpc_handlers((servicers.store.handler(),))
     _bind_unix(server, path)
     await server.start()
@@ -129,19 +137,20 @@ class OperatorServer:
             await server.stop(grace_seconds)
 
     def _made(self, door: OperatorDoor) -> grpc.aio.Server:
-        server = _server(door)
+        server = _server(door, OPERATOR_RECEIVE_MAX_BYTES)
         approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(self._servicers.approval, server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self._servicers.audit, server)
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)
+        workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(self._servicers.workflow, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         return server
 
 
-def _server(door: Interceptor) -> grpc.aio.Server:
+def _server(door: Interceptor, receive_max_bytes: int) -> grpc.aio.Server:
     options: Sequence[tuple[str, Any]] = (
-        ("grpc.max_receive_message_length", RECEIVE_MAX_BYTES),
+        ("grpc.max_receive_message_length", receive_max_bytes),
         ("grpc.max_send_message_length", SEND_MAX_BYTES),
         ("grpc.max_metadata_size", 16 << 10),
         ("grpc.so_reuseport", 0),

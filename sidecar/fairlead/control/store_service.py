@@ -6,22 +6,30 @@ Private: on the control socket only, without a tenant's identity, for the front 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
 from fairlead.control.errors import Refusal, answer
 from fairlead.control.identity import NOBODY, current
 from fairlead.internal.v1 import command_pb2, state_pb2, workflow_pb2
-from fairlead.store import Family, Store, StoreUnavailable, keys
+from fairlead.store import Family, StoreUnavailable, keys
 
 SERVICE = "fairlead.internal.v1.StoreService"
+
+
+class Reader(Protocol):
+    """What is needed of the store."""
+
+    def get(self, family: Family, key: bytes, /) -> bytes | None:
+        """The value of a key, or None."""
+        ...
 
 
 class StoreService:
     """Reads what is committed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Reader) -> None:
         self._store = store
 
     @answer
@@ -46,7 +54,7 @@ class StoreService:
         return grpc.method_handlers_generic_handler(SERVICE, {"Read": read})
 
 
-def known(store: Store, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
+def known(store: Reader, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
     """What is asked for: a request id with its kept answer and invocation, a call, an approval, an idempotency key of a
     call or of a step."""
     answer = command_pb2.Known()
@@ -74,7 +82,7 @@ def known(store: Store, needs: command_pb2.NeedsRecord) -> command_pb2.Known:
     return answer
 
 
-def _add_tool_call(answer: command_pb2.Known, store: Store, needs: command_pb2.NeedsRecord) -> None:
+def _add_tool_call(answer: command_pb2.Known, store: Reader, needs: command_pb2.NeedsRecord) -> None:
     """The call that is asked for, or else the one that the approval or the idempotency key names."""
     call_key = needs.call_key
     if needs.approval_key and (value := store.get(Family.APPROVALS, needs.approval_key)) is not None:

@@ -165,7 +165,7 @@ class Run(_message.Message):
     def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., workflow: _Optional[str] = ..., workflow_version: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., input: _Optional[bytes] = ..., output: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., cost_avoided: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., parent: _Optional[str] = ..., parent_step: _Optional[str] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., steps_ended: _Optional[int] = ..., steps_total: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Step(_message.Message):
-    __slots__ = ("id", "kind", "state", "epoch", "attempts", "queue", "worker", "due_time", "input", "output", "failure", "approval", "child", "signal", "idempotency_key", "spent", "replayed", "start_time", "end_time", "effect", "needs", "invocations")
+    __slots__ = ("id", "kind", "state", "epoch", "attempts", "queue", "worker", "due_time", "input", "output", "failure", "approval", "child", "signal", "idempotency_key", "spent", "replayed", "start_time", "end_time", "effect", "needs", "invocations", "items_total", "items_succeeded", "items_failed")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +188,9 @@ class Step(_message.Message):
     EFFECT_FIELD_NUMBER: _ClassVar[int]
     NEEDS_FIELD_NUMBER: _ClassVar[int]
     INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FAILED_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: StepKind
     state: StepState
@@ -210,4 +213,7 @@ class Step(_message.Message):
     effect: StepEffect
     needs: _containers.RepeatedScalarFieldContainer[str]
     invocations: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[StepKind, str]] = ..., state: _Optional[_Union[StepState, str]] = ..., epoch: _Optional[int] = ..., attempts: _Optional[int] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., input: _Optional[bytes] = ..., output: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., approval: _Optional[str] = ..., child: _Optional[str] = ..., signal: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., replayed: bool = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., effect: _Optional[_Union[StepEffect, str]] = ..., needs: _Optional[_Iterable[str]] = ..., invocations: _Optional[_Iterable[str]] = ...) -> None: ...
+    items_total: int
+    items_succeeded: int
+    items_failed: int
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[StepKind, str]] = ..., state: _Optional[_Union[StepState, str]] = ..., epoch: _Optional[int] = ..., attempts: _Optional[int] = ..., queue: _Optional[str] = ..., worker: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., input: _Optional[bytes] = ..., output: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., approval: _Optional[str] = ..., child: _Optional[str] = ..., signal: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., replayed: bool = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., effect: _Optional[_Union[StepEffect, str]] = ..., needs: _Optional[_Iterable[str]] = ..., invocations: _Optional[_Iterable[str]] = ..., items_total: _Optional[int] = ..., items_succeeded: _Optional[int] = ..., items_failed: _Optional[int] = ...) -> None: ...

@@ -33,6 +33,7 @@ from fairlead.v1 import (
     budget_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
+    workflow_service_pb2_grpc,
 )
 
 LIST = "/fairlead.v1.BudgetService/ListBudgets"
@@ -73,6 +74,7 @@ class Served:
             audit=Streams(),
             budget=self.seen,
             config=config_service_pb2_grpc.ConfigServiceServicer(),
+            workflow=workflow_service_pb2_grpc.WorkflowServiceServicer(),
             store=StoreService(self.store),
         )
         self.operator = OperatorServer(self.operators, self.servicers)

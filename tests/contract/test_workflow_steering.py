@@ -56,9 +56,13 @@ def test_a_run_belongs_to_who_starts_it(tmp_path: Path) -> None:
 def test_the_same_id_gets_the_first_answer_and_another_request_with_it_is_refused(tmp_path: Path) -> None:
     async def test(sidecar: Sidecar) -> None:
         # Also when both come at once: the second one asks the store only when the first is in it.
-        first, again = await asyncio.gather(
-            *(sidecar.operator.StartRun(start(tenant="acme"), metadata=AS_ASHA) for _ in range(2))
-        )
+        sidecar.core.commit.clear()
+        both = [asyncio.ensure_future(_start(sidecar)) for _ in range(2)]
+        await asyncio.to_thread(sidecar.core.decided.wait, 10)
+        for _ in range(20):
+            await sidecar.operator.ListRuns(pb.ListRunsRequest())
+        sidecar.core.commit.set()
+        first, again = await asyncio.gather(*both)
         assert first == again and len(sidecar.core.applied) == 1 and sidecar.core.questions == 1
         other = await refused(sidecar.operator.StartRun(start(tenant="acme", input=b"[]"), metadata=AS_ASHA))
         assert (other[:2], other[3]) == (INVALID, ["request_id"])
@@ -67,6 +71,11 @@ def test_the_same_id_gets_the_first_answer_and_another_request_with_it_is_refuse
         assert len(sidecar.core.applied) == 2
 
     scenario(tmp_path, test)
+
+
+async def _start(sidecar: Sidecar) -> pb.StartRunResponse:
+    answer: pb.StartRunResponse = await sidecar.operator.StartRun(start(tenant="acme"), metadata=AS_ASHA)
+    return answer
 
 
 def test_whose_run_it_is_to_be_has_to_be_clear(tmp_path: Path) -> None:

@@ -150,13 +150,15 @@ def test_nobody_is_woken_for_what_names_no_watched_run(tmp_path: Path) -> None:
             return scan(family, **bounds)
 
         call = await subscribe(sidecar, 1)
+        sidecar.core.say(run, "STEP_LEASED")
+        assert await told(call, 1) == ["2"]
         sidecar.core.store.scan = counted  # type: ignore[method-assign]
-        for _ in range(50):
+        for _ in range(20):
             sidecar.core.append(record(len(sidecar.core.log) + 1, "TOOL_COMPLETED", tenant="acme"))
             sidecar.core.publish()
-            await asyncio.sleep(0)
+            await sidecar.operator.ListRuns(pb.ListRunsRequest())
         end(sidecar.core, run)
-        assert await rest(call) == ["52", "SUCCEEDED"]
+        assert await rest(call) == ["23", "SUCCEEDED"]
         assert reads.count(keys.RUN_EVENT) <= 6
 
     scenario(tmp_path, test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from threading import Event
 from typing import Any
 
 from fairlead.control.requests import ControlRequest
@@ -116,6 +117,9 @@ class RunCore(FakeCore):
         self.next_number = 100
         self.questions = 0
         self._answered: set[bytes] = set()
+        # A command is decided before it is committed: `commit` lets those go that have been decided.
+        self.decided, self.commit = Event(), Event()
+        self.commit.set()
         self.store.append(chain(self.log))
         self.put_definition(definition())
         for one in runs:
@@ -195,6 +199,9 @@ class RunCore(FakeCore):
                 return rejection("INVALID_ARGUMENT", "the id was used for another request", "request_id")
             return command_pb2.CommandResult(run=run_pb2.Run.FromString(known.request.answer))
         self.applied.append(command)
+        self._answered.add(key)
+        self.decided.set()
+        assert self.commit.wait(10)
         tenant = who.tenant or (request.tenant if kind == "start_run" else command.rerun_run.run.tenant)
         made = run_record(self.next_number, tenant, agent=who.agent, operator=who.operator)
         self.next_number += 1
@@ -211,7 +218,6 @@ class RunCore(FakeCore):
         answer.cost_avoided.CopyFrom(made.cost_avoided)
         remembered = state_pb2.RequestRecord(digest=identity.digest, answer=answer.SerializeToString())
         self.store.put(Family.REQUESTS, key, remembered.SerializeToString())
-        self._answered.add(key)
         return command_pb2.CommandResult(run=answer)
 
     def _steer(self, command: command_pb2.Command, kind: str) -> command_pb2.CommandResult:

@@ -130,5 +130,6 @@ def test_the_services_of_this_version_are_all_there() -> None:
         "ModelService": {"Generate", "StreamGenerate"},
         "ConfigService": {"ApplyConfig", "GetConfig", "ListConfigVersions", "DiffConfig", "RollbackConfig"},
         "BudgetService": {"ListBudgets", "GetBudget", "AdjustBudget"},
+        "BackupService": {"CreateBackup"},
         "AuditService": {"WatchEvents", "AcknowledgeEvents", "ListEvents", "ExplainInvocation", "VerifyChain"},
     }

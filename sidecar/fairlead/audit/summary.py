@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from fairlead.approval.model import quorums, state_name
 from fairlead.audit import wording
@@ -114,4 +114,13 @@ def _of_the_sidecar(record: audit_record_pb2.AuditRecord) -> str:
         refused = record.config_rejected
         problems = count(refused.violations, "violation")
         return f"{visible(refused.source)}: {problems}, first: {visible(refused.first_violation)}"
-    return visible(record.control_changed.subject)
+    changed = record.control_changed
+    facts = ", ".join(f"{visible(name)} {_fact(changed.detail[name])}" for name in sorted(changed.detail.fields))
+    return visible(changed.subject) + (f": {facts}" if facts else "")
+
+
+def _fact(value: Any) -> str:
+    """A value of a record's detail; numbers are whole there, but a Struct has floats only."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return visible(str(value))

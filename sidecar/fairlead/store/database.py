@@ -14,13 +14,18 @@ from typing import Self, cast
 
 from rocksdict import Checkpoint, Rdict, ReadOptions, WriteBatch
 
-from fairlead.store import keys
+from fairlead.store import keys, tuning
 from fairlead.store.errors import StoreError, StoreUnavailable
 from fairlead.store.families import Family
 from fairlead.store.handles import Handles
 from fairlead.store.lock import DirectoryLock
 
 FORMAT_VERSION = b"1"
+# In the data directory: the checkpoint that a backup is made of, and what a restore has not finished.
+CHECKPOINT = "checkpoint"
+RESTORING = "restoring"
+# What a checkpoint can take at once: all that is in memory becomes files, and the log of it is copied.
+CHECKPOINT_BYTES = tuning.WRITE_BUFFERS_BYTES + tuning.WAL_BYTES
 # A page of a scan ends at whichever comes first; between two pages nothing is held open.
 PAGE_RECORDS = 512
 PAGE_BYTES = 1 << 20
@@ -281,6 +286,14 @@ def open_store(data_dir: Path, *, read_only: bool = False) -> Store:
             raise StoreError(f"data directory {data_dir} cannot be made: {error.strerror}") from error
     lock = DirectoryLock(data_dir, shared=read_only)
     try:
+        if not read_only:
+            if (data_dir / RESTORING).exists() and not path.exists():
+                raise StoreError(
+                    f"a restore into {data_dir} was not finished: run fairlead backup restore again, or remove "
+                    f"{data_dir / RESTORING} to start with nothing"
+                )
+            # Of a backup that was under way when the daemon was killed.
+            shutil.rmtree(data_dir / CHECKPOINT, ignore_errors=True)
         return Store(path, lock, read_only=read_only)
     except BaseException:
         lock.release()

@@ -70,7 +70,9 @@ def _tool_call(record: audit_record_pb2.AuditRecord) -> str:
     if record.HasField("approval"):
         event = record.approval
         vote = f"{visible(event.vote.operator)} {wording.decision_word(event.vote.decision)}, "
-        said = f"{visible(event.tool)}: {vote if event.HasField('vote') else ''}{state_name(event.state)}"
+        said = f"{visible(event.tool)}: {vote if event.HasField('vote') else ''}"
+        said += f"tier {visible(event.tier)} is asked, " if event.previous_tier else ""
+        said += state_name(event.state)
         return said + (f", missing {visible(quorums(event.missing))}" if event.missing else "")
     if record.HasField("tool_completed"):
         ended = record.tool_completed

@@ -38,7 +38,12 @@ from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.tickets import TicketService
 from fairlead.approval.votes import Votes
 from fairlead.audit.service import AuditLogService
+<<<<<<< HEAD
 from fairlead.audit.store import AuditLog
+=======
+from fairlead.backup.restored import RestoredStore
+from fairlead.backup.service import BackupService
+>>>>>>> main
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.document import Document
@@ -51,6 +56,7 @@ from fairlead.config.watch import Watcher
 from fairlead.control.access import OperatorCredential, Operators
 from fairlead.control.approval_service import ApprovalServicer, ApprovalTicketServicer
 from fairlead.control.audit_service import AuditServicer
+from fairlead.control.backup_service import BackupServicer
 from fairlead.control.budget_service import BudgetServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
@@ -205,6 +211,9 @@ class Daemon:
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
             ticket=ApprovalTicketServicer(self._tickets),
             audit=AuditServicer(self._audit),
+            backup=BackupServicer(
+                BackupService(core, store, self._writer, options.data, time.time_ns, program_version())
+            ),
             budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
             config=ConfigServicer(configuration),
             workflow=WorkflowServicer(
@@ -219,10 +228,14 @@ class Daemon:
         async def record_start() -> None:
             await apply(core, command_pb2.Command(start=command_pb2.Start(program_version=program_version())))
 
+        restored = RestoredStore(core, store)
+
         async def record_configuration() -> None:
             await configuration.begin(str(options.config or "--dev"))
 
         if not await until_taken(record_start, self._stopping):
+            return
+        if not await until_taken(restored.record, self._stopping):
             return
         # From here on probes are answered: whoever waits below is alive, but not ready.
         agent, health = await self._listen_for_agents(core, loaded.config, servicers)

@@ -225,6 +225,17 @@ def test_an_approval_whose_time_has_passed_is_expired_before_the_sweep(tmp_path:
     scenario(tmp_path, test, ONE)
 
 
+def test_an_approval_that_another_tier_is_to_be_asked_about_is_not_expired(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        sidecar.core.now = T0 + 72 * HOUR
+        answer = await sidecar.operator.GetApproval(pb.GetApprovalRequest(name=ONE.name))
+        assert answer.approval.state == pb.APPROVAL_STATE_PENDING
+        # The core passes it on before it looks at the vote.
+        await sidecar.vote("asha")
+
+    scenario(tmp_path, test, approval(1, escalates_to="ceo"))
+
+
 def test_unknown_and_impossible_names_are_refused(tmp_path: Path) -> None:
     async def test(sidecar: Sidecar) -> None:
         found = await refused(sidecar.operator.GetApproval(pb.GetApprovalRequest(name=approval(7).name)))

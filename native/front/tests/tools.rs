@@ -29,6 +29,7 @@ fn with_rules() -> EngineConfig {
             count: 1,
         }],
         expires_after_millis: 60_000,
+        ..Default::default()
     }];
     config.operators = vec![Operator {
         name: "asha".to_owned(),

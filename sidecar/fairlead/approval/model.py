@@ -1,7 +1,8 @@
 """Names, states and tickets of approvals. Pure: no I/O, no clock.
 
 The native core owns the life of an approval; what is computed here is only how it is read. INVARIANT (P1): an approval
-whose time has passed is expired for everybody who looks, also before the core's sweep has written so.
+whose time has passed is expired for everybody who looks, also before the core's sweep has written so; one that another
+tier is to be asked about is still pending.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def ticket_id(ticket: str) -> bytes:
 def as_of(record: state_pb2.ApprovalRecord, now_unix_nanos: int) -> pb.Approval:
     """The approval as it is at a time."""
     approval = record.approval
-    if approval.state in OPEN and approval.expire_time.ToNanoseconds() <= now_unix_nanos:
+    # Whom it is passed on to is the core's to say, which it does as soon as anybody asks it.
+    is_passed_on = approval.state == pb.APPROVAL_STATE_PENDING and approval.escalates_to
+    if not is_passed_on and approval.state in OPEN and approval.expire_time.ToNanoseconds() <= now_unix_nanos:
         expired = pb.Approval()
         expired.CopyFrom(approval)
         expired.state = pb.APPROVAL_STATE_EXPIRED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from fairlead.approval.model import quorums, state_name
 from fairlead.audit import wording
@@ -70,7 +70,9 @@ def _tool_call(record: audit_record_pb2.AuditRecord) -> str:
     if record.HasField("approval"):
         event = record.approval
         vote = f"{visible(event.vote.operator)} {wording.decision_word(event.vote.decision)}, "
-        said = f"{visible(event.tool)}: {vote if event.HasField('vote') else ''}{state_name(event.state)}"
+        said = f"{visible(event.tool)}: {vote if event.HasField('vote') else ''}"
+        said += f"tier {visible(event.tier)} is asked, " if event.previous_tier else ""
+        said += state_name(event.state)
         return said + (f", missing {visible(quorums(event.missing))}" if event.missing else "")
     if record.HasField("tool_completed"):
         ended = record.tool_completed
@@ -114,4 +116,13 @@ def _of_the_sidecar(record: audit_record_pb2.AuditRecord) -> str:
         refused = record.config_rejected
         problems = count(refused.violations, "violation")
         return f"{visible(refused.source)}: {problems}, first: {visible(refused.first_violation)}"
-    return visible(record.control_changed.subject)
+    changed = record.control_changed
+    facts = ", ".join(f"{visible(name)} {_fact(changed.detail[name])}" for name in sorted(changed.detail.fields))
+    return visible(changed.subject) + (f": {facts}" if facts else "")
+
+
+def _fact(value: Any) -> str:
+    """A value of a record's detail; numbers are whole there, but a Struct has floats only."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return visible(str(value))

@@ -12,6 +12,7 @@ from fairlead.v1 import approval_service_pb2, audit_record_pb2
 
 _GRANTED = audit_record_pb2.EVENT_KIND_TOOL_AUTHORIZED
 _VOTED = audit_record_pb2.EVENT_KIND_APPROVAL_VOTED
+_ESCALATED = audit_record_pb2.EVENT_KIND_APPROVAL_ESCALATED
 _EDITED = audit_record_pb2.EVENT_KIND_APPROVAL_EDITED
 _NOT_OVER = {
     audit_record_pb2.TOOL_CALL_STATE_PENDING: "Still waiting for people.",
@@ -163,6 +164,10 @@ def _approval(record: audit_record_pb2.AuditRecord) -> str:
         if record.kind == _EDITED:
             was, now = event.previous_digest[: wording.VERSION_DIGITS], event.digest[: wording.VERSION_DIGITS]
             why += f"; its digest was {visible(was)} and is {visible(now)}, votes begin anew"
+            why += f", tier {visible(event.tier)} is asked" if event.previous_tier else ""
         return f"{at}: {_vote(event.vote)} {name}{why}{missing}."
     why = f" ({visible(event.reason)})" if event.reason else ""
+    if record.kind == _ESCALATED:
+        tiers = f"from tier {visible(event.previous_tier)} to {visible(event.tier)}"
+        return f"{at}: approval {name} was passed on {tiers}{why}{missing}."
     return f"{at}: approval {name} is {state_name(event.state)}{why}."

@@ -7,7 +7,6 @@ it may read to the end: what could be seen from outside would be stale, so the s
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def opened(arguments: argparse.Namespace) -> Iterator[Source]:
     """The log that the arguments name: online when a sidecar answers, else offline. Raises `operator.Unreachable`."""
-    if not arguments.offline and (arguments.socket is not None or _answers(arguments)):
+    if not arguments.offline and (arguments.socket is not None or operator.answers(arguments)):
         with operator.connected(arguments) as channel:
             yield OnlineLog(channel)
         return
@@ -145,17 +144,3 @@ def opened(arguments: argparse.Namespace) -> Iterator[Source]:
             yield OfflineLog(store)
         except (StoreUnavailable, LogDamaged, Undecodable) as error:
             raise operator.Unreachable(str(error)) from error
-
-
-def _answers(arguments: argparse.Namespace) -> bool:
-    """True when a process listens on the operator socket; a killed one leaves only the file."""
-    try:
-        path = operator.socket_path(arguments)
-    except operator.Unreachable:
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True

@@ -37,6 +37,7 @@ GROUPS = (
     Group("top", "top", "live view of calls, models, breakers and budgets"),
     Group("explain", "explain", "what an invocation did, and why"),
     Group("audit", "audit", "follow, verify and export the audit log"),
+    Group("backup", "backup", "make, verify and restore backups"),
     Group("import", "importing", "turn the configuration of another gateway into one of Fairlead"),
     Group("prices", "prices", "import and show price books"),
     Group("dev-provider", "dev_provider", "run a local model provider with faults on demand"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,20 @@ def socket_path(arguments: argparse.Namespace) -> Path:
             raise Unreachable(f"{absolute} is longer than a unix socket's name can be: change to its directory first")
         return relative
     return absolute
+
+
+def answers(arguments: argparse.Namespace) -> bool:
+    """True when a process listens on the operator socket; a killed one leaves only the file."""
+    try:
+        path = socket_path(arguments)
+    except Unreachable:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

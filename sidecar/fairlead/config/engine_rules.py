@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.config.sections.approvals import Tier
+from fairlead.config.sections.approvals import OnExpireMapping, Tier
 from fairlead.config.sections.arguments import ArgumentConstraint
 from fairlead.config.sections.matching import Match, PolicyMatch
 from fairlead.config.sections.output import OutputCheck
@@ -117,4 +117,5 @@ def tier(entry: Tier) -> pb.ApprovalTier:
         name=entry.name,
         require=[pb.Quorum(role=quorum.role, count=quorum.count) for quorum in entry.require],
         expires_after_millis=entry.expires_after,
+        escalate_to=entry.on_expire.escalate_to if isinstance(entry.on_expire, OnExpireMapping) else "",
     )

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 from fairlead.config.schema import Config
+from fairlead.config.sections.approvals import OnExpireMapping
 from fairlead.config.sections.policies import EffectMapping
 from fairlead.config.sections.routes import Route
 
@@ -49,6 +50,9 @@ def _idle(config: Config) -> Iterator[str]:
             yield f"policy {policy.name}: check.window has no effect: a rule that only flags holds no text back"
     asked_for = {
         policy.effect.require_approval for policy in config.policies if isinstance(policy.effect, EffectMapping)
+    }
+    asked_for |= {
+        tier.on_expire.escalate_to for tier in config.approvals.tiers if isinstance(tier.on_expire, OnExpireMapping)
     }
     for tier in config.approvals.tiers:
         if tier.name not in asked_for:

@@ -25,6 +25,8 @@ from fairlead.v1 import (
     approval_service_pb2_grpc,
     audit_service_pb2,
     audit_service_pb2_grpc,
+    backup_service_pb2,
+    backup_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
     config_service_pb2,
@@ -47,6 +49,7 @@ _SOCKET_PATH_MAX_BYTES = 107
 _SERVICES = (
     approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"].full_name,
     audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
+    backup_service_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name,
     budget_service_pb2.DESCRIPTOR.services_by_name["BudgetService"].full_name,
     config_service_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name,
     workflow_service_pb2.DESCRIPTOR.services_by_name["WorkflowService"].full_name,
@@ -68,6 +71,7 @@ class Servicers:
     approval: approval_service_pb2_grpc.ApprovalServiceServicer
     ticket: approval_service_pb2_grpc.ApprovalTicketServiceServicer
     audit: audit_service_pb2_grpc.AuditServiceServicer
+    backup: backup_service_pb2_grpc.BackupServiceServicer
     budget: budget_service_pb2_grpc.BudgetServiceServicer
     config: config_service_pb2_grpc.ConfigServiceServicer
     workflow: workflow_service_pb2_grpc.WorkflowServiceServicer
@@ -140,6 +144,7 @@ class OperatorServer:
         server = _server(door, OPERATOR_RECEIVE_MAX_BYTES)
         approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(self._servicers.approval, server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self._servicers.audit, server)
+        backup_service_pb2_grpc.add_BackupServiceServicer_to_server(self._servicers.backup, server)
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(self._servicers.workflow, server)

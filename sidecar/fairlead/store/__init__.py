@@ -4,9 +4,21 @@
 `feed` tells the event loop what has been committed.
 """
 
-from fairlead.store.database import Store, open_store
+from fairlead.store.database import CHECKPOINT, CHECKPOINT_BYTES, FORMAT_VERSION, RESTORING, Store, open_store
 from fairlead.store.errors import StoreError, StoreLocked, StoreUnavailable
 from fairlead.store.families import Family
 from fairlead.store.feed import CommitFeed
 
-__all__ = ["CommitFeed", "Family", "Store", "StoreError", "StoreLocked", "StoreUnavailable", "open_store"]
+__all__ = [
+    "CHECKPOINT",
+    "CHECKPOINT_BYTES",
+    "FORMAT_VERSION",
+    "RESTORING",
+    "CommitFeed",
+    "Family",
+    "Store",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnavailable",
+    "open_store",
+]

@@ -5,56 +5,33 @@ decision record on the commit path), so writes are never synced one by one. It k
 handle, view or iterator of it is alive: nothing of it leaves this module.
 """
 
-import contextlib
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from rocksdict import AccessType, ColumnFamily, Rdict, ReadOptions, WriteBatch
+from rocksdict import Checkpoint, Rdict, ReadOptions, WriteBatch
 
 from fairlead.store import keys, tuning
 from fairlead.store.errors import StoreError, StoreUnavailable
 from fairlead.store.families import Family
+from fairlead.store.handles import Handles
 from fairlead.store.lock import DirectoryLock
 
 FORMAT_VERSION = b"1"
+# In the data directory: the checkpoint that a backup is made of, and what a restore has not finished.
+CHECKPOINT = "checkpoint"
+RESTORING = "restoring"
+# What a checkpoint can take at once: all that is in memory becomes files, and the log of it is copied.
+CHECKPOINT_BYTES = tuning.WRITE_BUFFERS_BYTES + tuning.WAL_BYTES
 # A page of a scan ends at whichever comes first; between two pages nothing is held open.
 PAGE_RECORDS = 512
 PAGE_BYTES = 1 << 20
 
 Write = tuple[int, bytes, bytes | None]
 """Family, key, value; no value deletes."""
-
-
-class _Handles:
-    """Everything rocksdict handed out for one open database."""
-
-    def __init__(self, path: Path, *, read_only: bool) -> None:
-        access = AccessType.read_only(False) if read_only else AccessType.read_write()
-        self.database = _open(path, access)
-        self.views: dict[Family, Rdict] = {}
-        self.columns: list[ColumnFamily] = []
-        try:
-            for family in Family:
-                self.views[family] = self.database.get_column_family(family.column_family)
-                self.columns.append(self.database.get_column_family_handle(family.column_family))
-            if not read_only:
-                tuning.compact_periodically(self.views)
-        except BaseException:
-            # The traceback keeps this object, and with it the database's lock, alive.
-            self.close()
-            raise
-
-    def close(self) -> None:
-        self.columns.clear()
-        for view in (*self.views.values(), self.database):
-            # After a failed write closing says so again; what counts is that the handle goes.
-            with contextlib.suppress(Exception):
-                view.close()
-        self.views.clear()
-        del self.database
 
 
 class Store:
@@ -67,7 +44,9 @@ class Store:
         # Keeps the database from being closed under a reader. The writer does not take it for its writes: it is the
         # one that closes.
         self._guard = threading.Lock()
-        self._handles: _Handles | None = None
+        # Keeps it from being closed under a flush or a checkpoint, which would keep readers waiting for too long.
+        self._upkeep = threading.Lock()
+        self._handles: Handles | None = None
         self.open()
 
     @property
@@ -81,7 +60,7 @@ class Store:
             if self._handles is not None:
                 return
             try:
-                self._handles = _Handles(self._path, read_only=self._read_only)
+                self._handles = Handles(self._path, read_only=self._read_only)
             except StoreError:
                 raise
             except Exception as error:
@@ -94,7 +73,7 @@ class Store:
 
     def shut(self) -> None:
         """Closes the database but keeps the directory; reads raise StoreUnavailable until `open`."""
-        with self._guard:
+        with self._upkeep, self._guard:
             handles, self._handles = self._handles, None
             if handles is not None:
                 handles.close()
@@ -109,7 +88,7 @@ class Store:
         with self._guard:
             view = self._view(family)
             try:
-                return cast("bytes | None", view.get(key))
+                return None if view is None else cast("bytes | None", view.get(key))
             except Exception as error:
                 raise StoreUnavailable(f"reading {Family(family).column_family} failed: {error}") from error
 
@@ -178,6 +157,36 @@ class Store:
         except Exception as error:
             raise StoreUnavailable(f"syncing {self._path} failed: {error}") from error
 
+    def flush_memtables(self) -> None:
+        """Writes what is in memory into files, family by family, beside readers and the commit writer.
+
+        Before a checkpoint: that one holds the interpreter and stops the commits, so it should find little to do.
+        Raises StoreUnavailable.
+        """
+        with self._upkeep:
+            handles = self._writable()
+            try:
+                for view in handles.views.values():
+                    view.flush(True)
+            except Exception as error:
+                raise StoreUnavailable(f"flushing {self._path} failed: {error}") from error
+
+    def checkpoint(self, directory: Path) -> None:
+        """Makes a second database of this moment, in a directory that is not there yet, on the same file system.
+
+        Its large files are hard links: it takes little room as long as the database does not replace them. Holds the
+        interpreter for a few milliseconds; the commit writer calls this between two batches, so that "this moment" is
+        the end of a commit unit that is known. Raises StoreUnavailable, and leaves nothing then.
+        """
+        self.flush_wal()
+        with self._upkeep:
+            handles = self._writable()
+            try:
+                Checkpoint(handles.database).create_checkpoint(str(directory))
+            except Exception as error:
+                shutil.rmtree(directory, ignore_errors=True)
+                raise StoreUnavailable(f"a checkpoint of {self._path} cannot be made: {error}") from error
+
     def __enter__(self) -> Self:
         return self
 
@@ -186,18 +195,19 @@ class Store:
     ) -> None:
         self.close()
 
-    def _view(self, family: int) -> Rdict:
+    def _view(self, family: int) -> Rdict | None:
+        """The view of a family; none when an older program wrote the database and this one only reads it."""
         if self._handles is None:
             raise StoreUnavailable(f"database {self._path} is closed")
-        return self._handles.views[Family(family)]
+        return self._handles.views.get(Family(family))
 
-    def _writable(self) -> _Handles:
+    def _writable(self) -> Handles:
         handles = self._handles
         if handles is None or self._read_only:
             raise StoreUnavailable(f"database {self._path} is not open for writing")
         return handles
 
-    def _commit(self, handles: _Handles, batch: WriteBatch) -> None:
+    def _commit(self, handles: Handles, batch: WriteBatch) -> None:
         try:
             handles.database.write(batch)
         except Exception as error:
@@ -213,6 +223,8 @@ class Store:
         size = 0
         with self._guard:
             view = self._view(family)
+            if view is None:
+                return [], False
             options = ReadOptions()
             if upper is not None:
                 options.set_iterate_upper_bound(upper)
@@ -274,26 +286,15 @@ def open_store(data_dir: Path, *, read_only: bool = False) -> Store:
             raise StoreError(f"data directory {data_dir} cannot be made: {error.strerror}") from error
     lock = DirectoryLock(data_dir, shared=read_only)
     try:
+        if not read_only:
+            if (data_dir / RESTORING).exists() and not path.exists():
+                raise StoreError(
+                    f"a restore into {data_dir} was not finished: run fairlead backup restore again, or remove "
+                    f"{data_dir / RESTORING} to start with nothing"
+                )
+            # Of a backup that was under way when the daemon was killed.
+            shutil.rmtree(data_dir / CHECKPOINT, ignore_errors=True)
         return Store(path, lock, read_only=read_only)
     except BaseException:
         lock.release()
         raise
-
-
-def _open(path: Path, access: AccessType) -> Rdict:
-    try:
-        return _open_compressed(path, access, compression=True)
-    except Exception as error:
-        # A build of RocksDB without the compression libraries still works, it only takes more disk.
-        if "not linked" not in str(error):
-            raise
-        return _open_compressed(path, access, compression=False)
-
-
-def _open_compressed(path: Path, access: AccessType, *, compression: bool) -> Rdict:
-    return Rdict(
-        str(path),
-        tuning.database_options(compression=compression),
-        column_families=tuning.family_options(compression=compression),
-        access_type=access,
-    )

@@ -77,6 +77,8 @@ def subscriber(name: str) -> bytes:
 
 FORMAT = sidecar_value("format")
 """The version of all these layouts."""
+RESTORED = sidecar_value("restored")
+"""A `RestoreRecord`, from a restore to the next start."""
 
 
 # Family AUDIT -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from fairlead.store.errors import StoreError, StoreLocked
 
-_NAME = "daemon.lock"
+NAME = "daemon.lock"
 
 
 class DirectoryLock:
@@ -21,7 +21,7 @@ class DirectoryLock:
 
     def __init__(self, directory: Path, *, shared: bool = False) -> None:
         """Takes the lock at once or raises StoreLocked; `shared` is for readers of a stopped daemon's directory."""
-        path = directory / _NAME
+        path = directory / NAME
         try:
             self._descriptor = os.open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:

@@ -16,17 +16,20 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from fairlead.store import keys, recovery, retention
 from fairlead.store.database import Store, Write
 from fairlead.store.errors import StoreError, StoreUnavailable
 from fairlead.store.families import Family
 from fairlead.store.flusher import AcknowledgingCore, WalFlusher
+from fairlead.store.pauses import Pauses
 from fairlead.store.recovery import RecoveringCore
 
 logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class CommittingCore(AcknowledgingCore, RecoveringCore, Protocol):
@@ -80,6 +83,7 @@ class CommitWriter:
         self._settings = settings or WriterSettings()
         self._wall = wall
         self._flusher = WalFlusher(core, store)
+        self._pauses = Pauses()
         self._stopping = threading.Event()
         self._next_forget = 0.0
         self._thread = threading.Thread(target=self._run, name="fairlead-commit", daemon=True)
@@ -88,7 +92,16 @@ class CommitWriter:
         """Starts the threads. The core must have been recovered."""
         self._flusher.start()
         self._flusher.resume()
+        self._pauses.begin()
         self._thread.start()
+
+    def between_batches(self, work: Callable[[], _Result]) -> "Future[_Result]":
+        """Runs `work` on the writer's thread while nothing is written: everything before it is committed as a whole.
+
+        All commits wait for it. The future gets what it returns or raises; StoreUnavailable when the store is not
+        usable, or the writer has stopped.
+        """
+        return self._pauses.ask(work)
 
     def stop(self) -> None:
         """Writes and syncs what waits, then ends the threads. The store stays open. May be called again."""
@@ -110,6 +123,8 @@ class CommitWriter:
             self._core.fail_store("internal fault in the commit writer")
             self._flusher.suspend()
             self._fault(fault)
+        finally:
+            self._pauses.end("the commit writer has stopped")
 
     def _write_batches(self) -> None:
         """Returns when stopped and nothing is left. Raises StoreUnavailable."""
@@ -122,6 +137,7 @@ class CommitWriter:
                 self._write(*batch)
             elif stopping:
                 return
+            self._pauses.run()
             if time.monotonic() >= self._next_forget:
                 retention.forget_old_requests(self._store, self._wall())
                 self._next_forget = time.monotonic() + retention.INTERVAL_SECONDS
@@ -138,6 +154,7 @@ class CommitWriter:
     def _bring_back(self, fault: StoreUnavailable) -> bool:
         """Makes the store usable again; false when the daemon stops first."""
         self._core.fail_store(str(fault))
+        self._pauses.end(str(fault))
         self._flusher.suspend()
         logger.error("store failed", extra={"reason": str(fault)})
         self._available(False, str(fault))
@@ -159,6 +176,7 @@ class CommitWriter:
                     logger.warning("store is still not usable", extra={"reason": last_reason})
                 continue
             self._flusher.resume()
+            self._pauses.begin()
             self._committed(recovered.sequence)
             logger.info(
                 "store recovered",

@@ -47,6 +47,7 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_APPROVAL_ENDED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_OPENED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_EDITED: _ClassVar[EventKind]
+    EVENT_KIND_APPROVAL_ESCALATED: _ClassVar[EventKind]
     EVENT_KIND_RUN_STARTED: _ClassVar[EventKind]
     EVENT_KIND_RUN_PAUSED: _ClassVar[EventKind]
     EVENT_KIND_RUN_RESUMED: _ClassVar[EventKind]
@@ -111,6 +112,7 @@ EVENT_KIND_APPROVAL_VOTED: EventKind
 EVENT_KIND_APPROVAL_ENDED: EventKind
 EVENT_KIND_APPROVAL_OPENED: EventKind
 EVENT_KIND_APPROVAL_EDITED: EventKind
+EVENT_KIND_APPROVAL_ESCALATED: EventKind
 EVENT_KIND_RUN_STARTED: EventKind
 EVENT_KIND_RUN_PAUSED: EventKind
 EVENT_KIND_RUN_RESUMED: EventKind
@@ -481,7 +483,7 @@ class ControlChanged(_message.Message):
     def __init__(self, subject: _Optional[str] = ..., detail: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ToolInputs(_message.Message):
-    __slots__ = ("request_digest", "tool", "arguments_digest", "arguments_bytes", "arguments", "claimed_effect", "effect", "risk", "idempotency_key", "session", "session_labels", "run", "step", "labels", "earlier_call", "earlier_state", "earlier_effect", "approval", "approval_state", "votes", "earlier_is_own", "agreed_digest", "agreed_arguments", "edited")
+    __slots__ = ("request_digest", "tool", "arguments_digest", "arguments_bytes", "arguments", "claimed_effect", "effect", "risk", "idempotency_key", "session", "session_labels", "run", "step", "labels", "earlier_call", "earlier_state", "earlier_effect", "approval", "approval_state", "votes", "earlier_is_own", "agreed_digest", "agreed_arguments", "edited", "escalated_to", "escalated_from")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -513,6 +515,8 @@ class ToolInputs(_message.Message):
     AGREED_DIGEST_FIELD_NUMBER: _ClassVar[int]
     AGREED_ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
     EDITED_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_TO_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FROM_FIELD_NUMBER: _ClassVar[int]
     request_digest: bytes
     tool: str
     arguments_digest: bytes
@@ -537,7 +541,9 @@ class ToolInputs(_message.Message):
     agreed_digest: bytes
     agreed_arguments: bytes
     edited: bool
-    def __init__(self, request_digest: _Optional[bytes] = ..., tool: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., arguments_bytes: _Optional[int] = ..., arguments: _Optional[bytes] = ..., claimed_effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., idempotency_key: _Optional[str] = ..., session: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., earlier_call: _Optional[str] = ..., earlier_state: _Optional[_Union[ToolCallState, str]] = ..., earlier_effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., approval: _Optional[str] = ..., approval_state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalVote, _Mapping]]] = ..., earlier_is_own: bool = ..., agreed_digest: _Optional[bytes] = ..., agreed_arguments: _Optional[bytes] = ..., edited: bool = ...) -> None: ...
+    escalated_to: str
+    escalated_from: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_digest: _Optional[bytes] = ..., tool: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., arguments_bytes: _Optional[int] = ..., arguments: _Optional[bytes] = ..., claimed_effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., idempotency_key: _Optional[str] = ..., session: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., earlier_call: _Optional[str] = ..., earlier_state: _Optional[_Union[ToolCallState, str]] = ..., earlier_effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., approval: _Optional[str] = ..., approval_state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalVote, _Mapping]]] = ..., earlier_is_own: bool = ..., agreed_digest: _Optional[bytes] = ..., agreed_arguments: _Optional[bytes] = ..., edited: bool = ..., escalated_to: _Optional[str] = ..., escalated_from: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ToolDecisionRecord(_message.Message):
     __slots__ = ("inputs", "decision", "changed", "granted_digest", "expires_at_unix_nanos", "added_labels", "approval", "tier", "rejection", "rejection_metadata")
@@ -591,7 +597,7 @@ class ToolCompletionRecord(_message.Message):
     def __init__(self, tool: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., outcome: _Optional[_Union[_gate_service_pb2.ToolOutcome, str]] = ..., before: _Optional[_Union[ToolCallState, str]] = ..., result_digest: _Optional[bytes] = ..., result_bytes: _Optional[int] = ..., result_kept: bool = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ApprovalEvent(_message.Message):
-    __slots__ = ("approval", "tool", "digest", "rule", "tier", "vote", "state", "missing", "reason", "subject", "run", "step", "previous_digest", "resolution", "result_digest")
+    __slots__ = ("approval", "tool", "digest", "rule", "tier", "vote", "state", "missing", "reason", "subject", "run", "step", "previous_digest", "resolution", "result_digest", "previous_tier")
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -607,6 +613,7 @@ class ApprovalEvent(_message.Message):
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     RESOLUTION_FIELD_NUMBER: _ClassVar[int]
     RESULT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_TIER_FIELD_NUMBER: _ClassVar[int]
     approval: str
     tool: str
     digest: str
@@ -622,7 +629,8 @@ class ApprovalEvent(_message.Message):
     previous_digest: str
     resolution: _approval_service_pb2.ResolutionOutcome
     result_digest: bytes
-    def __init__(self, approval: _Optional[str] = ..., tool: _Optional[str] = ..., digest: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., vote: _Optional[_Union[_approval_service_pb2.ApprovalVote, _Mapping]] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., missing: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalQuorum, _Mapping]]] = ..., reason: _Optional[str] = ..., subject: _Optional[_Union[_approval_service_pb2.ApprovalSubject, str]] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., previous_digest: _Optional[str] = ..., resolution: _Optional[_Union[_approval_service_pb2.ResolutionOutcome, str]] = ..., result_digest: _Optional[bytes] = ...) -> None: ...
+    previous_tier: str
+    def __init__(self, approval: _Optional[str] = ..., tool: _Optional[str] = ..., digest: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., vote: _Optional[_Union[_approval_service_pb2.ApprovalVote, _Mapping]] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., missing: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalQuorum, _Mapping]]] = ..., reason: _Optional[str] = ..., subject: _Optional[_Union[_approval_service_pb2.ApprovalSubject, str]] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., previous_digest: _Optional[str] = ..., resolution: _Optional[_Union[_approval_service_pb2.ResolutionOutcome, str]] = ..., result_digest: _Optional[bytes] = ..., previous_tier: _Optional[str] = ...) -> None: ...
 
 class RunEvent(_message.Message):
     __slots__ = ("run", "workflow", "workflow_version", "state", "content_digest", "content_bytes", "failure", "parent", "parent_step", "rerun_of", "rerun_from", "spent", "cost_avoided", "signal", "reason")

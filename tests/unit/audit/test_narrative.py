@@ -180,9 +180,11 @@ def test_summaries_are_one_line() -> None:
             source="a.yaml", violations=2, first_violation="price\nmissing"
         ),
     )
+    restored = record(7, "CONTROL_CHANGED", control_changed=audit_record_pb2.ControlChanged(subject="store.restored"))
+    restored.control_changed.detail.update({"audit_sequence": 17, "backup_time": "2026-11-21T10:00:00\nZ"})
     assert [
         (kind_name(item.kind), who(item), summarize(item))
-        for item in (started(1), admitted(2), settled(3, late=True), released, applied, refused)
+        for item in (started(1), admitted(2), settled(3, late=True), released, applied, refused, restored)
     ] == [
         ("sidecar-started", "-", "fairlead 0.1.0, 0 open holds, 0 budget instances"),
         (
@@ -194,6 +196,7 @@ def test_summaries_are_one_line() -> None:
         ("invocation-released", "acme", "held $1.00, charged nothing (not sent)"),
         ("config-applied", "operator asha", "3fa2b1c09d1e from fairlead.yaml"),
         ("config-rejected", "-", "a.yaml: 2 violations, first: price\\nmissing"),
+        ("control-changed", "-", "store.restored: audit_sequence 17, backup_time 2026-11-21T10:00:00\\nZ"),
     ]
 
 

@@ -80,6 +80,17 @@ def test_a_call_that_people_edited() -> None:
     assert summarize(records[1]) == "payments.refund: ben edited, pending, missing 2 of finance"
 
 
+def test_an_approval_that_was_passed_on() -> None:
+    passed_on = ended(2, "PENDING", "nobody decided in time")
+    passed_on.kind = audit_record_pb2.EVENT_KIND_APPROVAL_ESCALATED
+    passed_on.approval.previous_tier, passed_on.approval.tier = "high", "ceo"
+    assert narrate_tool_call([passed_on], PENDING)[0] == (
+        f"2026-11-18 11:06:42.000 UTC: approval approvals/{APPROVAL} was passed on from tier high to ceo "
+        "(nobody decided in time)."
+    )
+    assert summarize(passed_on) == "payments.refund: tier ceo is asked, pending"
+
+
 def test_a_refused_call() -> None:
     refused = decided(2, "REJECTED", rejection="POLICY_DENIED", rejection_metadata={"rule": "ask"})
     told = narrate_tool_call([refused], audit_record_pb2.TOOL_CALL_STATE_REJECTED)

@@ -112,7 +112,8 @@ policies:
 defaults: {model.call: deny, tool.call: allow}
 approvals:
   tiers:
-    - {name: high, require: [{role: finance, count: 1}], expiresAfter: 72h, onExpire: deny}
+    - {name: high, require: [{role: finance, count: 1}], expiresAfter: 72h, onExpire: {escalateTo: last}}
+    - {name: last, require: [{role: finance}], onExpire: deny}
 workflows: []
 audit: {content: digest}
 durability: {model.call: power, tool.call: process}

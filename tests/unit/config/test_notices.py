@@ -25,6 +25,9 @@ TIER = """\
 operators: [{name: asha, token: {fromEnv: ASHA}, roles: [finance]}]
 approvals: {tiers: [{name: high, require: [{role: finance}]}]}
 """
+ESCALATING = TIER.replace(
+    "finance}]}]", "finance}], onExpire: {escalateTo: last}}, {name: last, require: [{role: finance}]}]"
+)
 FLAG = "policies: [{name: p, on: model.output, check: {detect: [email], window: 1KiB}, effect: flag}]\n"
 TARGET = "targets: [{model: small}]"
 TWO = "targets: [{model: small, weight: 2}, {model: large}]"
@@ -51,13 +54,14 @@ PROXIED = VALID.replace("kind: ollama}", "kind: ollama, proxy: {url: 'http://h:1
         (route(f"{TARGET}, fallback: {{chain: [large]}}"), None),
         (VALID + TIER, "approval tier high: nobody is asked"),
         (VALID + TIER + ASK, None),
+        (VALID + ESCALATING + ASK, None),
         (PROXIED % "'*'", "provider local: its proxy has no effect"),
         (PROXIED % ".internal", None),
         (VALID + FLAG, "policy p: check.window has no effect"),
         (VALID + FLAG.replace("flag", "redact"), None),
         (VALID + FLAG.replace(", window: 1KiB", ""), None),
     ],
-    ids=range(22),
+    ids=range(23),
 )  # fmt: skip
 def test_what_has_no_effect_is_said_and_nothing_else(text: str, said: str | None) -> None:
     found = notices(load(text))

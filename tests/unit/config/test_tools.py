@@ -95,6 +95,14 @@ def test_a_rule_that_asks_people_names_its_tier_and_the_core_knows_who_they_are(
     assert [(o.name, list(o.roles)) for o in config.operators] == [("asha", ["finance", "legal"]), ("ben", ["finance"])]
 
 
+def test_a_tier_passes_on_what_it_does_not_decide() -> None:
+    tiers = TIER.replace("high,", "high, onExpire: {escalateTo: last},").replace(
+        "]}\n", ", {name: last, require: [{role: finance}]}]}\n"
+    )
+    first, last = engine(OPERATORS + tiers + rule("{requireApproval: high}")).approval_tiers
+    assert (first.escalate_to, last.escalate_to) == ("last", "")
+
+
 def test_bounds_and_times_reach_the_core() -> None:
     config = engine(
         "limits: {toolResultBytes: 2KiB, openToolCalls: 3, sessions: 4}\nreservations: {toolTtl: 5s, sessionTtl: 6s}\n"
@@ -150,8 +158,10 @@ BAD: list[tuple[str, str, str, str]] = [
      "policies[0].effect.requireApproval", "is not available in this version on model.call"),
     ("approve on expiry", OPERATORS + TIER.replace("high,", "high, onExpire: approve,"), "approvals.tiers[0].onExpire",
      "what nobody agreed to does not happen"),
-    ("escalation", OPERATORS + TIER.replace("high,", "high, onExpire: {escalateTo: ceo},"),
-     "approvals.tiers[0].onExpire", "escalateTo is not available in this version"),
+    ("escalation to nobody", OPERATORS + TIER.replace("high,", "high, onExpire: {escalateTo: hihg},"),
+     "approvals.tiers[0].onExpire.escalateTo", "unknown approval tier 'hihg': did you mean 'high'?"),
+    ("escalation in short", OPERATORS + TIER.replace("high,", "high, onExpire: escalateTo,"),
+     "approvals.tiers[0].onExpire", "escalateTo needs a tier"),
     ("role twice", OPERATORS + TIER.replace("count: 2}", "count: 1}, {role: finance}"),
      "approvals.tiers[0].require[1].role", "is asked for twice"),
     ("too few people", OPERATORS + TIER.replace("count: 2", "count: 3"), "approvals.tiers[0].require[0]",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rocksdict import Options, Rdict
 
 from fairlead.store import Family, Store, StoreError, StoreLocked, StoreUnavailable, keys, open_store
 from fairlead.store.database import PAGE_BYTES, PAGE_RECORDS
@@ -170,17 +171,50 @@ def test_records_without_a_format_are_not_ours(data: Path) -> None:
         open_store(data)
 
 
-def test_a_family_of_a_later_version_is_refused(data: Path) -> None:
-    from rocksdict import Options, Rdict
+def families_of(data: Path) -> set[str]:
+    return set(Rdict.list_cf(str(data / "db"))) - {"default"}
 
+
+def test_families_of_a_newer_version_are_refused_and_named(data: Path) -> None:
     open_store(data).close()
     path = str(data / "db")
-    names = {name: Options(raw_mode=True) for name in Rdict.list_cf(path) if name != "default"}
+    names = {name: Options(raw_mode=True) for name in families_of(data)}
     database = Rdict(path, Options(raw_mode=True), column_families=names)
-    database.create_column_family("later", Options(raw_mode=True)).close()
+    for later in ("later", "latest"):
+        database.create_column_family(later, Options(raw_mode=True)).close()
     database.close()
-    with pytest.raises(StoreError, match=r"cannot be opened: .*later"):
-        open_store(data)
+    before = families_of(data)
+    for read_only in (False, True):
+        with pytest.raises(StoreError, match=r"does not know: 'later', 'latest': a newer version of fairlead has used"):
+            open_store(data, read_only=read_only)
+    assert families_of(data) == before
+
+
+def test_a_database_of_an_older_version_gets_the_new_families(data: Path) -> None:
+    with open_store(data) as store:
+        fill(store, 3)
+    database = Rdict(
+        str(data / "db"),
+        Options(raw_mode=True),
+        column_families={name: Options(raw_mode=True) for name in families_of(data)},
+    )
+    for newer in ("outbox", "keys"):
+        database.drop_column_family(newer)
+    database.close()
+    old = families_of(data)
+    assert old == {family.column_family for family in Family} - {"outbox", "keys"}
+    # Reading makes nothing: what an older version did not have is empty.
+    with open_store(data, read_only=True) as store:
+        assert len(list(store.scan(Family.AUDIT))) == 3
+        assert store.get(Family.KEYS, b"k") is None
+        assert list(store.scan(Family.OUTBOX)) == []
+    assert families_of(data) == old
+    with open_store(data) as store:
+        assert len(list(store.scan(Family.AUDIT))) == 3
+        store.write([(Family.KEYS, b"k", b"v"), (Family.OUTBOX, b"k", b"w")])
+    with open_store(data) as store:
+        assert (store.get(Family.KEYS, b"k"), store.get(Family.OUTBOX, b"k")) == (b"v", b"w")
+    assert families_of(data) == {family.column_family for family in Family}
 
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:

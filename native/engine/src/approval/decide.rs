@@ -49,12 +49,42 @@ impl Engine {
         };
         let id = keys::approval_id(&command.approval).ok_or_else(not_found)?;
         let record = self.approvals.get(&id).ok_or_else(not_found)?;
+        let mut unit = UnitBuilder::new();
         if now >= book::expires_at(record) {
-            let mut unit = self.begin();
             self.expire_approval(&mut unit, now, &id);
-            return Ok(Applied::recorded(wrong_state("EXPIRED"), unit.done(true)));
         }
-        let record = record.clone();
+        let said = match self.approvals.get(&id).cloned() {
+            Some(record) => self.say(&mut unit, now, caller, command, (&id, record)),
+            None => Err(wrong_state("EXPIRED").into()),
+        };
+        if let Ok(approval) = &said
+            && !command.request_key.is_empty()
+        {
+            unit.writes.push(first_answer(now, command, approval));
+        }
+        if unit.writes.is_empty() {
+            return said.map(|approval| Applied::done(approval, None));
+        }
+        // Behind the deletions that are pending. What the time changed is written also when the vote is refused.
+        let mut all = self.begin();
+        all.writes.append(&mut unit.writes);
+        all.sequences = unit.sequences;
+        let unit = all.done(true);
+        Ok(match said {
+            Ok(approval) => Applied::done(approval, Some(unit)),
+            Err(refusal) => Applied::recorded(refusal, unit),
+        })
+    }
+
+    /// What an operator says about an open approval.
+    fn say(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        caller: Caller<'_>,
+        command: &DecideApproval,
+        (id, record): (&ApprovalId, ApprovalRecord),
+    ) -> Result<Approval, Refusal> {
         let roles = self.may_vote(caller, command, &record)?;
         let vote = ApprovalVote {
             operator: caller.operator.to_owned(),
@@ -64,32 +94,12 @@ impl Engine {
             vote_time: Some(timestamp(now)),
             digest: command.digest.clone(),
         };
-        let (mut unit, approval) = if vote.decision() == ApprovalDecision::Edit {
+        if vote.decision() == ApprovalDecision::Edit {
             let edited = self.edited(now, &record, &command.edited_arguments)?;
-            let mut unit = self.begin();
-            let approval = self.edit(&mut unit, now, caller, (&id, record), vote, edited);
-            (unit, approval)
-        } else {
-            let resolution = super::resolution::of_vote(&record, command)?;
-            let mut unit = self.begin();
-            let approval = self.vote(&mut unit, now, caller, (&id, record), vote, resolution);
-            (unit, approval)
-        };
-        if !command.request_key.is_empty() {
-            let answer = DecideApprovalResponse {
-                approval: Some(approval.clone()),
-            };
-            let record = RequestRecord {
-                digest: command.request_digest.clone(),
-                answer: answer.encode_to_vec(),
-                time_unix_nanos: now,
-                ..RequestRecord::default()
-            };
-            let key = command.request_key.clone();
-            unit.writes
-                .push(Write::put(family::REQUESTS, key, record.encode_to_vec()));
+            return Ok(self.edit(unit, now, caller, (id, record), vote, edited));
         }
-        Ok(Applied::done(approval, Some(unit.done(true))))
+        let resolution = super::resolution::of_vote(&record, command)?;
+        Ok(self.vote(unit, now, caller, (id, record), vote, resolution))
     }
 
     /// The roles of an operator who may decide on this approval, now.
@@ -165,7 +175,13 @@ impl Engine {
             let agreed = Says::of(EventKind::ApprovalEnded, "everybody who is asked for has agreed");
             self.append_approval(unit, now, caller, &approval, &record.call, agreed);
         }
-        record.sequences.extend(&unit.sequences);
+        // What the time changed before the vote is in the record already.
+        let new = unit
+            .sequences
+            .iter()
+            .filter(|sequence| !record.sequences.contains(sequence));
+        let new: Vec<u64> = new.copied().collect();
+        record.sequences.extend(new);
         record.approval = Some(approval.clone());
         write_approval(unit, id, &record);
         self.approvals.put(*id, record.clone());
@@ -179,6 +195,20 @@ impl Engine {
         }
         approval
     }
+}
+
+/// Remembers the answer for the request id.
+fn first_answer(now: i64, command: &DecideApproval, approval: &Approval) -> Write {
+    let answer = DecideApprovalResponse {
+        approval: Some(approval.clone()),
+    };
+    let record = RequestRecord {
+        digest: command.request_digest.clone(),
+        answer: answer.encode_to_vec(),
+        time_unix_nanos: now,
+        ..RequestRecord::default()
+    };
+    Write::put(family::REQUESTS, command.request_key.clone(), record.encode_to_vec())
 }
 
 /// INVARIANT (A4): the votes on what the approval is about now. An edit is no vote, it says who wrote what is voted on.

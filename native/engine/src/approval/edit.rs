@@ -101,11 +101,16 @@ impl Engine {
             approval.requested_arguments = shown;
         }
         approval.changed = call.changed;
-        if let Some((tier, rule)) = call
-            .asks
-            .filter(|(tier, _)| !covers(&approval.require, &tier.require()))
-        {
-            tier.name().clone_into(&mut approval.tier);
+        let mut previous_tier = String::new();
+        let asks = call.asks.filter(|(tier, _)| {
+            // Who was asked because that tier did not decide in time stands for it.
+            let is_stood_for = approval.escalated_from.iter().any(|one| one == tier.name());
+            !is_stood_for && !covers(&approval.require, &tier.require())
+        });
+        if let Some((tier, rule)) = asks {
+            previous_tier = std::mem::replace(&mut approval.tier, tier.name().to_owned());
+            tier.escalates_to().clone_into(&mut approval.escalates_to);
+            approval.escalated_from.clear();
             approval.require = tier.require();
             approval.rule = rule;
         }
@@ -119,11 +124,12 @@ impl Engine {
         let says = Says {
             vote: Some(vote),
             previous_digest: &previous,
+            previous_tier: &previous_tier,
             ..Says::of(EventKind::ApprovalEdited, "")
         };
         self.append_approval(unit, now, caller, &approval, &record.call, says);
         record.edited = true;
-        record.sequences.extend(&unit.sequences);
+        record.sequences.extend(unit.sequences.last());
         record.approval = Some(approval.clone());
         write_approval(unit, id, &record);
         self.approvals.put(*id, record.clone());

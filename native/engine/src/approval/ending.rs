@@ -18,6 +18,8 @@ pub(super) struct Says<'a> {
     pub vote: Option<ApprovalVote>,
     /// Of an edit: the digest before it.
     pub previous_digest: &'a str,
+    /// Of an edit or escalation to another tier: the tier before it.
+    pub previous_tier: &'a str,
     /// Why, when nobody voted.
     pub reason: &'a str,
 }
@@ -29,14 +31,18 @@ impl<'a> Says<'a> {
             kind,
             vote: None,
             previous_digest: "",
+            previous_tier: "",
             reason,
         }
     }
 }
 
 impl Engine {
-    /// Ends an approval whose time has come.
+    /// The time of an approval has come: another tier is asked, or it ends.
     pub(crate) fn expire_approval(&mut self, unit: &mut UnitBuilder, now: i64, id: &ApprovalId) {
+        if self.escalate_approval(unit, now, id) {
+            return;
+        }
         let reason = "nobody decided, or nobody came back with the ticket, before its time";
         self.end_approval(unit, now, id, ApprovalState::Expired, Caller::sidecar(), reason);
     }
@@ -152,6 +158,7 @@ impl Engine {
             run: approval.run.clone(),
             step: approval.step.clone(),
             previous_digest: says.previous_digest.to_owned(),
+            previous_tier: says.previous_tier.to_owned(),
             resolution: resolution.map_or(0, |one| one.outcome),
             result_digest: if result.is_empty() {
                 Vec::new()

@@ -2,7 +2,7 @@
 //!
 //! | approval | may become |
 //! |---|---|
-//! | `PENDING` | `PENDING` (an edit: votes begin anew), `APPROVED`, `REJECTED`, `EXPIRED`, `WITHDRAWN` |
+//! | `PENDING` | `PENDING` (an edit: votes begin anew; an escalation), `APPROVED`, `REJECTED`, `EXPIRED`, `WITHDRAWN` |
 //! | `APPROVED` | `CONSUMED`, `EXPIRED` (also when the policy asks for more now), `WITHDRAWN` |
 //! | `REJECTED`, `EXPIRED`, `CONSUMED`, `WITHDRAWN` | – |
 //!
@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `document`, `open` | what people are shown, its digest, and the question |
 //! | `decide`, `edit`, `resolution` | votes; other arguments in the place of those that were shown; what became of a step |
-//! | `ending` | the four ways an approval ends, and its records |
+//! | `ending`, `escalate` | the four ways an approval ends, and its records; another tier instead of the end |
 //! | `subject` | what follows for what was asked about: the one place that tells subjects apart |
 //! | `book` | those that are open |
 //!
@@ -23,6 +23,7 @@ mod decide;
 mod document;
 mod edit;
 mod ending;
+mod escalate;
 mod open;
 mod resolution;
 mod subject;

@@ -109,6 +109,7 @@ impl Engine {
             requested_by_operator: new.requested_by_operator.unwrap_or_default().to_owned(),
             requested_arguments: new.call.map_or(&[][..], |call| call.requested).to_vec(),
             changed: new.call.map_or(&[][..], |call| call.changed).to_vec(),
+            escalates_to: new.tier.escalates_to().to_owned(),
             ..Approval::default()
         };
         approval.digest = document::digest(&approval, &new.document.canonical);

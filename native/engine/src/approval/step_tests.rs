@@ -43,6 +43,7 @@ fn config() -> EngineConfig {
                 count: 2,
             }],
             expires_after_millis: 3_600_000,
+            ..ApprovalTier::default()
         }],
         defaults: [("model.call".to_owned(), "allow".to_owned())].into(),
         operators: ["asha", "ben", "cem"].map(operator).to_vec(),

@@ -16,6 +16,8 @@ pub(crate) enum ApprovalChange {
     Expired,
     /// Somebody has put something else in the place of what was shown: it is still pending.
     Edited,
+    /// Nobody decided in time and another tier is asked: it has another end.
+    Escalated,
 }
 
 /// What an approval is about.

@@ -57,6 +57,8 @@ pub(super) fn inputs(question: &ToolQuestion<'_>, arguments: &ToolArguments, not
             .filter(|_| is_kept)
             .map_or_else(Vec::new, |agreed| agreed.bytes.clone()),
         edited: noted.edited,
+        escalated_to: asked.map_or_else(String::new, |asked| asked.escalated_to.to_owned()),
+        escalated_from: asked.map_or_else(Vec::new, |asked| asked.escalated_from.to_vec()),
     }
 }
 

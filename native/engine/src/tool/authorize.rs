@@ -288,6 +288,10 @@ impl Engine {
             .is_some_and(|record| now >= approval::expires_at(record))
         {
             self.expire_approval(unit, now, &id);
+            if let Some(escalated) = self.approvals.get(&id) {
+                found.asked = found.asked.is_some().then(|| escalated.clone());
+                return;
+            }
             if let Some(earlier) = &mut found.earlier {
                 earlier.set_state(ToolCallState::Expired);
             }
@@ -337,6 +341,12 @@ impl Engine {
                 approval: &approval.name,
                 state: approval.state(),
                 votes: &votes,
+                escalated_to: if approval.escalated_from.is_empty() {
+                    ""
+                } else {
+                    &approval.tier
+                },
+                escalated_from: &approval.escalated_from,
             }),
             now: UnixNanos(call.now),
         };

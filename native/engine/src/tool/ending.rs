@@ -42,7 +42,7 @@ impl Engine {
         let state = match change {
             ApprovalChange::Rejected => ToolCallState::Rejected,
             ApprovalChange::Expired => ToolCallState::Expired,
-            ApprovalChange::Approved | ApprovalChange::Edited => return,
+            ApprovalChange::Approved | ApprovalChange::Edited | ApprovalChange::Escalated => return,
         };
         if let Some(id) = keys::tool_call_id(call)
             && let Some(mut call) = self.tools.take_call(&id)

@@ -27,6 +27,9 @@ pub(crate) struct Asked<'a> {
     pub state: ApprovalState,
     /// Those that count.
     pub votes: &'a [ApprovalVote],
+    /// The tier that was asked in the end, and those that did not decide in time before.
+    pub escalated_to: &'a str,
+    pub escalated_from: &'a [String],
 }
 
 /// What a decision is about.
@@ -98,6 +101,7 @@ impl ToolQuestion<'_> {
         };
         match &decided.verdict {
             ToolVerdict::NeedsApproval(tier, arguments) => {
+                let tier = self.standing_for(tier);
                 let missing = missing(&tier.require(), &votes);
                 if !missing.is_empty() {
                     if self.asked.is_some() {
@@ -117,6 +121,16 @@ impl ToolQuestion<'_> {
             ToolVerdict::Granted(arguments) => Outcome::Granted(arguments.clone()),
             ToolVerdict::Denied(cause) => Outcome::Refused(denied(self.compiled, decided, cause, self.facts.tool)),
         }
+    }
+
+    /// The tier that was asked because this one did not decide in time, as it is now; else this one.
+    fn standing_for<'t>(&'t self, tier: &'t Tier) -> &'t Tier {
+        let asked = self
+            .asked
+            .filter(|asked| asked.escalated_from.iter().any(|one| one == tier.name()));
+        asked
+            .and_then(|asked| self.compiled.tier(asked.escalated_to))
+            .unwrap_or(tier)
     }
 
     /// The votes as far as they count now: an operator who has lost a role, or is gone, does not vote for it any more.

@@ -64,6 +64,8 @@ impl Engine {
                 approval: &inputs.approval,
                 state: inputs.approval_state(),
                 votes: &inputs.votes,
+                escalated_to: &inputs.escalated_to,
+                escalated_from: &inputs.escalated_from,
             }),
             now: UnixNanos(record.time_unix_nanos),
         };

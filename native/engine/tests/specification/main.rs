@@ -26,6 +26,7 @@ mod sidecar;
 mod tool_approvals;
 mod tool_bench;
 mod tool_edits;
+mod tool_escalation;
 mod tool_machine;
 mod tool_repeats;
 mod tools;

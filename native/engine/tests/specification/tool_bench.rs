@@ -95,6 +95,7 @@ pub fn tier(name: &str, require: &[(&str, u32)]) -> internal::ApprovalTier {
         name: name.to_owned(),
         require: require.iter().map(quorum).collect(),
         expires_after_millis: 3_600_000,
+        ..internal::ApprovalTier::default()
     }
 }
 

@@ -162,9 +162,36 @@ pub(super) fn tiers(config: &EngineConfig, report: &mut Report) -> Vec<Tier> {
             1,
             YEAR_MILLIS,
         );
+        if let Some(message) = escalation(&config.approval_tiers, tier) {
+            report.add(format_args!("{path}.onExpire.escalateTo"), message);
+        }
     }
     let tiers = config.approval_tiers.iter();
     tiers.map(|source| Tier { source: source.clone() }).collect()
+}
+
+/// What is wrong with where a tier escalates to: an approval must not be passed on for ever.
+fn escalation(tiers: &[internal::ApprovalTier], from: &internal::ApprovalTier) -> Option<String> {
+    let mut way = vec![from.name.as_str()];
+    let mut tier = from;
+    while !tier.escalate_to.is_empty() {
+        let Some(next) = tiers.iter().find(|one| one.name == tier.escalate_to) else {
+            // Of another tier's it is said there.
+            let is_own = way.len() == 1;
+            return is_own.then(|| format!("there is no approval tier `{}`", tier.escalate_to));
+        };
+        let is_back = next.name == from.name;
+        if !is_back && way.contains(&next.name.as_str()) {
+            // A circle that this tier leads to: said of the tiers that are in it.
+            return None;
+        }
+        way.push(&next.name);
+        if is_back {
+            return Some(format!("escalates in a circle: {}", way.join(" → ")));
+        }
+        tier = next;
+    }
+    None
 }
 
 /// `operators`.

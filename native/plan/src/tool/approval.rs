@@ -26,6 +26,12 @@ impl Tier {
         crate::units::millis_to_nanos(self.source.expires_after_millis)
     }
 
+    /// Name of the tier that is asked when nobody decided in time; empty: nobody is.
+    #[must_use]
+    pub fn escalates_to(&self) -> &str {
+        &self.source.escalate_to
+    }
+
     /// Who has to agree.
     #[must_use]
     pub fn require(&self) -> Vec<ApprovalQuorum> {

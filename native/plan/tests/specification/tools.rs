@@ -27,6 +27,7 @@ fn with(policies: Vec<PolicyRule>) -> EngineConfig {
             count,
         }],
         expires_after_millis: 1_000,
+        ..ApprovalTier::default()
     };
     EngineConfig {
         policies,
@@ -194,4 +195,36 @@ fn what_makes_no_sense_is_refused_with_its_path() {
     ] {
         assert!(paths.contains(&path), "{path}: {paths:?}");
     }
+}
+
+#[test]
+fn tiers_do_not_escalate_in_a_circle() {
+    let escalating = |to: [&str; 3]| {
+        let mut config = with(Vec::new());
+        for (tier, to) in config.approval_tiers.iter_mut().zip(to) {
+            to.clone_into(&mut tier.escalate_to);
+        }
+        let refused = Compiled::compile(&config).err().unwrap_or_default();
+        let said = refused.into_iter().map(|one| (one.path, one.message));
+        said.collect::<Vec<_>>()
+    };
+    let path = |at: usize| format!("approvals.tiers[{at}].onExpire.escalateTo");
+    assert_eq!(escalating(["two", "also-two", ""]), []);
+    assert_eq!(
+        escalating(["nobody", "", ""]),
+        [(path(0), "there is no approval tier `nobody`".to_owned())]
+    );
+    assert_eq!(
+        escalating(["one", "", ""]),
+        [(path(0), "escalates in a circle: one → one".to_owned())]
+    );
+    let round = escalating(["two", "also-two", "two"]);
+    assert_eq!(
+        round,
+        [
+            (path(1), "escalates in a circle: two → also-two → two".to_owned()),
+            (path(2), "escalates in a circle: also-two → two → also-two".to_owned()),
+        ],
+        "what only leads into it is not in it"
+    );
 }

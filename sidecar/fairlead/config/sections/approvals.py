@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from fairlead.config.quantities import Duration
-from fairlead.config.sections.base import Listed, Name, Section
+from fairlead.config.sections.base import Listed, Name, Section, word_or_mapping
 from fairlead.config.violation import Path
 
 # Most people that one tier may ask for, as in native/plan.
@@ -19,8 +19,8 @@ PEOPLE_MAX = 64
 def _never_approve(value: Any) -> Any:
     if value == "approve":
         raise PydanticCustomError("approve", "must not be approve: what nobody agreed to does not happen; write deny")
-    if value == "escalateTo" or (isinstance(value, dict) and "escalateTo" in value):
-        raise PydanticCustomError("unavailable", "escalateTo is not available in this version: write deny")
+    if value == "escalateTo":
+        raise PydanticCustomError("tier", "escalateTo needs a tier: write {escalateTo: TIER}")
     return value
 
 
@@ -31,6 +31,19 @@ class Quorum(Section):
     count: int = Field(default=1, ge=1, le=PEOPLE_MAX, description="different people with this role")
 
 
+class OnExpireMapping(Section):
+    """What happens when nobody decided in time, when it has a parameter."""
+
+    escalate_to: Name = Field(description="tier that is asked instead, with its own expiresAfter; votes go on counting")
+
+
+OnExpireWord = Annotated[Literal["deny"], BeforeValidator(_never_approve)]
+OnExpire = Annotated[
+    Annotated[OnExpireWord, Tag("<word>")] | Annotated[OnExpireMapping, Tag("<mapping>")],
+    Discriminator(word_or_mapping),
+]
+
+
 class Tier(Section):
     """A tier."""
 
@@ -39,8 +52,8 @@ class Tier(Section):
     expires_after: Annotated[int, Duration("1s", "366d")] = Field(
         default=259_200_000, description="how long there is to decide"
     )
-    on_expire: Annotated[Literal["deny"], BeforeValidator(_never_approve)] = Field(
-        default="deny", description="what happens when nobody decided in time: deny"
+    on_expire: OnExpire = Field(
+        default="deny", description="what happens when nobody decided in time: deny or {escalateTo: TIER}"
     )
 
     def rules(self) -> Iterator[tuple[Path, str]]:

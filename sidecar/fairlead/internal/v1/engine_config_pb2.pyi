@@ -493,14 +493,16 @@ class Tool(_message.Message):
     def __init__(self, name: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., argument_schema: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ApprovalTier(_message.Message):
-    __slots__ = ("name", "require", "expires_after_millis")
+    __slots__ = ("name", "require", "expires_after_millis", "escalate_to")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    ESCALATE_TO_FIELD_NUMBER: _ClassVar[int]
     name: str
     require: _containers.RepeatedCompositeFieldContainer[Quorum]
     expires_after_millis: int
-    def __init__(self, name: _Optional[str] = ..., require: _Optional[_Iterable[_Union[Quorum, _Mapping]]] = ..., expires_after_millis: _Optional[int] = ...) -> None: ...
+    escalate_to: str
+    def __init__(self, name: _Optional[str] = ..., require: _Optional[_Iterable[_Union[Quorum, _Mapping]]] = ..., expires_after_millis: _Optional[int] = ..., escalate_to: _Optional[str] = ...) -> None: ...
 
 class Quorum(_message.Message):
     __slots__ = ("role", "count")

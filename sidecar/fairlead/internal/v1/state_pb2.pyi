@@ -252,3 +252,17 @@ class SessionRecord(_message.Message):
     pins: _containers.ScalarMap[str, str]
     used_at_unix_nanos: int
     def __init__(self, tenant: _Optional[str] = ..., session: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., pins: _Optional[_Mapping[str, str]] = ..., used_at_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class RestoreRecord(_message.Message):
+    __slots__ = ("restore_time_unix_nanos", "backup_time_unix_nanos", "program_version", "audit_sequence", "audit_head")
+    RESTORE_TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_VERSION_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
+    restore_time_unix_nanos: int
+    backup_time_unix_nanos: int
+    program_version: str
+    audit_sequence: int
+    audit_head: bytes
+    def __init__(self, restore_time_unix_nanos: _Optional[int] = ..., backup_time_unix_nanos: _Optional[int] = ..., program_version: _Optional[str] = ..., audit_sequence: _Optional[int] = ..., audit_head: _Optional[bytes] = ...) -> None: ...

@@ -38,12 +38,9 @@ from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.tickets import TicketService
 from fairlead.approval.votes import Votes
 from fairlead.audit.service import AuditLogService
-<<<<<<< HEAD
 from fairlead.audit.store import AuditLog
-=======
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
->>>>>>> main
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.document import Document

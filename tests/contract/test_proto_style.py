@@ -137,7 +137,6 @@ def test_the_services_of_this_version_are_all_there() -> None:
         "ModelService": {"Generate", "StreamGenerate"},
         "ConfigService": {"ApplyConfig", "GetConfig", "ListConfigVersions", "DiffConfig", "RollbackConfig"},
         "BudgetService": {"ListBudgets", "GetBudget", "AdjustBudget"},
-<<<<<<< HEAD
         "AuditService": {
             "WatchEvents",
             "AcknowledgeEvents",
@@ -160,8 +159,5 @@ def test_the_services_of_this_version_are_all_there() -> None:
             "GetWorkflow",
         },
         "WorkerService": {"LeaseSteps", "HeartbeatStep", "CompleteStep", "FailStep"},
-=======
         "BackupService": {"CreateBackup"},
-        "AuditService": {"WatchEvents", "AcknowledgeEvents", "ListEvents", "ExplainInvocation", "VerifyChain"},
->>>>>>> main
     }

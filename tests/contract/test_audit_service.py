@@ -16,9 +16,10 @@ from fairlead.audit.service import AuditLogService
 from fairlead.control.audit_service import AuditServicer
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import CommitFeed, Family, keys
-from fairlead.v1 import audit_record_pb2, audit_service_pb2_grpc
+from fairlead.v1 import audit_record_pb2, audit_service_pb2_grpc, run_pb2
 from fairlead.v1 import audit_service_pb2 as pb
 from tests.contract.control import refused, served
+from tests.unit.audit import run_records
 from tests.unit.audit.fakes import FakeCore, FakeStore
 from tests.unit.audit.records import INVOCATION, OTHER, T0, ended, log
 from tests.unit.audit.tool_records import APPROVAL, CALL, stored
@@ -405,6 +406,50 @@ def test_a_tool_call_is_explained_by_its_grant_or_its_approval_and_its_records_a
             unknown = CALL[:-1] + "0"
             found = await refused(stub.ExplainInvocation(pb.ExplainInvocationRequest(invocation=unknown)))
             assert found[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+
+    run(test)
+
+
+# ExplainRun ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_explained_and_its_records_are_listed_and_watched(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path, run_records.stored()) as (_, stub):
+            explained = await stub.ExplainRun(pb.ExplainRunRequest(name=run_records.NAME))
+            assert (explained.name, explained.state) == (run_records.NAME, run_pb2.RUN_STATE_COMPENSATED)
+            assert [event.record.sequence for event in explained.events] == list(range(2, 24))
+            assert "agent support-bot of tenant acme started a run" in explained.narrative[0]
+            own = [made.sequence for made in run_records.story() if made.HasField("run") or made.HasField("step")]
+            only = pb.EventFilter(run=run_records.NAME)
+            page = await stub.ListEvents(pb.ListEventsRequest(filter=only))
+            assert [event.record.sequence for event in page.events] == own
+            newest = await stub.ListEvents(pb.ListEventsRequest(filter=only, descending=True, page_size=2))
+            assert [event.record.sequence for event in newest.events] == own[:-3:-1]
+            stream = stub.WatchEvents(pb.WatchEventsRequest(from_start=True, filter=only))
+            assert [(await stream.read()).event.record.sequence for _ in own] == own
+            stream.cancel()
+            nothing = pb.EventFilter(run=f"runs/{run_records.OTHER_RUN}")
+            assert not (await stub.ListEvents(pb.ListEventsRequest(filter=nothing))).events
+
+    run(test)
+
+
+def test_a_run_that_is_not_there_or_has_an_impossible_name_is_not_explained(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            found = await refused(stub.ExplainRun(pb.ExplainRunRequest(name=run_records.NAME)))
+            assert found[:3] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", {"name": run_records.NAME})
+            found = await refused(stub.ExplainRun(pb.ExplainRunRequest(name=run_records.RUN)))
+            assert found == (*INVALID, {"violations": "1"}, ["name"])
+            for filter, bad in (
+                (pb.EventFilter(run="x"), ["filter.run"]),
+                (pb.EventFilter(run=run_records.NAME, invocation=INVOCATION), ["filter.invocation"]),
+            ):
+                assert (await refused(stub.ListEvents(pb.ListEventsRequest(filter=filter))))[3] == bad
+            life.store.broken = True
+            found = await refused(stub.ExplainRun(pb.ExplainRunRequest(name=run_records.NAME)))
+            assert found[:2] == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
 
     run(test)
 

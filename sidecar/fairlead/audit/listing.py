@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fairlead.audit.model import StoredRecord, event_of
 from fairlead.audit.store import AuditLog, Invocations
@@ -38,7 +38,7 @@ class Listing:
         digest = filter_digest(request.filter)
         room = MAX_PAGE_BYTES
         looked_at = 0
-        for record in self._candidates(request.filter.invocation, start, descending):
+        for record in self._candidates(request.filter, start, descending):
             following = PageToken(record.sequence, descending, digest)
             if len(response.events) == size or looked_at == MAX_LOOKED_AT:
                 response.next_page_token = following.encode()
@@ -55,10 +55,15 @@ class Listing:
             response.events.append(event)
         return response
 
-    def _candidates(self, invocation: str, start: int, descending: bool) -> Iterator[StoredRecord]:
+    def _candidates(
+        self, filter: audit_service_pb2.EventFilter, start: int, descending: bool
+    ) -> Iterator[StoredRecord]:
         """The records from `start` on that can match, one by one."""
-        if invocation:
-            return self._of_invocation(invocation, start, descending)
+        if filter.invocation:
+            # An invocation or tool call knows its records, and so does a run: nothing else has to be looked at.
+            return self._of(self._invocations.sequences(filter.invocation), start, descending)
+        if filter.run:
+            return self._of(self._invocations.sequences_of_run(filter.run), start, descending)
         return self._backwards(start) if descending else self._forwards(start)
 
     def _forwards(self, start: int) -> Iterator[StoredRecord]:
@@ -72,9 +77,7 @@ class Listing:
             yield from records
             before = records[-1].sequence
 
-    def _of_invocation(self, invocation: str, start: int, descending: bool) -> Iterator[StoredRecord]:
-        """An invocation or tool call knows its records: nothing else has to be looked at."""
-        sequences = self._invocations.sequences(invocation)
+    def _of(self, sequences: Sequence[int], start: int, descending: bool) -> Iterator[StoredRecord]:
         for sequence in reversed(sequences) if descending else sequences:
             if (sequence > start) if descending else (sequence < start):
                 continue

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from fairlead.audit.explain import explain
+from fairlead.audit.explain_run import explain_run
 from fairlead.audit.listing import Listing
 from fairlead.audit.model import Undecodable
 from fairlead.audit.store import Acknowledgements, AuditLog, Invocations, Reader
@@ -24,6 +25,8 @@ from fairlead.control.requests import ControlRequest
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import StoreUnavailable, keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
+from fairlead.workflow.model import InvalidName, run_id
+from fairlead.workflow.store import Runs
 
 # One stream costs a chunk of records and a place in the front's connection to the control server.
 MAX_WATCHERS = 64
@@ -47,6 +50,7 @@ class AuditLogService:
         self._clock = clock
         self._log = AuditLog(reader)
         self._invocations = Invocations(reader)
+        self._runs = Runs(reader)
         self._acknowledgements = Acknowledgements(reader)
         self._draining = asyncio.Event()
         # Positions never go back and a request id answers once: one acknowledgement at a time.
@@ -123,6 +127,16 @@ class AuditLogService:
             raise Refusal(
                 "NOT_FOUND", f"invocation {request.invocation} is not known", {"invocation": request.invocation}
             )
+        return explained
+
+    async def explain_run(self, request: audit_service_pb2.ExplainRunRequest) -> audit_service_pb2.ExplainRunResponse:
+        """Everything about one run."""
+        if wrong := _wrong_run("name", request.name):
+            raise invalid_argument(*wrong)
+        with _faults_refused():
+            explained = await asyncio.to_thread(explain_run, self._log, self._invocations, self._runs, request.name)
+        if explained is None:
+            raise Refusal("NOT_FOUND", f"{request.name} is not known", {"name": request.name})
         return explained
 
     async def verify(self, request: audit_service_pb2.VerifyChainRequest) -> audit_service_pb2.VerifyChainResponse:
@@ -207,6 +221,14 @@ def _is_invocation(name: str) -> bool:
     return keys.invocation_id_bytes(name) is not None
 
 
+def _wrong_run(field: str, name: str) -> list[tuple[str, str]]:
+    try:
+        run_id(name)
+    except InvalidName as error:
+        return [(field, str(error))]
+    return []
+
+
 def _is_tool_call(name: str) -> bool:
     return keys.tool_call_id_bytes(name) is not None
 
@@ -218,6 +240,10 @@ def _check_filter(filter: audit_service_pb2.EventFilter) -> None:
     ]
     if filter.invocation and not (_is_invocation(filter.invocation) or _is_tool_call(filter.invocation)):
         wrong.append(("filter.invocation", "must be inv_ or grt_ and 32 lower-case hexadecimal digits"))
+    if filter.run:
+        wrong += _wrong_run("filter.run", filter.run)
+    if filter.run and filter.invocation:
+        wrong.append(("filter.invocation", "must be empty with filter.run: no record is about both"))
     if wrong:
         raise invalid_argument(*wrong)
 

@@ -13,6 +13,7 @@ from fairlead.audit.model import GENESIS, StoredRecord, Undecodable
 from fairlead.audit.tokens import START, InvalidToken, Position
 from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.store import Family, keys
+from fairlead.workflow.store import Runs
 
 # Where `keys.subscriber` puts all subscribers, and where open holds and tool calls are behind their tenant.
 _SUBSCRIBERS = keys.text("") + b"a"
@@ -172,10 +173,9 @@ class Invocations:
 
     def find_tool_call(self, call: str) -> state_pb2.ToolCallRecord | None:
         """The record of a tool call, or None; also by the name of the approval that it waits or waited for."""
-        approval = keys.approval_id_bytes(call.removeprefix("approvals/"))
-        if approval is not None:
-            stored = self._reader.get(Family.APPROVALS, keys.approval(approval))
-            call = "" if stored is None else state_pb2.ApprovalRecord.FromString(stored).call
+        if keys.approval_id_bytes(call.removeprefix("approvals/")) is not None:
+            approval = self.approval(call)
+            call = "" if approval is None else approval.call
         raw_id = keys.tool_call_id_bytes(call)
         value = self._value(raw_id, (Family.STATE, _OPEN_TOOL_CALL), (Family.TOOLS, _ENDED_TOOL_CALL))
         return None if value is None else state_pb2.ToolCallRecord.FromString(value)
@@ -191,11 +191,25 @@ class Invocations:
     def sequences_of(self, call: state_pb2.ToolCallRecord) -> list[int]:
         """Where the records of a tool call and of its approval are in the log, in order."""
         found = set(call.sequences)
-        approval = keys.approval_id_bytes(call.approval)
-        stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
-        if stored is not None:
-            found.update(state_pb2.ApprovalRecord.FromString(stored).sequences)
+        approval = self.approval(call.approval)
+        if approval is not None:
+            found.update(approval.sequences)
         return sorted(found)
+
+    def approval(self, name: str) -> state_pb2.ApprovalRecord | None:
+        """The record of an approval `approvals/apr_…` or `apr_…`, or None."""
+        approval = keys.approval_id_bytes(name.removeprefix("approvals/"))
+        stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
+        return None if stored is None else state_pb2.ApprovalRecord.FromString(stored)
+
+    def sequences_of_run(self, name: str) -> list[int]:
+        """Where the records of a run and of its steps are in the log, in order; `name` is `runs/run_…`."""
+        run = keys.run_id_bytes(name.removeprefix("runs/"))
+        if run is None:
+            return []
+        runs = Runs(self._reader)
+        record = runs.find(run)
+        return [] if record is None else runs.events(record.tenant, run)
 
     def _value(self, raw_id: bytes | None, *places: tuple[Family, bytes]) -> bytes | None:
         """What is stored under an id, at the first of the places that has it, whichever tenant's it is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from fairlead.approval.model import quorums, state_name
-from fairlead.audit import wording
+from fairlead.audit import run_summary, wording
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount, format_usd
 from fairlead.v1 import audit_record_pb2
@@ -63,6 +63,10 @@ def summarize(record: audit_record_pb2.AuditRecord) -> str:
         return f"{place}{alert}{amount}, {format_amount(event.spent)} spent of {format_amount(event.limit)}"
     if body in ("tool", "tool_completed", "approval"):
         return _tool_call(record)
+    if body == "run":
+        return run_summary.of_run(record)
+    if body == "step":
+        return run_summary.of_step(record)
     return _of_the_sidecar(record)
 
 

@@ -33,7 +33,7 @@ def narrate_tool_call(
         elif body == "tool_completed":
             story.append(_completion(record))
         elif body == "approval":
-            story.append(_approval(record))
+            story.append(approval_sentence(record))
     if state in _NOT_OVER:
         story.append(_NOT_OVER[state])
     story.append(order_of_permission(records))
@@ -152,7 +152,8 @@ def _completion(record: audit_record_pb2.AuditRecord) -> str:
     return f"{wording.utc(record.time_unix_nanos)}: {said}."
 
 
-def _approval(record: audit_record_pb2.AuditRecord) -> str:
+def approval_sentence(record: audit_record_pb2.AuditRecord) -> str:
+    """What a person said to an approval, or how it ended."""
     event = record.approval
     at, name = wording.utc(record.time_unix_nanos), visible(event.approval)
     missing = f"; still missing: {visible(quorums(event.missing))}" if event.missing else ""

@@ -30,7 +30,14 @@ def matches(filter: audit_service_pb2.EventFilter, record: audit_record_pb2.Audi
         (not filter.tenant or record.tenant == filter.tenant)
         and (not filter.kinds or record.kind in filter.kinds)
         and (not filter.invocation or record.invocation == filter.invocation)
+        and (not filter.run or run_of(record) == filter.run)
     )
+
+
+def run_of(record: audit_record_pb2.AuditRecord) -> str:
+    """Resource name of the run that a record is about; empty when it is about none."""
+    event = record.run.run or record.step.run
+    return f"runs/{event}" if event else ""
 
 
 class Draining(Exception):

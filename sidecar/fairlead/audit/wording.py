@@ -11,6 +11,7 @@ from fairlead.v1 import (
     audit_record_pb2,
     decision_pb2,
     gate_service_pb2,
+    run_pb2,
     tool_pb2,
 )
 
@@ -84,6 +85,18 @@ _TOOL_OUTCOMES = {
     gate_service_pb2.TOOL_OUTCOME_UNKNOWN: "nobody knows whether it happened",
 }
 
+_RUN_STATES = {
+    run_pb2.RUN_STATE_PENDING: "has not begun yet",
+    run_pb2.RUN_STATE_RUNNING: "is running",
+    run_pb2.RUN_STATE_WAITING: "is waiting",
+    run_pb2.RUN_STATE_PAUSED: "is paused",
+    run_pb2.RUN_STATE_CANCELLING: "is winding down",
+    run_pb2.RUN_STATE_SUCCEEDED: "succeeded",
+    run_pb2.RUN_STATE_FAILED: "failed",
+    run_pb2.RUN_STATE_CANCELLED: "was cancelled; there was nothing to take back",
+    run_pb2.RUN_STATE_COMPENSATED: "was ended and what it had done was taken back",
+}
+
 _RESOLUTIONS = {
     approval_service_pb2.RESOLUTION_OUTCOME_HAPPENED: "it happened",
     approval_service_pb2.RESOLUTION_OUTCOME_DID_NOT_HAPPEN: "it did not happen",
@@ -141,6 +154,11 @@ def decision_word(value: approval_service_pb2.ApprovalDecision) -> str:
     return _DECISIONS.get(value, "voted in a way this version does not know on")
 
 
+def run_state(value: run_pb2.RunState) -> str:
+    """What became of a run."""
+    return _RUN_STATES.get(value, "in a state this version does not know")
+
+
 def resolution(value: approval_service_pb2.ResolutionOutcome) -> str:
     """What a person said became of a step of unknown outcome; empty when nothing was said."""
     return _RESOLUTIONS.get(value, "")
@@ -168,6 +186,17 @@ def millis(value: float) -> str:
     if value < 1000:
         return f"{value:.3g} ms"
     return f"{value / 1000:.4g} s"
+
+
+def between(first_unix_nanos: int, last_unix_nanos: int) -> str:
+    """How long something took, in the unit people would use: `850 ms`, `2.5 s`, `3 h 5 min`."""
+    whole = (last_unix_nanos - first_unix_nanos) / 1_000_000
+    if whole < 120_000:
+        return millis(whole)
+    minutes = round(whole / 60_000)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    parts = [(days, "d"), (hours, "h"), (minutes % 60, "min")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 min"
 
 
 def digest(value: bytes) -> str:

@@ -42,6 +42,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     tail.add_argument("--json", action="store_true", help="JSON Lines in the format of fairlead audit export")
     tail.add_argument("--tenant", default="", help="only this tenant's")
     tail.add_argument("--invocation", default="", help="only this invocation's")
+    tail.add_argument("--run", default="", dest="of_run", metavar="RUN", help="only this run's and its steps'")
     tail.add_argument("--kind", action="append", default=[], choices=kind_names(), metavar="KIND", help=_kinds())
     audit_source.add_arguments(tail)
     tail.set_defaults(run=run_tail)

@@ -41,6 +41,10 @@ class Source(Protocol):
         """Everything about one invocation; None when it is not known."""
         ...
 
+    def explain_run(self, name: str) -> audit_service_pb2.ExplainRunResponse | None:
+        """Everything about one run; None when it is not known."""
+        ...
+
 
 class OnlineLog:
     """The log of a running sidecar."""
@@ -68,6 +72,12 @@ class OnlineLog:
         request = audit_service_pb2.ExplainInvocationRequest(invocation=invocation)
         explained: audit_service_pb2.ExplainInvocationResponse = self.stub.ExplainInvocation(
             request, timeout=operator.DEFAULT_TIMEOUT_SECONDS
+        )
+        return explained
+
+    def explain_run(self, name: str) -> audit_service_pb2.ExplainRunResponse | None:
+        explained: audit_service_pb2.ExplainRunResponse = self.stub.ExplainRun(
+            audit_service_pb2.ExplainRunRequest(name=name), timeout=operator.DEFAULT_TIMEOUT_SECONDS
         )
         return explained
 
@@ -107,6 +117,12 @@ class OfflineLog:
         from fairlead.audit.explain import explain
 
         return explain(self._log, self._invocations, invocation)
+
+    def explain_run(self, name: str) -> audit_service_pb2.ExplainRunResponse | None:
+        from fairlead.audit.explain_run import explain_run
+        from fairlead.workflow.store import Runs
+
+        return explain_run(self._log, self._invocations, Runs(self._store), name)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from fairlead.audit.wording import utc
 from fairlead.cli.audit_source import OnlineLog, Source
 from fairlead.cli.table import fitting
 from fairlead.v1 import audit_service_pb2
+from fairlead.workflow.model import full_name
 
 # Between two tries to reach a sidecar that went away.
 _RETRY_SECONDS = 0.5
@@ -24,7 +25,10 @@ _RETRY_SECONDS = 0.5
 def tail(source: Source, arguments: argparse.Namespace) -> None:
     """Prints the records that the arguments ask for."""
     filter = audit_service_pb2.EventFilter(
-        tenant=arguments.tenant, kinds=[kind_of(name) for name in arguments.kind], invocation=arguments.invocation
+        tenant=arguments.tenant,
+        kinds=[kind_of(name) for name in arguments.kind],
+        invocation=arguments.invocation,
+        run=full_name(arguments.of_run),
     )
     if not arguments.follow:
         events = source.pages(filter) if arguments.from_start else newest(source, filter, arguments.lines)

@@ -35,7 +35,7 @@ GROUPS = (
     Group("approvals", "approvals", "list what waits for people, and approve or reject it"),
     Group("call", "call", "send one governed call and say what became of it"),
     Group("top", "top", "live view of calls, models, breakers and budgets"),
-    Group("explain", "explain", "what an invocation did, and why"),
+    Group("explain", "explain", "what an invocation or a run did, and why"),
     Group("audit", "audit", "follow, verify and export the audit log"),
     Group("backup", "backup", "make, verify and restore backups"),
     Group("import", "importing", "turn the configuration of another gateway into one of Fairlead"),

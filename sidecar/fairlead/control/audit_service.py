@@ -58,5 +58,9 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         return await self._service.explain(request)
 
     @answer
+    async def ExplainRun(self, request: pb.ExplainRunRequest, context: _Context) -> pb.ExplainRunResponse:
+        return await self._service.explain_run(request)
+
+    @answer
     async def VerifyChain(self, request: pb.VerifyChainRequest, context: _Context) -> pb.VerifyChainResponse:
         return await self._service.verify(request)

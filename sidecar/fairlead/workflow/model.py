@@ -45,6 +45,11 @@ def run_id(name: str) -> bytes:
     return raw
 
 
+def full_name(text: str) -> str:
+    """The resource name that people mean: the id alone will do; empty stays empty."""
+    return COLLECTION + text if text.startswith(_RUN) else text
+
+
 def id_of(raw: bytes) -> str:
     """The id of 16 bytes: `run_…`."""
     return _RUN + raw.hex()

@@ -17,6 +17,7 @@ from fairlead.cli.main import main
 from fairlead.control.audit_service import AuditServicer
 from fairlead.store import CommitFeed, Family, keys, open_store
 from fairlead.v1 import audit_service_pb2_grpc
+from tests.unit.audit import run_records
 from tests.unit.audit.fakes import FakeCore, FakeStore
 from tests.unit.audit.records import INVOCATION, OTHER, T0, ended, log
 from tests.unit.audit.tool_records import CALL, stored
@@ -202,6 +203,9 @@ def test_online(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert await command("explain", OTHER) == 1
         assert "is not known (NOT_FOUND)" in capsys.readouterr().err
         assert await command("audit", "tail", "--invocation", "inv_1") == 2
+        assert await command("audit", "tail", "--run", "run_1") == 2
+        assert await command("explain", run_records.RUN) == 1
+        assert f"{run_records.NAME} is not known (NOT_FOUND)" in capsys.readouterr().err
         sidecar.store.put(Family.AUDIT, keys.audit(9), None)
         assert await command("audit", "verify") == 1
         assert "problem at record 9" in capsys.readouterr().out
@@ -285,6 +289,27 @@ def test_explain_a_tool_call(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "payments.refund: asha approved, pending, missing 1 of finance",
         "payments.refund: ben approved, approved",
     ]
+
+
+def test_explain_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_store(tmp_path) as store:
+        for family, entries in run_records.stored().families.items():
+            store.write([(family, key, value) for key, value in entries.items()])
+        store.flush_wal()
+    offline = ["--offline", "--data", str(tmp_path)]
+    for name in (run_records.RUN, run_records.NAME):
+        assert main(["explain", name, *offline]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == f"{run_records.NAME}  COMPENSATED"
+        assert lines[2].endswith("started a run of workflow loan-approval, input of 20 bytes (digest abababababab).")
+        assert lines[-1].endswith("compensated, CANCELLED: customer withdrew, spent $0.2527")
+    assert main(["explain", run_records.RUN, "--json", *offline]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["run"], told["state"], len(told["events"])) == (run_records.NAME, "COMPENSATED", 22)
+    assert main(["explain", run_records.OTHER_RUN, *offline]) == 1
+    assert "run run_" in capsys.readouterr().err
+    assert main(["audit", "tail", "--run", run_records.RUN, "--kind", "step-leased", *offline]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["3", "7", "14", "21"]
 
 
 def test_a_group_without_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.aio
 
 from fairlead.client import _requests
 from fairlead.client._aio_tools import AsyncToolCalls
+from fairlead.client._bound import Facts, ToolKey
 from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
 from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
@@ -47,6 +49,7 @@ class AsyncClient(AsyncToolCalls):
             _requests.target_or_default(target), options=_requests.CHANNEL_OPTIONS
         )
         self._metadata = _requests.credentials(token)
+        self._facts, self._is_bound = Facts(), False
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
         self._background: set[asyncio.Future[None]] = set()
@@ -69,8 +72,17 @@ class AsyncClient(AsyncToolCalls):
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def bound(self, *, session: str = "", run: str = "", step: str = "", tool_key: ToolKey | None = None) -> Self:
+        """The same connection for calls that carry these facts unless they say otherwise. `tool_key` makes the
+        idempotency key of tool calls that come without one. Closing it does nothing."""
+        other = copy.copy(self)
+        other._facts, other._is_bound = Facts(session, run, step, tool_key), True
+        return other
+
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled, holds that are being given back are waited for."""
+        if self._is_bound:
+            return
         if self._background:
             await asyncio.wait(self._background)
         await self._channel.close(None)
@@ -79,7 +91,9 @@ class AsyncClient(AsyncToolCalls):
         self, request: gate_service_pb2.AdmitRequest, *, timeout: float | None = None
     ) -> gate_service_pb2.AdmitResponse:
         """Asks for one call. Raises a FairleadError when it may not be made."""
-        response: gate_service_pb2.AdmitResponse = await self._call(self._gate.Admit, request, timeout)
+        response: gate_service_pb2.AdmitResponse = await self._call(
+            self._gate.Admit, self._facts.of_admission(request), timeout
+        )
         return response
 
     async def settle(
@@ -98,7 +112,7 @@ class AsyncClient(AsyncToolCalls):
 
     def invocation(self, **facts: Any) -> AsyncInvocation:
         """A call the agent makes itself; see `fairlead.client._requests.admit` for the facts it takes."""
-        return AsyncInvocation(self, _requests.admit(**facts))
+        return AsyncInvocation(self, _requests.admit(**self._facts.of_call(facts)))
 
     async def generate(
         self,
@@ -110,7 +124,7 @@ class AsyncClient(AsyncToolCalls):
     ) -> model_service_pb2.GenerateResponse:
         """Has the sidecar make one call; `body` is the OpenAI chat request."""
         response: model_service_pb2.GenerateResponse = await self._call(
-            self._models.Generate, _requests.generate(body, request_id, context), timeout
+            self._models.Generate, _requests.generate(body, request_id, self._facts.of_call(context)), timeout
         )
         return response
 
@@ -127,7 +141,7 @@ class AsyncClient(AsyncToolCalls):
         Closing the iterator cancels the call; what was produced is settled.
         """
         call = self._models.StreamGenerate(
-            _requests.stream_generate(body, request_id, context),
+            _requests.stream_generate(body, request_id, self._facts.of_call(context)),
             timeout=timeout or self._timeout,
             metadata=self._metadata,
         )

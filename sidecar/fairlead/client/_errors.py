@@ -13,6 +13,7 @@ FairleadError
 ├── ApprovalPending          APPROVAL_PENDING: people have to agree first; metadata names approval and ticket
 ├── TargetsExhausted         TARGETS_EXHAUSTED: every model of the plan failed
 ├── InvalidState             INVALID_STATE: already settled, released, …
+├── LeaseLost                LEASE_LOST: the attempt at a step is not the current one any more
 ├── InvalidArgument          INVALID_ARGUMENT: `violations` lists every bad field
 ├── PayloadTooLarge          PAYLOAD_TOO_LARGE
 ├── TemporarilyUnavailable   DRAINING, NOT_READY, STORE_UNAVAILABLE: was retried until the deadline
@@ -106,6 +107,10 @@ class InvalidState(FairleadError):
     """The invocation is not in a state that allows this."""
 
 
+class LeaseLost(FairleadError):
+    """The attempt at a step is not the current one any more; whatever is said about it changes nothing."""
+
+
 class InvalidArgument(FairleadError):
     """A field is not acceptable; `violations` lists all of them."""
 
@@ -137,6 +142,7 @@ _BY_REASON: dict[str, type[FairleadError]] = {
     "NO_ROUTE": NoRoute,
     "TARGETS_EXHAUSTED": TargetsExhausted,
     "INVALID_STATE": InvalidState,
+    "LEASE_LOST": LeaseLost,
     "INVALID_ARGUMENT": InvalidArgument,
     "PAYLOAD_TOO_LARGE": PayloadTooLarge,
     "DRAINING": TemporarilyUnavailable,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
 from fairlead.client import _requests
+from fairlead.client._bound import Facts, ToolKey
 from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
 from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
@@ -44,6 +46,7 @@ class Client(ToolCalls):
     ) -> None:
         self._channel = grpc.insecure_channel(_requests.target_or_default(target), options=_requests.CHANNEL_OPTIONS)
         self._metadata = _requests.credentials(token)
+        self._facts, self._is_bound = Facts(), False
         self._timeout = timeout
         self._retry = retry or RetryPolicy()
         self._gate: Any = gate_service_pb2_grpc.GateServiceStub(self._channel)
@@ -59,15 +62,25 @@ class Client(ToolCalls):
     ) -> None:
         self.close()
 
+    def bound(self, *, session: str = "", run: str = "", step: str = "", tool_key: ToolKey | None = None) -> Self:
+        """The same connection for calls that carry these facts unless they say otherwise. `tool_key` makes the
+        idempotency key of tool calls that come without one. Closing it does nothing."""
+        other = copy.copy(self)
+        other._facts, other._is_bound = Facts(session, run, step, tool_key), True
+        return other
+
     def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
-        self._channel.close()
+        if not self._is_bound:
+            self._channel.close()
 
     def admit(
         self, request: gate_service_pb2.AdmitRequest, *, timeout: float | None = None
     ) -> gate_service_pb2.AdmitResponse:
         """Asks for one call. Raises a FairleadError when it may not be made."""
-        response: gate_service_pb2.AdmitResponse = self._call(self._gate.Admit, request, timeout)
+        response: gate_service_pb2.AdmitResponse = self._call(
+            self._gate.Admit, self._facts.of_admission(request), timeout
+        )
         return response
 
     def settle(
@@ -86,7 +99,7 @@ class Client(ToolCalls):
 
     def invocation(self, **facts: Any) -> Invocation:
         """A call the agent makes itself; see `fairlead.client._requests.admit` for the facts it takes."""
-        return Invocation(self, _requests.admit(**facts))
+        return Invocation(self, _requests.admit(**self._facts.of_call(facts)))
 
     def generate(
         self,
@@ -98,7 +111,7 @@ class Client(ToolCalls):
     ) -> model_service_pb2.GenerateResponse:
         """Has the sidecar make one call; `body` is the OpenAI chat request."""
         response: model_service_pb2.GenerateResponse = self._call(
-            self._models.Generate, _requests.generate(body, request_id, context), timeout
+            self._models.Generate, _requests.generate(body, request_id, self._facts.of_call(context)), timeout
         )
         return response
 
@@ -115,7 +128,7 @@ class Client(ToolCalls):
         Closing the iterator cancels the call; what was produced is settled.
         """
         call = self._models.StreamGenerate(
-            _requests.stream_generate(body, request_id, context),
+            _requests.stream_generate(body, request_id, self._facts.of_call(context)),
             timeout=timeout or self._timeout,
             metadata=self._metadata,
         )

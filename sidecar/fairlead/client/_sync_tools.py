@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from fairlead.client import _requests
+from fairlead.client._bound import Facts
 from fairlead.client._errors import DeadlineExceeded, FairleadError, QueueFull
 from fairlead.client._invocation import GIVE_BACK_SECONDS
 from fairlead.client._tools import (
@@ -39,6 +40,7 @@ class ToolCalls:
 
     _gate: Any
     _tickets: Any
+    _facts: Facts
 
     @abstractmethod
     def _call(self, method: Callable[..., Any], request: Any, timeout: float | None) -> Any:
@@ -60,7 +62,9 @@ class ToolCalls:
         ApprovalRejected and ApprovalExpired, and gives `Pending` when they have not decided by then.
         `facts`: `idempotency_key`, `session`, `run`, `step`, `labels`, `ticket`, `request_id`.
         """
-        return self._authorize(request_of(tool, arguments, effect, facts), wait, timeout)
+        return self._authorize(
+            request_of(tool, arguments, effect, self._facts.of_tool(tool, arguments, facts)), wait, timeout
+        )
 
     def complete_tool(
         self,
@@ -111,7 +115,9 @@ class ToolCalls:
         """A tool call as a block that reports its own end; see `BegunCall` for what is reported when. `not_called` are
         exceptions that mean that it did not happen. Entering raises ApprovalPending when people have not agreed after
         `wait` seconds."""
-        return ToolCall(self, request_of(tool, arguments, effect, facts), wait, not_called)
+        return ToolCall(
+            self, request_of(tool, arguments, effect, self._facts.of_tool(tool, arguments, facts)), wait, not_called
+        )
 
     def call_tool(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -115,24 +116,27 @@ class Gate(  # type: ignore[misc]
         self._refuse(context)
 
     def _refuse(self, context: grpc.ServicerContext) -> None:
-        if not self.refusals:
-            return
-        refusal = self.refusals.pop(0)
-        if not refusal.reason:
-            context.abort(refusal.code, "no details")
-        details = [error_details_pb2.ErrorInfo(reason=refusal.reason, domain="fairlead", metadata=refusal.metadata)]
-        packed = [any_pb2.Any() for _ in details]
-        for target, detail in zip(packed, details, strict=True):
-            target.Pack(detail)
-        if refusal.retry_after is not None:
-            delay = duration_pb2.Duration()
-            delay.FromNanoseconds(int(refusal.retry_after * 1e9))
-            retry = any_pb2.Any()
-            retry.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-            packed.append(retry)
-        status = status_pb2.Status(code=refusal.code.value[0], message="refused", details=packed)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(refusal.code, "refused")
+        if self.refusals:
+            refuse(self.refusals.pop(0), context)
+
+
+def refuse(refusal: Refusal, context: grpc.ServicerContext) -> NoReturn:
+    """Ends a call with the error."""
+    if not refusal.reason:
+        context.abort(refusal.code, "no details")
+    details = [error_details_pb2.ErrorInfo(reason=refusal.reason, domain="fairlead", metadata=refusal.metadata)]
+    packed = [any_pb2.Any() for _ in details]
+    for target, detail in zip(packed, details, strict=True):
+        target.Pack(detail)
+    if refusal.retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(refusal.retry_after * 1e9))
+        retry = any_pb2.Any()
+        retry.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        packed.append(retry)
+    status = status_pb2.Status(code=refusal.code.value[0], message="refused", details=packed)
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(refusal.code, "refused")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from fairlead.client import (
     ConnectionFailed,
     DeadlineExceeded,
     FairleadError,
+    LeaseLost,
     PolicyDenied,
     RateLimited,
     TemporarilyUnavailable,
@@ -215,3 +216,43 @@ def test_an_admission_that_is_cancelled_is_given_back() -> None:
 
     with serving() as (gate, address):
         asyncio.run(scenario(gate, address))
+
+
+def test_the_calls_of_a_bound_client_carry_its_facts(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    with client.bound(run="runs/run_1", step="parse", session="s") as bound:
+        with bound.invocation(input_bytes=1, session="other"):
+            pass
+        asked = gate_service_pb2.AdmitRequest(request_id="r", step="mine", input_bytes=1)
+        bound.admit(asked)
+    # Closing it closed nothing, and the client itself says no more than before.
+    with client.invocation(input_bytes=1):
+        pass
+    admissions = [r for r in gate.requests if isinstance(r, gate_service_pb2.AdmitRequest)]
+    assert [(a.run, a.step, a.session) for a in admissions] == [
+        ("runs/run_1", "parse", "other"),
+        ("runs/run_1", "mine", "s"),
+        ("", "", ""),
+    ]
+    assert asked.run == "", "the message of the caller is not touched"
+
+
+def test_a_bound_asyncio_client_does_the_same() -> None:
+    async def scenario(address: str) -> None:
+        async with AsyncClient(address, token="t") as client:
+            async with client.bound(run="runs/run_1") as bound, bound.invocation(input_bytes=1):
+                pass
+            async with client.invocation(input_bytes=1):
+                pass
+
+    with serving() as (gate, address):
+        asyncio.run(scenario(address))
+    admissions = [r for r in gate.requests if isinstance(r, gate_service_pb2.AdmitRequest)]
+    assert [a.run for a in admissions] == ["runs/run_1", ""]
+
+
+def test_a_lost_lease_is_an_error_of_its_own(sidecar: tuple[Gate, Client]) -> None:
+    gate, client = sidecar
+    gate.refusals = [Refusal(grpc.StatusCode.ABORTED, "LEASE_LOST")]
+    with pytest.raises(LeaseLost), client.invocation(input_bytes=1):
+        pass

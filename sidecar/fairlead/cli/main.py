@@ -40,6 +40,7 @@ GROUPS = (
     Group("backup", "backup", "make, verify and restore backups"),
     Group("import", "importing", "turn the configuration of another gateway into one of Fairlead"),
     Group("prices", "prices", "import and show price books"),
+    Group("worker", "worker", "run the functions that do the steps of workflows"),
     Group("dev-provider", "dev_provider", "run a local model provider with faults on demand"),
 )
 

@@ -51,6 +51,7 @@ async def rest(call: Any) -> list[str]:
 def said(message: pb.WatchRunResponse) -> str:
     if message.WhichOneof("what") == "run":
         return run_pb2.RunState.Name(message.run.state).removeprefix("RUN_STATE_")
+    assert message.sequence == message.event.sequence
     return f"{message.event.sequence}"
 
 
@@ -66,7 +67,10 @@ def test_the_run_then_what_happens_then_the_run_as_it_ended(tmp_path: Path) -> N
         sidecar.core.put(run, step_record(0, state="READY"))
         sidecar.core.say(run, "RUN_STARTED")
         async with watched(sidecar.agent, metadata=AS_AGENT) as call:
-            first = (await call.read()).run
+            message = await call.read()
+            # What comes behind it is asked for with this.
+            assert message.sequence == 2
+            first = message.run
             assert (first.state, first.steps[0].state, first.input) == (run.state, run_pb2.STEP_STATE_READY, b"")
             # What happens elsewhere is not told.
             other = run_record(2)
@@ -97,7 +101,8 @@ def test_a_stream_goes_on_behind_the_last_event_that_was_seen(tmp_path: Path) ->
         async with watched(sidecar.operator, after_sequence=202) as call:
             assert await rest(call) == ["203", "204", "SUCCEEDED"]
         async with watched(sidecar.operator, after_sequence=204) as call:
-            assert await rest(call) == ["SUCCEEDED"]
+            last = await call.read()
+            assert (said(last), last.sequence, await rest(call)) == ("SUCCEEDED", 204, [])
 
     scenario(tmp_path, test)
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead.calling.dialects import DIALECTS
-from fairlead.cli import bounded, operator
+from fairlead.cli import agent, bounded, operator
 
 if TYPE_CHECKING:
     from fairlead.calling.exchange import Answer
 
-DEFAULT_AGENT = "127.0.0.1:7400"
-DEV_TOKEN = "dev"
 _INVALID = 2
 _BODY_MAX_BYTES = 256 << 20
 _TIMEOUT_MAX = 86_400
@@ -51,13 +47,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             option, dest=f"about_{name}", metavar="VALUE", help=f"sent as x-fairlead-{name.replace('_', '-')}"
         )
     parser.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="label; can be repeated")
-    credential = parser.add_mutually_exclusive_group()
-    credential.add_argument("--agent-token-file", type=Path, metavar="FILE", help="file with the agent's token")
-    credential.add_argument("--dev", action="store_true", help="the token of fairlead serve --dev")
+    agent.add_credential(parser)
     parser.add_argument(
         "--agent",
         metavar="HOST:PORT",
-        help=f"agent endpoint (default: as DIR/endpoints.json says, else {DEFAULT_AGENT})",
+        help=f"agent endpoint (default: as DIR/endpoints.json says, else {agent.DEFAULT})",
     )
     parser.add_argument(
         "--timeout", type=bounded.seconds(_TIMEOUT_MAX), default=600.0, metavar="SECONDS", help="default: 600"
@@ -75,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         body = _body(arguments)
-        headers = {"authorization": f"Bearer {_token(arguments)}", **_context(arguments)}
-    except _Usage as error:
+        headers = {"authorization": f"Bearer {agent.token_of(arguments)}", **_context(arguments)}
+    except (_Usage, agent.TokenUnusable) as error:
         print(f"fairlead call: {error}", file=sys.stderr)
         return _INVALID
-    address = arguments.agent or _agent(arguments.data)
+    address = arguments.agent or agent.address_of(arguments.data)
     try:
         with exchange.call(address, dialects.path(arguments.dialect), body, headers, arguments.timeout) as answer:
             code = _print(answer, arguments)
@@ -201,23 +195,6 @@ def _text(file: str, name: str) -> bytes:
         raise _Usage(f"{name} cannot be read: {error.strerror or 'unreadable'}") from None
 
 
-def _token(arguments: argparse.Namespace) -> str:
-    """The agent's token; raises `_Usage`."""
-    if arguments.dev:
-        return DEV_TOKEN
-    if arguments.agent_token_file is not None:
-        token = (
-            _text(str(arguments.agent_token_file), str(arguments.agent_token_file)).decode("ascii", "replace").strip()
-        )
-    else:
-        token = os.environ.get("FAIRLEAD_TOKEN", "").strip()
-    if not token:
-        raise _Usage("there is no token: set FAIRLEAD_TOKEN, or give --agent-token-file or --dev")
-    if not all(" " < character <= "~" for character in token):
-        raise _Usage("the token holds something that cannot be sent in a header")
-    return token
-
-
 def _context(arguments: argparse.Namespace) -> dict[str, str]:
     """The headers that say what the call is about; raises `_Usage`."""
     given = {name.replace("_", "-"): getattr(arguments, f"about_{name}") for name in _CONTEXT}
@@ -228,10 +205,3 @@ def _context(arguments: argparse.Namespace) -> dict[str, str]:
         if not value.isascii() or not value.isprintable():
             raise _Usage(f"{name} must be visible ASCII")
     return headers
-
-
-def _agent(data: Path) -> str:
-    try:
-        return str(json.loads((data / "endpoints.json").read_text(encoding="utf-8"))["agent"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return DEFAULT_AGENT

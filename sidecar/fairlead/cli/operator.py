@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = "./data"
 DEFAULT_TIMEOUT_SECONDS = 30.0
+RECEIVE_MAX_BYTES = 16 << 20
 # sockaddr_un holds 107 bytes and a zero.
 _SOCKET_PATH_MAX_BYTES = 107
 
@@ -80,7 +81,7 @@ def answers(arguments: argparse.Namespace) -> bool:
 
 
 @contextmanager
-def connected(arguments: argparse.Namespace) -> Iterator[grpc.Channel]:
+def connected(arguments: argparse.Namespace, receive_max_bytes: int = RECEIVE_MAX_BYTES) -> Iterator[grpc.Channel]:
     """A channel to the operator socket; raises `Unreachable`."""
     import grpc
 
@@ -92,7 +93,7 @@ def connected(arguments: argparse.Namespace) -> Iterator[grpc.Channel]:
         raise Unreachable(str(error)) from error
 
     # Over a unix socket the authority would be its percent-encoded path, which strict HTTP/2 servers refuse.
-    options = [("grpc.default_authority", "localhost"), ("grpc.max_receive_message_length", 16 << 20)]
+    options = [("grpc.default_authority", "localhost"), ("grpc.max_receive_message_length", receive_max_bytes)]
     with grpc.secure_channel(f"unix:{socket_path(arguments)}", allowed, options=options) as channel:
         yield channel
 

@@ -28,7 +28,7 @@ from fairlead.v1 import run_pb2 as fairlead_dot_v1_dot_run__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fairlead/v1/workflow_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x15\x66\x61irlead/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x02\n\x0fStartRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08workflow\x18\x02 \x01(\t\x12\r\n\x05input\x18\x03 \x01(\x0c\x12\x38\n\x06labels\x18\x04 \x03(\x0b\x32(.fairlead.v1.StartRunRequest.LabelsEntry\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x0f\n\x07session\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x10StartRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"E\n\rGetRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10without_payloads\x18\x02 \x01(\x08\x12\x0c\n\x04step\x18\x03 \x01(\t\"/\n\x0eGetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"\xdf\x02\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x10\n\x08workflow\x18\x04 \x01(\t\x12%\n\x06states\x18\x05 \x03(\x0e\x32\x15.fairlead.v1.RunState\x12\x38\n\x06labels\x18\x06 \x03(\x0b\x32(.fairlead.v1.ListRunsRequest.LabelsEntry\x12\x30\n\x0c\x63reated_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcreated_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parent\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x10ListRunsResponse\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.fairlead.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"f\n\x10WatchRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.RunH\x00\x12)\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x18.fairlead.v1.AuditRecordH\x00\x42\x06\n\x04what\"D\n\x10\x43\x61ncelRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"2\n\x11\x43\x61ncelRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"C\n\x0fPauseRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"1\n\x10PauseRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"4\n\x10ResumeRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"2\n\x11ResumeRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"b\n\x0fRerunRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tfrom_step\x18\x03 \x01(\t\x12\x1a\n\x12\x63urrent_definition\x18\x04 \x01(\x08\"\\\n\x10RerunRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\x12)\n\x0c\x63ost_avoided\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount\"U\n\x10SignalRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06signal\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"2\n\x11SignalRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"=\n\x14ListWorkflowsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x15ListWorkflowsResponse\x12(\n\tworkflows\x18\x01 \x03(\x0b\x32\x15.fairlead.v1.Workflow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetWorkflowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetWorkflowResponse\x12\'\n\x08workflow\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Workflow\"_\n\x08Workflow\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\x05\x12\x11\n\topen_runs\x18\x05 \x01(\x03\x32\xd1\x06\n\x0fWorkflowService\x12G\n\x08StartRun\x12\x1c.fairlead.v1.StartRunRequest\x1a\x1d.fairlead.v1.StartRunResponse\x12\x41\n\x06GetRun\x12\x1a.fairlead.v1.GetRunRequest\x1a\x1b.fairlead.v1.GetRunResponse\x12G\n\x08ListRuns\x12\x1c.fairlead.v1.ListRunsRequest\x1a\x1d.fairlead.v1.ListRunsResponse\x12I\n\x08WatchRun\x12\x1c.fairlead.v1.WatchRunRequest\x1a\x1d.fairlead.v1.WatchRunResponse0\x01\x12J\n\tCancelRun\x12\x1d.fairlead.v1.CancelRunRequest\x1a\x1e.fairlead.v1.CancelRunResponse\x12G\n\x08PauseRun\x12\x1c.fairlead.v1.PauseRunRequest\x1a\x1d.fairlead.v1.PauseRunResponse\x12J\n\tResumeRun\x12\x1d.fairlead.v1.ResumeRunRequest\x1a\x1e.fairlead.v1.ResumeRunResponse\x12G\n\x08RerunRun\x12\x1c.fairlead.v1.RerunRunRequest\x1a\x1d.fairlead.v1.RerunRunResponse\x12J\n\tSignalRun\x12\x1d.fairlead.v1.SignalRunRequest\x1a\x1e.fairlead.v1.SignalRunResponse\x12V\n\rListWorkflows\x12!.fairlead.v1.ListWorkflowsRequest\x1a\".fairlead.v1.ListWorkflowsResponse\x12P\n\x0bGetWorkflow\x12\x1f.fairlead.v1.GetWorkflowRequest\x1a .fairlead.v1.GetWorkflowResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fairlead/v1/workflow_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x15\x66\x61irlead/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x02\n\x0fStartRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08workflow\x18\x02 \x01(\t\x12\r\n\x05input\x18\x03 \x01(\x0c\x12\x38\n\x06labels\x18\x04 \x03(\x0b\x32(.fairlead.v1.StartRunRequest.LabelsEntry\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x0f\n\x07session\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x10StartRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"E\n\rGetRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10without_payloads\x18\x02 \x01(\x08\x12\x0c\n\x04step\x18\x03 \x01(\t\"/\n\x0eGetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"\xdf\x02\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x10\n\x08workflow\x18\x04 \x01(\t\x12%\n\x06states\x18\x05 \x03(\x0e\x32\x15.fairlead.v1.RunState\x12\x38\n\x06labels\x18\x06 \x03(\x0b\x32(.fairlead.v1.ListRunsRequest.LabelsEntry\x12\x30\n\x0c\x63reated_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcreated_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parent\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x10ListRunsResponse\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.fairlead.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"x\n\x10WatchRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.RunH\x00\x12)\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x18.fairlead.v1.AuditRecordH\x00\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x42\x06\n\x04what\"D\n\x10\x43\x61ncelRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"2\n\x11\x43\x61ncelRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"C\n\x0fPauseRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"1\n\x10PauseRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"4\n\x10ResumeRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"2\n\x11ResumeRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"b\n\x0fRerunRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tfrom_step\x18\x03 \x01(\t\x12\x1a\n\x12\x63urrent_definition\x18\x04 \x01(\x08\"\\\n\x10RerunRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\x12)\n\x0c\x63ost_avoided\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount\"U\n\x10SignalRunRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06signal\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"2\n\x11SignalRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.fairlead.v1.Run\"=\n\x14ListWorkflowsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x15ListWorkflowsResponse\x12(\n\tworkflows\x18\x01 \x03(\x0b\x32\x15.fairlead.v1.Workflow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetWorkflowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetWorkflowResponse\x12\'\n\x08workflow\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Workflow\"_\n\x08Workflow\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\x05\x12\x11\n\topen_runs\x18\x05 \x01(\x03\x32\xd1\x06\n\x0fWorkflowService\x12G\n\x08StartRun\x12\x1c.fairlead.v1.StartRunRequest\x1a\x1d.fairlead.v1.StartRunResponse\x12\x41\n\x06GetRun\x12\x1a.fairlead.v1.GetRunRequest\x1a\x1b.fairlead.v1.GetRunResponse\x12G\n\x08ListRuns\x12\x1c.fairlead.v1.ListRunsRequest\x1a\x1d.fairlead.v1.ListRunsResponse\x12I\n\x08WatchRun\x12\x1c.fairlead.v1.WatchRunRequest\x1a\x1d.fairlead.v1.WatchRunResponse0\x01\x12J\n\tCancelRun\x12\x1d.fairlead.v1.CancelRunRequest\x1a\x1e.fairlead.v1.CancelRunResponse\x12G\n\x08PauseRun\x12\x1c.fairlead.v1.PauseRunRequest\x1a\x1d.fairlead.v1.PauseRunResponse\x12J\n\tResumeRun\x12\x1d.fairlead.v1.ResumeRunRequest\x1a\x1e.fairlead.v1.ResumeRunResponse\x12G\n\x08RerunRun\x12\x1c.fairlead.v1.RerunRunRequest\x1a\x1d.fairlead.v1.RerunRunResponse\x12J\n\tSignalRun\x12\x1d.fairlead.v1.SignalRunRequest\x1a\x1e.fairlead.v1.SignalRunResponse\x12V\n\rListWorkflows\x12!.fairlead.v1.ListWorkflowsRequest\x1a\".fairlead.v1.ListWorkflowsResponse\x12P\n\x0bGetWorkflow\x12\x1f.fairlead.v1.GetWorkflowRequest\x1a .fairlead.v1.GetWorkflowResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,37 +58,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHRUNREQUEST']._serialized_start=1044
   _globals['_WATCHRUNREQUEST']._serialized_end=1099
   _globals['_WATCHRUNRESPONSE']._serialized_start=1101
-  _globals['_WATCHRUNRESPONSE']._serialized_end=1203
-  _globals['_CANCELRUNREQUEST']._serialized_start=1205
-  _globals['_CANCELRUNREQUEST']._serialized_end=1273
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1275
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1325
-  _globals['_PAUSERUNREQUEST']._serialized_start=1327
-  _globals['_PAUSERUNREQUEST']._serialized_end=1394
-  _globals['_PAUSERUNRESPONSE']._serialized_start=1396
-  _globals['_PAUSERUNRESPONSE']._serialized_end=1445
-  _globals['_RESUMERUNREQUEST']._serialized_start=1447
-  _globals['_RESUMERUNREQUEST']._serialized_end=1499
-  _globals['_RESUMERUNRESPONSE']._serialized_start=1501
-  _globals['_RESUMERUNRESPONSE']._serialized_end=1551
-  _globals['_RERUNRUNREQUEST']._serialized_start=1553
-  _globals['_RERUNRUNREQUEST']._serialized_end=1651
-  _globals['_RERUNRUNRESPONSE']._serialized_start=1653
-  _globals['_RERUNRUNRESPONSE']._serialized_end=1745
-  _globals['_SIGNALRUNREQUEST']._serialized_start=1747
-  _globals['_SIGNALRUNREQUEST']._serialized_end=1832
-  _globals['_SIGNALRUNRESPONSE']._serialized_start=1834
-  _globals['_SIGNALRUNRESPONSE']._serialized_end=1884
-  _globals['_LISTWORKFLOWSREQUEST']._serialized_start=1886
-  _globals['_LISTWORKFLOWSREQUEST']._serialized_end=1947
-  _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=1949
-  _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=2039
-  _globals['_GETWORKFLOWREQUEST']._serialized_start=2041
-  _globals['_GETWORKFLOWREQUEST']._serialized_end=2075
-  _globals['_GETWORKFLOWRESPONSE']._serialized_start=2077
-  _globals['_GETWORKFLOWRESPONSE']._serialized_end=2139
-  _globals['_WORKFLOW']._serialized_start=2141
-  _globals['_WORKFLOW']._serialized_end=2236
-  _globals['_WORKFLOWSERVICE']._serialized_start=2239
-  _globals['_WORKFLOWSERVICE']._serialized_end=3088
+  _globals['_WATCHRUNRESPONSE']._serialized_end=1221
+  _globals['_CANCELRUNREQUEST']._serialized_start=1223
+  _globals['_CANCELRUNREQUEST']._serialized_end=1291
+  _globals['_CANCELRUNRESPONSE']._serialized_start=1293
+  _globals['_CANCELRUNRESPONSE']._serialized_end=1343
+  _globals['_PAUSERUNREQUEST']._serialized_start=1345
+  _globals['_PAUSERUNREQUEST']._serialized_end=1412
+  _globals['_PAUSERUNRESPONSE']._serialized_start=1414
+  _globals['_PAUSERUNRESPONSE']._serialized_end=1463
+  _globals['_RESUMERUNREQUEST']._serialized_start=1465
+  _globals['_RESUMERUNREQUEST']._serialized_end=1517
+  _globals['_RESUMERUNRESPONSE']._serialized_start=1519
+  _globals['_RESUMERUNRESPONSE']._serialized_end=1569
+  _globals['_RERUNRUNREQUEST']._serialized_start=1571
+  _globals['_RERUNRUNREQUEST']._serialized_end=1669
+  _globals['_RERUNRUNRESPONSE']._serialized_start=1671
+  _globals['_RERUNRUNRESPONSE']._serialized_end=1763
+  _globals['_SIGNALRUNREQUEST']._serialized_start=1765
+  _globals['_SIGNALRUNREQUEST']._serialized_end=1850
+  _globals['_SIGNALRUNRESPONSE']._serialized_start=1852
+  _globals['_SIGNALRUNRESPONSE']._serialized_end=1902
+  _globals['_LISTWORKFLOWSREQUEST']._serialized_start=1904
+  _globals['_LISTWORKFLOWSREQUEST']._serialized_end=1965
+  _globals['_LISTWORKFLOWSRESPONSE']._serialized_start=1967
+  _globals['_LISTWORKFLOWSRESPONSE']._serialized_end=2057
+  _globals['_GETWORKFLOWREQUEST']._serialized_start=2059
+  _globals['_GETWORKFLOWREQUEST']._serialized_end=2093
+  _globals['_GETWORKFLOWRESPONSE']._serialized_start=2095
+  _globals['_GETWORKFLOWRESPONSE']._serialized_end=2157
+  _globals['_WORKFLOW']._serialized_start=2159
+  _globals['_WORKFLOW']._serialized_end=2254
+  _globals['_WORKFLOWSERVICE']._serialized_start=2257
+  _globals['_WORKFLOWSERVICE']._serialized_end=3106
 # @@protoc_insertion_point(module_scope)

@@ -107,12 +107,14 @@ class WatchRunRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class WatchRunResponse(_message.Message):
-    __slots__ = ("run", "event")
+    __slots__ = ("run", "event", "sequence")
     RUN_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     run: _run_pb2.Run
     event: _audit_record_pb2.AuditRecord
-    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., event: _Optional[_Union[_audit_record_pb2.AuditRecord, _Mapping]] = ...) -> None: ...
+    sequence: int
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., event: _Optional[_Union[_audit_record_pb2.AuditRecord, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class CancelRunRequest(_message.Message):
     __slots__ = ("request_id", "name", "reason")

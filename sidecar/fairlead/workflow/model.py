@@ -135,7 +135,7 @@ def step_of(step: workflow_pb2.StepDefinition, record: workflow_pb2.StepRecord) 
         replayed=record.replayed,
         start_time=timestamp(record.start_time_unix_nanos),
         end_time=timestamp(record.end_time_unix_nanos),
-        effect=task.effect or pb.STEP_EFFECT_SIDE_EFFECT,
+        effect=task.effect or _DEFAULT_EFFECTS.get(task.WhichOneof("kind") or "", pb.STEP_EFFECT_UNSPECIFIED),
         needs=() if record.item else step.needs,
         invocations=record.invocations,
         items_total=record.items_total,
@@ -183,6 +183,8 @@ def step_state_name(state: int) -> str:
     return name.removeprefix("STEP_STATE_").lower().replace("_", " ")
 
 
+# What is not declared is the worst, where a worker does it.
+_DEFAULT_EFFECTS = {"agent": pb.STEP_EFFECT_SIDE_EFFECT, "model": pb.STEP_EFFECT_READ}
 _KINDS = {
     "agent": pb.STEP_KIND_AGENT,
     "model": pb.STEP_KIND_MODEL,

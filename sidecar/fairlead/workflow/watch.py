@@ -140,7 +140,7 @@ class RunWatchService:
                 # The position is taken first: what comes in between is told twice rather than never.
                 sequence = await asyncio.to_thread(self._runs.last_event, record.tenant, run)
                 record = await self._again(record, run)
-                yield pb.WatchRunResponse(run=await asyncio.to_thread(whole, self._runs, record, payloads=False))
+                yield await self._whole(record, sequence)
                 if has_ended(record):
                     return
             ended = has_ended(record)
@@ -152,12 +152,15 @@ class RunWatchService:
                         self._check_drain()
                         sequence = event.sequence
                         ended = ended or _ends(event, record.run)
-                        yield pb.WatchRunResponse(event=event)
+                        yield pb.WatchRunResponse(event=event, sequence=sequence)
                 if ended:
                     break
                 await self._next_change(changed)
-            record = await self._again(record, run)
-            yield pb.WatchRunResponse(run=await asyncio.to_thread(whole, self._runs, record, payloads=False))
+            yield await self._whole(await self._again(record, run), sequence)
+
+    async def _whole(self, record: workflow_pb2.RunRecord, sequence: int) -> pb.WatchRunResponse:
+        run = await asyncio.to_thread(whole, self._runs, record, payloads=False)
+        return pb.WatchRunResponse(run=run, sequence=sequence)
 
     async def _again(self, record: workflow_pb2.RunRecord, run: bytes) -> workflow_pb2.RunRecord:
         """The record as it is now."""

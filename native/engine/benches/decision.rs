@@ -136,6 +136,7 @@ fn config(rules: usize) -> EngineConfig {
             agents: vec![internal::Agent {
                 name: "support-bot".to_owned(),
                 labels: BTreeMap::new(),
+                queues: Vec::new(),
             }],
         }],
         providers: vec![provider()],

@@ -25,39 +25,43 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fairlead/v1/config_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\rConfigVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\napplied_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08operator\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x05 \x01(\x08\"L\n\x0f\x43onfigViolation\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"[\n\x12\x41pplyConfigRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04yaml\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"t\n\x13\x41pplyConfigResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.ConfigVersion\x12\x30\n\nviolations\x18\x02 \x03(\x0b\x32\x1c.fairlead.v1.ConfigViolation\"#\n\x10GetConfigRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"X\n\x11GetConfigResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.ConfigVersion\x12\x16\n\x0e\x63\x61nonical_json\x18\x02 \x01(\t\"B\n\x19ListConfigVersionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x1aListConfigVersionsResponse\x12,\n\x08versions\x18\x01 \x03(\x0b\x32\x1a.fairlead.v1.ConfigVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x11\x44iffConfigRequest\x12\x14\n\x0c\x66rom_version\x18\x01 \x01(\t\x12\x12\n\nto_version\x18\x02 \x01(\t\"@\n\x12\x44iffConfigResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.fairlead.v1.ConfigChange\";\n\x0c\x43onfigChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"<\n\x15RollbackConfigRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"E\n\x16RollbackConfigResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.ConfigVersion2\xbe\x03\n\rConfigService\x12P\n\x0b\x41pplyConfig\x12\x1f.fairlead.v1.ApplyConfigRequest\x1a .fairlead.v1.ApplyConfigResponse\x12J\n\tGetConfig\x12\x1d.fairlead.v1.GetConfigRequest\x1a\x1e.fairlead.v1.GetConfigResponse\x12\x65\n\x12ListConfigVersions\x12&.fairlead.v1.ListConfigVersionsRequest\x1a\'.fairlead.v1.ListConfigVersionsResponse\x12M\n\nDiffConfig\x12\x1e.fairlead.v1.DiffConfigRequest\x1a\x1f.fairlead.v1.DiffConfigResponse\x12Y\n\x0eRollbackConfig\x12\".fairlead.v1.RollbackConfigRequest\x1a#.fairlead.v1.RollbackConfigResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fairlead/v1/config_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\rConfigVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\napplied_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x10\n\x08operator\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x05 \x01(\x08\"L\n\x0f\x43onfigViolation\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xc4\x01\n\x12\x41pplyConfigRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04yaml\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x39\n\x05\x66iles\x18\x05 \x03(\x0b\x32*.fairlead.v1.ApplyConfigRequest.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"t\n\x13\x41pplyConfigResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.ConfigVersion\x12\x30\n\nviolations\x18\x02 \x03(\x0b\x32\x1c.fairlead.v1.ConfigViolation\"#\n\x10GetConfigRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"X\n\x11GetConfigResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.ConfigVersion\x12\x16\n\x0e\x63\x61nonical_json\x18\x02 \x01(\t\"B\n\x19ListConfigVersionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x1aListConfigVersionsResponse\x12,\n\x08versions\x18\x01 \x03(\x0b\x32\x1a.fairlead.v1.ConfigVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x11\x44iffConfigRequest\x12\x14\n\x0c\x66rom_version\x18\x01 \x01(\t\x12\x12\n\nto_version\x18\x02 \x01(\t\"@\n\x12\x44iffConfigResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.fairlead.v1.ConfigChange\";\n\x0c\x43onfigChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"<\n\x15RollbackConfigRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"E\n\x16RollbackConfigResponse\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.fairlead.v1.ConfigVersion2\xbe\x03\n\rConfigService\x12P\n\x0b\x41pplyConfig\x12\x1f.fairlead.v1.ApplyConfigRequest\x1a .fairlead.v1.ApplyConfigResponse\x12J\n\tGetConfig\x12\x1d.fairlead.v1.GetConfigRequest\x1a\x1e.fairlead.v1.GetConfigResponse\x12\x65\n\x12ListConfigVersions\x12&.fairlead.v1.ListConfigVersionsRequest\x1a\'.fairlead.v1.ListConfigVersionsResponse\x12M\n\nDiffConfig\x12\x1e.fairlead.v1.DiffConfigRequest\x1a\x1f.fairlead.v1.DiffConfigResponse\x12Y\n\x0eRollbackConfig\x12\".fairlead.v1.RollbackConfigRequest\x1a#.fairlead.v1.RollbackConfigResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fairlead.v1.config_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_APPLYCONFIGREQUEST_FILESENTRY']._loaded_options = None
+  _globals['_APPLYCONFIGREQUEST_FILESENTRY']._serialized_options = b'8\001'
   _globals['_CONFIGVERSION']._serialized_start=83
   _globals['_CONFIGVERSION']._serialized_end=213
   _globals['_CONFIGVIOLATION']._serialized_start=215
   _globals['_CONFIGVIOLATION']._serialized_end=291
-  _globals['_APPLYCONFIGREQUEST']._serialized_start=293
-  _globals['_APPLYCONFIGREQUEST']._serialized_end=384
-  _globals['_APPLYCONFIGRESPONSE']._serialized_start=386
-  _globals['_APPLYCONFIGRESPONSE']._serialized_end=502
-  _globals['_GETCONFIGREQUEST']._serialized_start=504
-  _globals['_GETCONFIGREQUEST']._serialized_end=539
-  _globals['_GETCONFIGRESPONSE']._serialized_start=541
-  _globals['_GETCONFIGRESPONSE']._serialized_end=629
-  _globals['_LISTCONFIGVERSIONSREQUEST']._serialized_start=631
-  _globals['_LISTCONFIGVERSIONSREQUEST']._serialized_end=697
-  _globals['_LISTCONFIGVERSIONSRESPONSE']._serialized_start=699
-  _globals['_LISTCONFIGVERSIONSRESPONSE']._serialized_end=798
-  _globals['_DIFFCONFIGREQUEST']._serialized_start=800
-  _globals['_DIFFCONFIGREQUEST']._serialized_end=861
-  _globals['_DIFFCONFIGRESPONSE']._serialized_start=863
-  _globals['_DIFFCONFIGRESPONSE']._serialized_end=927
-  _globals['_CONFIGCHANGE']._serialized_start=929
-  _globals['_CONFIGCHANGE']._serialized_end=988
-  _globals['_ROLLBACKCONFIGREQUEST']._serialized_start=990
-  _globals['_ROLLBACKCONFIGREQUEST']._serialized_end=1050
-  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_start=1052
-  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_end=1121
-  _globals['_CONFIGSERVICE']._serialized_start=1124
-  _globals['_CONFIGSERVICE']._serialized_end=1570
+  _globals['_APPLYCONFIGREQUEST']._serialized_start=294
+  _globals['_APPLYCONFIGREQUEST']._serialized_end=490
+  _globals['_APPLYCONFIGREQUEST_FILESENTRY']._serialized_start=446
+  _globals['_APPLYCONFIGREQUEST_FILESENTRY']._serialized_end=490
+  _globals['_APPLYCONFIGRESPONSE']._serialized_start=492
+  _globals['_APPLYCONFIGRESPONSE']._serialized_end=608
+  _globals['_GETCONFIGREQUEST']._serialized_start=610
+  _globals['_GETCONFIGREQUEST']._serialized_end=645
+  _globals['_GETCONFIGRESPONSE']._serialized_start=647
+  _globals['_GETCONFIGRESPONSE']._serialized_end=735
+  _globals['_LISTCONFIGVERSIONSREQUEST']._serialized_start=737
+  _globals['_LISTCONFIGVERSIONSREQUEST']._serialized_end=803
+  _globals['_LISTCONFIGVERSIONSRESPONSE']._serialized_start=805
+  _globals['_LISTCONFIGVERSIONSRESPONSE']._serialized_end=904
+  _globals['_DIFFCONFIGREQUEST']._serialized_start=906
+  _globals['_DIFFCONFIGREQUEST']._serialized_end=967
+  _globals['_DIFFCONFIGRESPONSE']._serialized_start=969
+  _globals['_DIFFCONFIGRESPONSE']._serialized_end=1033
+  _globals['_CONFIGCHANGE']._serialized_start=1035
+  _globals['_CONFIGCHANGE']._serialized_end=1094
+  _globals['_ROLLBACKCONFIGREQUEST']._serialized_start=1096
+  _globals['_ROLLBACKCONFIGREQUEST']._serialized_end=1156
+  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_start=1158
+  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_end=1227
+  _globals['_CONFIGSERVICE']._serialized_start=1230
+  _globals['_CONFIGSERVICE']._serialized_end=1676
 # @@protoc_insertion_point(module_scope)

@@ -36,16 +36,25 @@ class ConfigViolation(_message.Message):
     def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., path: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ApplyConfigRequest(_message.Message):
-    __slots__ = ("request_id", "yaml", "validate_only", "etag")
+    __slots__ = ("request_id", "yaml", "validate_only", "etag", "files")
+    class FilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     YAML_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     yaml: str
     validate_only: bool
     etag: str
-    def __init__(self, request_id: _Optional[str] = ..., yaml: _Optional[str] = ..., validate_only: bool = ..., etag: _Optional[str] = ...) -> None: ...
+    files: _containers.ScalarMap[str, str]
+    def __init__(self, request_id: _Optional[str] = ..., yaml: _Optional[str] = ..., validate_only: bool = ..., etag: _Optional[str] = ..., files: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ApplyConfigResponse(_message.Message):
     __slots__ = ("version", "violations")

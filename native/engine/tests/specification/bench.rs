@@ -355,6 +355,7 @@ pub fn config() -> EngineConfig {
     let agent = |name: &str| internal::Agent {
         name: name.to_owned(),
         labels: BTreeMap::new(),
+        queues: Vec::new(),
     };
     let tenant = |name: &str| internal::Tenant {
         name: name.to_owned(),

@@ -9,6 +9,7 @@ use crate::compiled::Durability;
 
 const MODEL_CALL: &str = "model.call";
 const EVENTS: [&str; 2] = [MODEL_CALL, "tool.call"];
+const DURABLE_EVENTS: [&str; 3] = [MODEL_CALL, "tool.call", "workflow.step"];
 const DAY_MILLIS: u64 = 24 * 3_600_000;
 const MILLION: u64 = 1_000_000;
 
@@ -109,9 +110,9 @@ pub(super) fn durability(config: &EngineConfig, report: &mut Report) -> BTreeMap
     for (event, class) in &config.durability {
         let path = format!("durability.{event}");
         report.require(
-            EVENTS.contains(&event.as_str()),
+            DURABLE_EVENTS.contains(&event.as_str()),
             &path,
-            "is not an event: write model.call or tool.call",
+            "is not an event: write model.call, tool.call or workflow.step",
         );
         let class = match class.as_str() {
             "process" => Durability::Process,

@@ -92,6 +92,7 @@ fn labels_of_the_agent_win() {
     config.tenants[0].agents = vec![fairlead_wire::internal::Agent {
         name: "bot".to_owned(),
         labels: labels(&[("team", "support")]),
+        queues: Vec::new(),
     }];
     let compiled = Compiled::compile(&config).unwrap();
     let mut merged = labels(&[("team", "finance"), ("tier", "free")]);

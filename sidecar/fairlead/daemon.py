@@ -38,7 +38,6 @@ from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.tickets import TicketService
 from fairlead.approval.votes import Votes
 from fairlead.audit.service import AuditLogService
-from fairlead.audit.store import AuditLog
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
@@ -83,11 +82,7 @@ from fairlead.startup import (
 )
 from fairlead.store import CommitFeed, Store
 from fairlead.store.writer import CommitWriter
-from fairlead.workflow.catalogue import InForce, WorkflowCatalogue
-from fairlead.workflow.service import RunService
-from fairlead.workflow.steering import RunSteering
-from fairlead.workflow.store import Runs
-from fairlead.workflow.watch import RunWatchService
+from fairlead.workflow.desk import WorkflowDesk
 
 # How long a Python thread that computes keeps the interpreter from the commit writer. With the default of 5 ms a commit
 # beside a busy control service took 5.5 ms (p50), with 0.1 ms it takes 0.3 ms; pure Python work pays for it with more
@@ -139,7 +134,7 @@ class Daemon:
         self._writer: CommitWriter | None = None
         self._audit: AuditLogService | None = None
         self._tickets: TicketService | None = None
-        self._run_watching: RunWatchService | None = None
+        self._workflows: WorkflowDesk | None = None
         self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
         self._operator_server: OperatorServer | None = None
@@ -201,9 +196,7 @@ class Daemon:
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
-        runs = Runs(store)
-        reading = RunService(runs, time.time_ns)
-        self._run_watching = RunWatchService(runs, reading, AuditLog(store), feed)
+        workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
             ticket=ApprovalTicketServicer(self._tickets),
@@ -213,12 +206,7 @@ class Daemon:
             ),
             budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
             config=ConfigServicer(configuration),
-            workflow=WorkflowServicer(
-                reading,
-                self._run_watching,
-                RunSteering(core, store, runs, reading),
-                WorkflowCatalogue(InForce(lambda: configuration.running), runs, time.time_ns),
-            ),
+            workflow=WorkflowServicer(workflows),
             store=StoreService(store),
         )
 
@@ -248,6 +236,7 @@ class Daemon:
         write_endpoints(reached, options.data)
         core.set_serving(True)
         self._serving = True
+        workflows.start()
         self._configuration = configuration
         await self._set_operator_health(True)
         _log.info(
@@ -354,8 +343,8 @@ class Daemon:
             self._audit.drain()
         if self._tickets is not None:
             self._tickets.drain()
-        if self._run_watching is not None:
-            self._run_watching.drain()
+        if self._workflows is not None:
+            await self._workflows.drain()
         if core is not None and not await asyncio.to_thread(core.shutdown, int(self._options.grace_seconds * 1000)):
             _log.warning("calls were cut at the end of the grace")
         if self._control_server is not None:

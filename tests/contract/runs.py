@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -44,18 +44,19 @@ class Sidecar:
         self.operator: Any = None
         self.agent: Any = None
 
+    def servicer(self) -> WorkflowServicer:
+        """The service; what is inside is that of a `WorkflowDesk`, with bounds that a test can reach."""
+        return WorkflowServicer(cast(Any, self))
+
     @asynccontextmanager
     async def served(self, directory: Path) -> AsyncIterator[Sidecar]:
         core = self.core
         core.feed = CommitFeed(asyncio.get_running_loop())
         core.publish()
         self.watching = RunWatchService(self.runs, self.reading, AuditLog(core.store), core.feed, **self._bounds)
-        servicer = WorkflowServicer(
-            self.reading,
-            self.watching,
-            RunSteering(core, core.store, self.runs, self.reading),
-            WorkflowCatalogue(lambda: self.in_force, self.runs, lambda: core.now),
-        )
+        self.steering = RunSteering(core, core.store, self.runs, self.reading)
+        self.catalogue = WorkflowCatalogue(lambda: self.in_force, self.runs, lambda: core.now)
+        servicer = self.servicer()
         operators = Operators()
         operators.replace([OperatorCredential.of("asha", ["finance"], "asha-token")])
         options = [("grpc.default_authority", "localhost"), ("grpc.max_receive_message_length", 64 << 20)]

@@ -12,10 +12,7 @@ from fairlead.control.errors import Refusal, abort, answer
 from fairlead.control.identity import current
 from fairlead.v1 import workflow_service_pb2 as pb
 from fairlead.v1 import workflow_service_pb2_grpc
-from fairlead.workflow.catalogue import WorkflowCatalogue
-from fairlead.workflow.service import RunService
-from fairlead.workflow.steering import RunSteering
-from fairlead.workflow.watch import RunWatchService
+from fairlead.workflow.desk import WorkflowDesk
 
 _log = logging.getLogger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -24,13 +21,11 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class WorkflowServicer(workflow_service_pb2_grpc.WorkflowServiceServicer):
     """Translates; the services of `fairlead.workflow` and the core decide."""
 
-    def __init__(
-        self, reading: RunService, watching: RunWatchService, steering: RunSteering, catalogue: WorkflowCatalogue
-    ) -> None:
-        self._reading = reading
-        self._watching = watching
-        self._steering = steering
-        self._catalogue = catalogue
+    def __init__(self, desk: WorkflowDesk) -> None:
+        self._reading = desk.reading
+        self._watching = desk.watching
+        self._steering = desk.steering
+        self._catalogue = desk.catalogue
 
     @answer
     async def StartRun(self, request: pb.StartRunRequest, context: _Context) -> pb.StartRunResponse:

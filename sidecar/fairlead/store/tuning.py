@@ -21,6 +21,8 @@ INFO_LOG_BYTES = MIB
 # Families whose keys come and go: without a periodic compaction the space of what was deleted could stay taken.
 CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS)
 _COMPACTION_SECONDS = 24 * 3600
+# Of runs the open ones come and go, and old ones are deleted; to rewrite all the others every day would be too much.
+_TOMBSTONED = (*CHURNING, Family.RUNS)
 # Families that are read by whole keys, most of which are not there.
 _POINT_READ = (Family.REQUESTS, Family.BLOBS, Family.INVOCATIONS, Family.TOOLS, Family.APPROVALS)
 
@@ -57,7 +59,7 @@ def family_options(*, compression: bool = True) -> dict[str, Options]:
             table.set_bloom_filter(10, False)
         of_family = _family_options(compression)
         of_family.set_block_based_table_factory(table)
-        if family in CHURNING:
+        if family in _TOMBSTONED:
             # Runs of tombstones (an ended hold is one) make the scans of a recovery slow.
             of_family.add_compact_on_deletion_collector_factory(4096, 2048, 0.5)
         options[family.column_family] = of_family

@@ -15,10 +15,7 @@ import pytest
 from fairlead.cli import run_following
 from fairlead.cli.main import main
 from fairlead.control.identity import Identity, assume
-from fairlead.control.workflow_service import WorkflowServicer
 from fairlead.v1 import run_pb2, workflow_service_pb2_grpc
-from fairlead.workflow.catalogue import WorkflowCatalogue
-from fairlead.workflow.steering import RunSteering
 from tests.contract.runs import Sidecar
 from tests.unit.audit.records import T0
 from tests.unit.workflow.fakes import HOUR, MINUTE, RunCore, id_of, name_of, payload, run_record, step_record
@@ -42,10 +39,7 @@ def beside(data: Path, core: RunCore, test: Callable[[Command, Sidecar], Awaitab
     async def bounded() -> None:
         async with asyncio.timeout(60), Sidecar(core).served(data) as sidecar:
             agents = grpc.aio.server(interceptors=(AgentDoor(),))
-            steering = RunSteering(core, core.store, sidecar.runs, sidecar.reading)
-            catalogue = WorkflowCatalogue(lambda: sidecar.in_force, sidecar.runs, lambda: core.now)
-            servicer = WorkflowServicer(sidecar.reading, sidecar.watching, steering, catalogue)
-            workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(servicer, agents)
+            workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(sidecar.servicer(), agents)
             port = agents.add_insecure_port("127.0.0.1:0")
             await agents.start()
 

@@ -54,7 +54,7 @@ class Sidecar:
         core.feed = CommitFeed(asyncio.get_running_loop())
         core.publish()
         self.watching = RunWatchService(self.runs, self.reading, AuditLog(core.store), core.feed, **self._bounds)
-        self.steering = RunSteering(core, core.store, self.runs, self.reading)
+        self.steering = RunSteering(core, core.store, self.runs, self.reading, lambda: core.now)
         self.catalogue = WorkflowCatalogue(lambda: self.in_force, self.runs, lambda: core.now)
         servicer = self.servicer()
         operators = Operators()

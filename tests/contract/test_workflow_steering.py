@@ -181,6 +181,7 @@ def ended() -> RunCore:
     core.put(
         run_record(1, state=FAILED, input=payload(LARGE, id_of(1))),
         step_record(0, output=payload(LARGE, id_of(1)), spent=amount_pb2.Amount(nano_usd=40)),
+        step_record(1, output=payload(b"[1]"), input=payload(b"[2]")),
         step_record(1, 1, output=payload(b"1"), input=payload(b"2"), spent=amount_pb2.Amount(nano_usd=2)),
         step_record(2, state="FAILED"),
     )
@@ -201,15 +202,15 @@ def test_a_rerun_gives_the_core_everything_that_the_ended_run_has(tmp_path: Path
         assert given.rerun_run.request == rerun(from_step="review")
         assert given.rerun_run.definition == definition()
         assert (given.rerun_run.run.run, given.rerun_run.run.input.json) == (id_of(1), LARGE)
-        steps = given.rerun_run.steps
-        assert [(step.step, step.item, step.output.json) for step in steps] == [
-            (0, 0, LARGE),
-            (1, 1, b"1"),
-            (2, 0, b""),
-        ]
-        assert not any(one.run for step in steps for one in (step.input, step.output))
+        # The results of items are in that of their step.
+        steps = [(step.step, step.item, step.output.json, step.input.json) for step in given.rerun_run.steps]
+        assert steps == [(0, 0, LARGE, b""), (1, 0, b"[1]", b"[2]"), (1, 1, b"", b""), (2, 0, b"", b"")]
+        assert not any(one.run for step in given.rerun_run.steps for one in (step.input, step.output))
         again = await sidecar.agent.RerunRun(rerun(from_step="review"), metadata=AS_AGENT)
         assert again == answer and len(sidecar.core.applied) == 1
+        for request in (rerun(from_step="parse"), rerun("")):
+            found = await refused(sidecar.agent.RerunRun(request, metadata=AS_AGENT))
+            assert (found[:2], found[3]) == (INVALID, ["request_id"])
         theirs = await sidecar.operator.RerunRun(rerun("r-2"), metadata=AS_ASHA)
         assert theirs.run.tenant == "acme" and sidecar.core.applied[1].caller.operator == "asha"
 

@@ -31,7 +31,7 @@ class WorkflowDesk:
         runs = Runs(reader)
         self.reading = RunService(runs, clock)
         self.watching = RunWatchService(runs, self.reading, AuditLog(reader), feed)
-        self.steering = RunSteering(core, reader, runs, self.reading)
+        self.steering = RunSteering(core, reader, runs, self.reading, clock)
         self.catalogue = WorkflowCatalogue(InForce(running), runs, clock)
         self._retention = RunRetention(core, reader, clock)
         self._sweeping: asyncio.Task[None] | None = None

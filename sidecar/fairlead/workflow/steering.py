@@ -6,10 +6,12 @@ Agents reach it for most of them without coming by here, operators always come b
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from fairlead.control.commands import AskingCore, apply, apply_asking, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.control.identity import Identity
+from fairlead.control.requests import ControlRequest
 from fairlead.control.store_service import Reader
 from fairlead.internal.v1 import command_pb2, workflow_pb2
 from fairlead.store import keys
@@ -29,13 +31,17 @@ _NOT_FOUND = "NOT_FOUND"
 class RunSteering:
     """Starts, cancels, pauses, resumes, signals and repeats runs. Belongs to one event loop."""
 
-    def __init__(self, core: AskingCore, reader: Reader, runs: Runs, reading: RunService) -> None:
+    def __init__(
+        self, core: AskingCore, reader: Reader, runs: Runs, reading: RunService, clock: Callable[[], int]
+    ) -> None:
+        """`clock` gives Unix nanoseconds."""
         self._core = core
+        self._clock = clock
         self._reader = reader
         self._runs = runs
         self._reading = reading
         # A request id answers once: what the store has of it is true only while no other command with it is on its way.
-        self._starting = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
 
     async def start(self, request: pb.StartRunRequest, caller: Identity) -> pb.StartRunResponse:
         """Starts a run; an operator says for which tenant."""
@@ -73,23 +79,37 @@ class RunSteering:
 
     async def rerun(self, request: pb.RerunRunRequest, caller: Identity) -> pb.RerunRunResponse:
         """Makes a new run of one that has ended, with the results that it has."""
-        record = await self._reading.find(request.name, caller)
-        if not has_ended(record):
-            state = state_name(record.state)
-            raise Refusal(
-                "INVALID_STATE",
-                f"{request.name} is {state}: only a run that has ended can be repeated; cancel it first",
-                {"state": state.upper()},
-            )
-        with faults_refused():
-            rerun = await asyncio.to_thread(self._gathered, request, record)
-        command = command_pb2.Command(caller=_caller(caller), rerun_run=rerun)
-        run = await to_the_end(self._once(command))
-        return pb.RerunRunResponse(run=run, cost_avoided=run.cost_avoided)
+        tenant = visible_tenant(caller)
+        identity = ControlRequest.of(request, method="RerunRun", caller=caller.operator or caller.agent, tenant=tenant)
+        return await to_the_end(self._rerun(request, caller, identity))
+
+    async def _rerun(
+        self, request: pb.RerunRunRequest, caller: Identity, identity: ControlRequest
+    ) -> pb.RerunRunResponse:
+        async with self._one_at_a_time:
+            now = self._clock()
+            with faults_refused():
+                answer = await asyncio.to_thread(identity.first_answer, self._reader, pb.RerunRunResponse, now)
+            if answer is not None:
+                return answer
+            record = await self._reading.find(request.name, caller)
+            if not has_ended(record):
+                state = state_name(record.state)
+                raise Refusal(
+                    "INVALID_STATE",
+                    f"{request.name} is {state}: only a run that has ended can be repeated; cancel it first",
+                    {"state": state.upper()},
+                )
+            with faults_refused():
+                rerun = await asyncio.to_thread(self._gathered, request, record)
+            rerun.request_key, rerun.request_digest = identity.key(now), identity.digest
+            command = command_pb2.Command(caller=_caller(caller), rerun_run=rerun)
+            run = (await apply(self._core, command)).run
+            return pb.RerunRunResponse(run=run, cost_avoided=run.cost_avoided)
 
     async def _once(self, command: command_pb2.Command) -> run_pb2.Run:
         """Applies a command whose request id the store may know."""
-        async with self._starting:
+        async with self._one_at_a_time:
             with faults_refused():
                 result = await apply_asking(self._core, self._reader, command)
             return result.run
@@ -102,7 +122,7 @@ class RunSteering:
         except InvalidName as error:
             raise invalid_argument(("name", str(error))) from error
         try:
-            return (await to_the_end(apply(self._core, command))).run
+            return await to_the_end(self._once(command))
         except Refusal as refusal:
             if refusal.reason == _NOT_FOUND:
                 await self._say_how_it_ended(name, caller)
@@ -123,6 +143,10 @@ class RunSteering:
         )
         copying.inline(rerun.run.input, rerun.run.output)
         for step in self._runs.steps(record.tenant, keys.run_id_bytes(record.run) or b""):
+            if step.item:
+                # Their results are in that of their forEach.
+                step.ClearField("input")
+                step.ClearField("output")
             copying.inline(step.input, step.output)
             rerun.steps.append(step)
         return rerun

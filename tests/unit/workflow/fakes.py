@@ -9,8 +9,8 @@ from typing import Any
 from fairlead.control.requests import ControlRequest
 from fairlead.internal.v1 import command_pb2, state_pb2, workflow_pb2
 from fairlead.store import CommitFeed, Family, keys
-from fairlead.v1 import audit_record_pb2, run_pb2
-from fairlead.workflow.model import ENDED
+from fairlead.v1 import audit_record_pb2, run_pb2, workflow_service_pb2
+from fairlead.workflow.model import ENDED, run_of
 from tests.unit.audit.fakes import FakeCore, FakeStore
 from tests.unit.audit.records import T0, chain, record, started
 
@@ -178,17 +178,16 @@ class RunCore(FakeCore):
         if self.reject is not None or kind in ("control_write", "adjust_budget"):
             return super().apply(command)
         found = command_pb2.Known.FromString(known) if known is not None else None
-        if kind in ("start_run", "rerun_run"):
-            return self._once(decoded, kind, found).SerializeToString()
+        if kind == "start_run":
+            return self._once(decoded, found).SerializeToString()
         self.applied.append(decoded)
+        if kind == "rerun_run":
+            return self._rerun(decoded).SerializeToString()
         return self._steer(decoded, kind).SerializeToString()
 
-    def _once(
-        self, command: command_pb2.Command, kind: str, known: command_pb2.Known | None
-    ) -> command_pb2.CommandResult:
-        request = command.start_run if kind == "start_run" else command.rerun_run.request
-        who = command.caller
-        identity = ControlRequest.of(request, method=kind, caller=who.agent or who.operator, tenant=who.tenant)
+    def _once(self, command: command_pb2.Command, known: command_pb2.Known | None) -> command_pb2.CommandResult:
+        request, who = command.start_run, command.caller
+        identity = ControlRequest.of(request, method="StartRun", caller=who.agent or who.operator, tenant=who.tenant)
         key = identity.key(self.now)
         if key in self._answered:
             if known is None:
@@ -198,27 +197,37 @@ class RunCore(FakeCore):
             if known.request.digest != identity.digest:
                 return rejection("INVALID_ARGUMENT", "the id was used for another request", "request_id")
             return command_pb2.CommandResult(run=run_pb2.Run.FromString(known.request.answer))
+        if request.workflow != "loan-approval":
+            return rejection("NOT_FOUND", f"there is no workflow `{request.workflow}`")
         self.applied.append(command)
         self._answered.add(key)
         self.decided.set()
         assert self.commit.wait(10)
-        tenant = who.tenant or (request.tenant if kind == "start_run" else command.rerun_run.run.tenant)
-        made = run_record(self.next_number, tenant, agent=who.agent, operator=who.operator)
+        answer = self._new(
+            run_record(self.next_number, who.tenant or request.tenant, agent=who.agent, operator=who.operator)
+        )
+        self._remember(key, identity.digest, answer.SerializeToString())
+        return command_pb2.CommandResult(run=answer)
+
+    def _rerun(self, command: command_pb2.Command) -> command_pb2.CommandResult:
+        rerun, who = command.rerun_run, command.caller
+        made = run_record(self.next_number, rerun.run.tenant, agent=who.agent, operator=who.operator)
+        made.rerun_of = rerun.run.run
+        made.cost_avoided.nano_usd = sum(step.spent.nano_usd for step in rerun.steps)
+        answer = workflow_service_pb2.RerunRunResponse(run=self._new(made))
+        answer.cost_avoided.CopyFrom(made.cost_avoided)
+        self._remember(rerun.request_key, rerun.request_digest, answer.SerializeToString())
+        return command_pb2.CommandResult(run=answer.run)
+
+    def _new(self, made: workflow_pb2.RunRecord) -> run_pb2.Run:
         self.next_number += 1
-        if kind == "rerun_run":
-            made.rerun_of = command.rerun_run.run.run
-            made.cost_avoided.nano_usd = sum(step.spent.nano_usd for step in command.rerun_run.steps)
-        elif request.workflow != "loan-approval":
-            return rejection("NOT_FOUND", f"there is no workflow `{request.workflow}`")
         self.put(made)
         self.say(made, "RUN_STARTED")
-        answer = run_pb2.Run(
-            name="runs/" + made.run, tenant=tenant, state=made.state, rerun_of=made.rerun_of and "runs/" + made.rerun_of
-        )
-        answer.cost_avoided.CopyFrom(made.cost_avoided)
-        remembered = state_pb2.RequestRecord(digest=identity.digest, answer=answer.SerializeToString())
-        self.store.put(Family.REQUESTS, key, remembered.SerializeToString())
-        return command_pb2.CommandResult(run=answer)
+        return run_of(made)
+
+    def _remember(self, key: bytes, digest: bytes, answer: bytes) -> None:
+        record = state_pb2.RequestRecord(digest=digest, answer=answer)
+        self.store.put(Family.REQUESTS, key, record.SerializeToString())
 
     def _steer(self, command: command_pb2.Command, kind: str) -> command_pb2.CommandResult:
         request = getattr(command, kind)

@@ -127,16 +127,20 @@ class DecideApproval(_message.Message):
     def __init__(self, approval: _Optional[str] = ..., decision: _Optional[_Union[_approval_service_pb2.ApprovalDecision, str]] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., request_key: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ..., edited_arguments: _Optional[bytes] = ..., resolution: _Optional[_Union[_approval_service_pb2.Resolution, _Mapping]] = ...) -> None: ...
 
 class RerunRun(_message.Message):
-    __slots__ = ("request", "run", "steps", "definition")
+    __slots__ = ("request", "run", "steps", "definition", "request_key", "request_digest")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_KEY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     request: _workflow_service_pb2.RerunRunRequest
     run: _workflow_pb2.RunRecord
     steps: _containers.RepeatedCompositeFieldContainer[_workflow_pb2.StepRecord]
     definition: _workflow_pb2.WorkflowDefinition
-    def __init__(self, request: _Optional[_Union[_workflow_service_pb2.RerunRunRequest, _Mapping]] = ..., run: _Optional[_Union[_workflow_pb2.RunRecord, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_workflow_pb2.StepRecord, _Mapping]]] = ..., definition: _Optional[_Union[_workflow_pb2.WorkflowDefinition, _Mapping]] = ...) -> None: ...
+    request_key: bytes
+    request_digest: bytes
+    def __init__(self, request: _Optional[_Union[_workflow_service_pb2.RerunRunRequest, _Mapping]] = ..., run: _Optional[_Union[_workflow_pb2.RunRecord, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[_workflow_pb2.StepRecord, _Mapping]]] = ..., definition: _Optional[_Union[_workflow_pb2.WorkflowDefinition, _Mapping]] = ..., request_key: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ...) -> None: ...
 
 class ResolveStepKey(_message.Message):
     __slots__ = ("tenant", "run", "step")

@@ -23,6 +23,10 @@ def lines(frame: Frame) -> list[str]:
         f"waiting for rate limits {frame.waiting}   "
         f"admitted {frame.admitted}   open approvals {frame.open_approvals}",
     ]
+    if frame.runs is not None:
+        drawn.append(
+            f"open runs {frame.runs.open}   steps ready {frame.runs.ready_steps}   leased {frame.runs.leased_steps}"
+        )
     refused = ", ".join(f"{one.reason or 'other'} {one.total} ({_rate(one.per_second)})" for one in frame.refusals)
     drawn.append(f"refused: {refused or 'none'}")
     if frame.cache:

@@ -59,6 +59,15 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs of workflows that are open, and their steps that may be leased or are."""
+
+    open: int
+    ready_steps: int
+    leased_steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What is shown. Rates are None until there were two looks at the same run of the sidecar."""
 
@@ -74,6 +83,8 @@ class Frame:
     budgets: list[Budget]
     # Approvals that are pending, or approved and not used yet.
     open_approvals: int
+    # None where the sidecar does not say.
+    runs: Runs | None = None
     cache: dict[str, float] = field(default_factory=dict)
     memory_bytes: int = 0
 
@@ -108,6 +119,7 @@ def frame(now: Look, before: Look | None = None) -> Frame:
         models=_models(now, last),
         budgets=_budgets(page),
         open_approvals=int(page.total("fairlead_open_approvals")),
+        runs=_runs(page),
         cache={name.removeprefix(_CACHE): page.total(name) for name in sorted(page.samples) if name.startswith(_CACHE)},
         memory_bytes=int(page.total("process_resident_memory_bytes")),
     )
@@ -122,6 +134,13 @@ def _rate(now: Look, last: Look | None, value: float, before: float) -> float | 
     if last is None or now.seconds <= last.seconds:
         return None
     return max(0.0, value - before) / (now.seconds - last.seconds)
+
+
+def _runs(page: Page) -> Runs | None:
+    if "fairlead_open_runs" not in page.samples:
+        return None
+    names = ("fairlead_open_runs", "fairlead_ready_steps", "fairlead_leased_steps")
+    return Runs(*(int(page.total(name)) for name in names))
 
 
 def _models(now: Look, last: Look | None) -> list[Model]:

@@ -123,3 +123,11 @@ def test_a_screen_of_any_size_gets_what_fits(columns: int, rows: int) -> None:
 def test_names_of_models_cannot_move_the_cursor() -> None:
     shown: Frame = frame(look('fairlead_attempts_total{model="\x1b[2Jx",outcome="succeeded"} 1\n'))
     assert "\x1b" not in "\n".join(drawing.lines(shown))
+
+
+def test_a_sidecar_that_has_runs_says_so_in_a_line() -> None:
+    counted = "fairlead_open_runs 7\nfairlead_ready_steps 2\nfairlead_leased_steps 3\n"
+    shown = frame(look(PAGE + counted))
+    assert shown.as_json()["runs"] == {"open": 7, "ready_steps": 2, "leased_steps": 3}
+    assert "open runs 7   steps ready 2   leased 3" in drawing.lines(shown)
+    assert frame(look()).runs is None

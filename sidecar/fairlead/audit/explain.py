@@ -9,9 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fairlead.audit.model import event_of
 from fairlead.audit.narrative import narrate
 from fairlead.audit.store import AuditLog, Invocations
-from fairlead.audit.tool_narrative import narrate_tool_call
+from fairlead.audit.tool_narrative import approval_sentence, narrate_tool_call
+from fairlead.audit.wording import visible
 from fairlead.internal.v1 import state_pb2
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
+from fairlead.workflow.model import full_name
 
 
 def explain(
@@ -26,7 +28,10 @@ def explain(
     if known is not None:
         return _explain_invocation(log, known)
     call = invocations.find_tool_call(invocation)
-    return None if call is None else _explain_tool_call(log, call, invocations.sequences_of(call))
+    if call is not None:
+        return _explain_tool_call(log, call, invocations.sequences_of(call))
+    asked = invocations.approval(invocation)
+    return None if asked is None else _explain_approval(log, asked)
 
 
 def _explain_invocation(
@@ -49,6 +54,20 @@ def _explain_tool_call(
     )
     missing = _add_events(response, log, sequences)
     response.narrative.extend(narrate_tool_call(_records(response), call.state))
+    response.narrative.extend(missing)
+    return response
+
+
+def _explain_approval(log: AuditLog, asked: state_pb2.ApprovalRecord) -> audit_service_pb2.ExplainInvocationResponse:
+    """An approval that is about something else than a tool call, such as a step of a run."""
+    approval = asked.approval
+    response = audit_service_pb2.ExplainInvocationResponse(invocation=approval.name, create_time=approval.create_time)
+    missing = _add_events(response, log, asked.sequences)
+    response.narrative.extend(map(approval_sentence, _records(response)))
+    if approval.run:
+        step = f"step {visible(approval.step)} of " if approval.step else ""
+        run = visible(full_name(approval.run))
+        response.narrative.append(f"It is about {step}{run}: fairlead explain {run} tells the rest.")
     response.narrative.extend(missing)
     return response
 

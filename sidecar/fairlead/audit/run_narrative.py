@@ -83,7 +83,7 @@ class _Teller:
         elif body == "step":
             yield from self._step(at, record)
         elif body == "approval":
-            yield _approval(at, record)
+            yield _approval(record)
         elif body in ("decision", "settlement", "hold_ended"):
             yield f"{at}: model call {visible(record.invocation)}{_of_step(record)}: {_model_call(record)}."
         elif body in ("tool", "tool_completed"):
@@ -239,18 +239,10 @@ def _event(at: str, record: pb.AuditRecord) -> str:
     return f"{step}: something that this version does not know."
 
 
-def _approval(at: str, record: pb.AuditRecord) -> str:
-    event = record.approval
-    if record.kind != pb.EVENT_KIND_APPROVAL_OPENED:
-        under = f" Configuration in force: {wording.version(record.config_version)}."
-        return approval_sentence(record) + under
-    rule = f", rule {visible(event.rule)}" if event.rule else ""
-    about = f" about {visible(event.tool)}" if event.tool else ""
-    return (
-        f"{at}: people are asked{about}: {visible(event.approval)}, tier {visible(event.tier)}{rule}, digest of what "
-        f"they see {visible(event.digest[: wording.VERSION_DIGITS])}, configuration "
-        f"{wording.version(record.config_version)}."
-    )
+def _approval(record: pb.AuditRecord) -> str:
+    if record.kind == pb.EVENT_KIND_APPROVAL_OPENED:
+        return approval_sentence(record)
+    return f"{approval_sentence(record)} Configuration in force: {wording.version(record.config_version)}."
 
 
 def _model_call(record: pb.AuditRecord) -> str:

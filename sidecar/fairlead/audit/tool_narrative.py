@@ -12,6 +12,7 @@ from fairlead.v1 import approval_service_pb2, audit_record_pb2
 
 _GRANTED = audit_record_pb2.EVENT_KIND_TOOL_AUTHORIZED
 _VOTED = audit_record_pb2.EVENT_KIND_APPROVAL_VOTED
+_OPENED = audit_record_pb2.EVENT_KIND_APPROVAL_OPENED
 _ESCALATED = audit_record_pb2.EVENT_KIND_APPROVAL_ESCALATED
 _EDITED = audit_record_pb2.EVENT_KIND_APPROVAL_EDITED
 _NOT_OVER = {
@@ -167,8 +168,21 @@ def approval_sentence(record: audit_record_pb2.AuditRecord) -> str:
             why += f"; its digest was {visible(was)} and is {visible(now)}, votes begin anew"
             why += f", tier {visible(event.tier)} is asked" if event.previous_tier else ""
         return f"{at}: {_vote(event.vote)} {name}{why}{missing}."
+    if record.kind == _OPENED:
+        return _opened(record, at, name)
     why = f" ({visible(event.reason)})" if event.reason else ""
     if record.kind == _ESCALATED:
         tiers = f"from tier {visible(event.previous_tier)} to {visible(event.tier)}"
         return f"{at}: approval {name} was passed on {tiers}{why}{missing}."
     return f"{at}: approval {name} is {state_name(event.state)}{why}."
+
+
+def _opened(record: audit_record_pb2.AuditRecord, at: str, name: str) -> str:
+    """That people are asked about something that is not a tool call."""
+    event = record.approval
+    rule = f", rule {visible(event.rule)}" if event.rule else ""
+    about = f" about {visible(event.tool)}" if event.tool else ""
+    return (
+        f"{at}: people are asked{about}: {name}, tier {visible(event.tier)}{rule}, digest of what they see "
+        f"{visible(event.digest[: wording.VERSION_DIGITS])}, configuration {wording.version(record.config_version)}."
+    )

@@ -124,7 +124,8 @@ def state_name(state: audit_record_pb2.InvocationState) -> str:
 
 def _state(explained: audit_service_pb2.ExplainInvocationResponse) -> str:
     if not explained.tool_call_state:
-        return state_name(explained.state)
+        # An approval of a step has a story, but is neither.
+        return state_name(explained.state) if explained.state else "APPROVAL"
     try:
         return audit_record_pb2.ToolCallState.Name(explained.tool_call_state).removeprefix("TOOL_CALL_STATE_")
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.audit import explain_run as explaining
+from fairlead.audit.explain import explain
 from fairlead.audit.explain_run import explain_run
 from fairlead.audit.run_narrative import ITEMS_TOLD, TROUBLE_TOLD, narrate_run
 from fairlead.audit.store import AuditLog, Invocations
@@ -186,6 +187,24 @@ def test_every_kind_has_a_name_and_a_line() -> None:
     for kind in audit_record_pb2.EventKind.values():
         if kind:
             assert kind_of(kind_name(kind)) == kind
+
+
+def test_an_approval_of_a_step_has_a_story_that_leads_to_its_run() -> None:
+    store = stored()
+    people = Invocations(store).approval(APPROVAL)
+    assert people is not None
+    people.approval.run, people.approval.step = RUN, "review"
+    store.put(Family.APPROVALS, keys.approval(keys.approval_id_bytes(APPROVAL) or b""), people.SerializeToString())
+    found = explain(AuditLog(store), Invocations(store), f"approvals/{APPROVAL}")
+    assert found is not None and found.invocation == f"approvals/{APPROVAL}"
+    assert [event.record.sequence for event in found.events] == [10, 11, 13]
+    assert list(found.narrative) == [
+        f"{at(10)}: people are asked about is this loan good?: approvals/{APPROVAL}, tier high, rule loan-approval, "
+        "digest of what they see d1d1d1d1d1d1, configuration 3fa2b1c09d1e.",
+        f"{at(11)}: asha (finance) approved approvals/{APPROVAL}: all there.",
+        f"{at(13)}: approval approvals/{APPROVAL} is consumed.",
+        f"It is about step review of {NAME}: fairlead explain {NAME} tells the rest.",
+    ]
 
 
 # ExplainRun ----------------------------------------------------------------------------------------------------------

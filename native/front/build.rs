@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     set.file.retain(|file| {
         matches!(
             file.name(),
-            "fairlead/v1/gate_service.proto" | "fairlead/v1/model_service.proto"
+            "fairlead/v1/gate_service.proto" | "fairlead/v1/model_service.proto" | "fairlead/v1/worker_service.proto"
         )
     });
     tonic_prost_build::configure()

@@ -1,15 +1,18 @@
 //! One entry for commands as messages.
 use std::sync::Arc;
 
-use fairlead_plan::{Compiled, UnixNanos};
+use fairlead_plan::{Compiled, UnixNanos, Violation};
 use fairlead_wire::internal::{
     Command, CommandResult, Done, Known, LoadConfig, command::Kind, command_result::Result as Answer,
 };
+
+use fairlead_wire::v1::LeaseStepsResponse;
 
 use crate::command::{AdmitExtra, Applied, Caller, EndExtra, Refusal};
 use crate::engine::Engine;
 use crate::rejection::{FieldViolation, Reason, Rejection};
 use crate::tool::ToolArguments;
+use crate::workflow::Workflows;
 
 impl Engine {
     /// Applies a command. The reply is always there: refusals are a part of [`CommandResult`], with the sequence of the
@@ -52,6 +55,25 @@ impl Engine {
             Some(Kind::CompleteTool(request)) => {
                 answer(self.complete_tool(now, caller, request, known), Answer::ToolCompleted)
             }
+            Some(Kind::StartRun(request)) => answer(self.start_run(now, caller, request, known), Answer::Run),
+            Some(Kind::CancelRun(request)) => answer(self.cancel_run(now, caller, request), Answer::Run),
+            Some(Kind::PauseRun(request)) => answer(self.pause_run(now, caller, request), Answer::Run),
+            Some(Kind::ResumeRun(request)) => answer(self.resume_run(now, caller, request), Answer::Run),
+            Some(Kind::SignalRun(request)) => answer(self.signal_run(now, caller, request), Answer::Run),
+            Some(Kind::RerunRun(command)) => answer(self.rerun_run(now, caller, command), Answer::Run),
+            Some(Kind::LeaseSteps(request)) => {
+                let applied = self.lease_steps(now, caller, request.wish.as_ref().unwrap_or(&Default::default()));
+                answer(applied, |leases| Answer::Leased(LeaseStepsResponse { leases }))
+            }
+            Some(Kind::HeartbeatStep(request)) => {
+                answer(self.heartbeat_step(now, caller, request), Answer::Heartbeat)
+            }
+            Some(Kind::CompleteStep(request)) => {
+                answer(self.complete_step(now, caller, request), Answer::StepCompleted)
+            }
+            Some(Kind::FailStep(request)) => answer(self.fail_step(now, caller, request), Answer::StepFailed),
+            Some(Kind::ResolveStepKey(command)) => answer(self.resolve_step_key(now, command, known), done),
+            Some(Kind::Reconcile(_)) => answer(self.reconcile(now), Answer::Repaired),
             Some(Kind::DecideApproval(command)) => answer(self.decide_approval(now, caller, command), Answer::Approval),
             None => {
                 let description = "is required".to_owned();
@@ -67,22 +89,29 @@ impl Engine {
     fn load(&mut self, now: UnixNanos, caller: Caller<'_>, command: &LoadConfig) -> Applied<()> {
         let compiled = match Compiled::compile(command.config.as_ref().unwrap_or(&Default::default())) {
             Ok(compiled) => compiled,
-            Err(violations) => {
-                let violations = violations
-                    .into_iter()
-                    .map(|one| FieldViolation {
-                        field: one.path,
-                        description: one.message,
-                    })
-                    .collect();
-                return Applied::refused(Rejection::invalid(violations));
-            }
+            Err(violations) => return Applied::refused(Rejection::invalid(fields(violations))),
+        };
+        let workflows = match Workflows::compile(command.config.as_ref().unwrap_or(&Default::default())) {
+            Ok(workflows) => workflows,
+            Err(violations) => return Applied::refused(Rejection::invalid(fields(violations))),
         };
         if command.validate_only || command.secrets_only {
             return Applied::done((), None);
         }
-        self.load_config(now, caller, Arc::new(compiled), &command.source, &command.writes)
+        let applied = self.load_config(now, caller, Arc::new(compiled), &command.source, &command.writes);
+        if applied.reply.is_ok() {
+            self.set_workflows(Arc::new(workflows));
+        }
+        applied
     }
+}
+
+fn fields(violations: Vec<Violation>) -> Vec<FieldViolation> {
+    let field = |one: Violation| FieldViolation {
+        field: one.path,
+        description: one.message,
+    };
+    violations.into_iter().map(field).collect()
 }
 
 fn done((): ()) -> Answer {

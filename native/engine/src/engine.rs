@@ -21,6 +21,7 @@ use crate::session::SessionBook;
 use crate::share::PerTenant;
 use crate::tool::ToolBook;
 use crate::unit::{Unit, Write};
+use crate::workflow::{RunBook, Wakes, Workflows};
 
 /// Nanoseconds in a millisecond.
 const NANOS_PER_MILLI: i64 = 1_000_000;
@@ -82,6 +83,7 @@ pub struct Engine {
     pub(crate) sessions: SessionBook,
     pub(crate) tools: ToolBook,
     pub(crate) approvals: ApprovalBook,
+    pub(crate) runs: RunBook,
     pub(crate) chain: Chain,
     /// Latest time that was applied, Unix nanoseconds.
     pub(crate) last_time: i64,
@@ -110,6 +112,7 @@ impl Engine {
             tools: ToolBook::default(),
             approvals: ApprovalBook::default(),
             sessions: SessionBook::new(millis_to_nanos(compiled.reservations().session_ttl_millis)),
+            runs: RunBook::default(),
             chain: Chain::default(),
             last_time: 0,
             ran_before: String::new(),
@@ -174,13 +177,42 @@ impl Engine {
         self.approvals.len()
     }
 
+    /// Runs that have not ended.
+    #[must_use]
+    pub fn open_runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Steps of runs that may be leased.
+    #[must_use]
+    pub fn ready_steps(&self) -> usize {
+        self.runs.ready_steps()
+    }
+
+    /// Steps of runs that are leased.
+    #[must_use]
+    pub fn leased_steps(&self) -> usize {
+        self.runs.leased_steps()
+    }
+
+    /// The workflows of the configuration in force from now on; open runs keep to their own.
+    pub fn set_workflows(&mut self, workflows: Arc<Workflows>) {
+        self.runs.set_workflows(workflows);
+    }
+
+    /// What the surroundings have to be told of since the last call.
+    pub fn take_wakes(&mut self) -> Wakes {
+        self.runs.take_wakes()
+    }
+
     /// When the next hold, grant of a tool call or approval ends by itself, or a session is to be forgotten.
     #[must_use]
     pub fn next_expiry(&self) -> Option<UnixNanos> {
         let holds = self.expiries.first().map(|(at, _)| *at);
         let tools = self.tools.next_expiry().map(|(at, _)| at);
         let approvals = self.approvals.next_expiry().map(|(at, _)| at);
-        let all = [holds, tools, approvals, self.sessions.next_expiry()];
+        let runs = self.runs.next_due().map(|(at, _)| at);
+        let all = [holds, tools, approvals, runs, self.sessions.next_expiry()];
         all.into_iter().flatten().min().map(UnixNanos)
     }
 

@@ -59,6 +59,16 @@ impl Engine {
             all.writes.append(&mut unit.writes);
             all.sequences.append(&mut unit.sequences);
         }
+        while let Some((at, run)) = self.runs.next_due()
+            && at <= now
+            && ended < MOST_EXPIRED
+        {
+            ended += 1;
+            let mut unit = self.begin();
+            self.run_due(&mut unit, now, &run);
+            all.writes.append(&mut unit.writes);
+            all.sequences.append(&mut unit.sequences);
+        }
         // Nothing but bookkeeping: decisions that used the labels have them on record.
         let mut forgotten = self.sessions.forget_expired(now, MOST_EXPIRED.saturating_sub(ended));
         ended += forgotten.len();

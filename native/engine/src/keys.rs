@@ -14,6 +14,13 @@
 //! | tools | str(tenant) `c` id16 | `ToolCallRecord`, ended |
 //! | tools | str(tenant) `k` SHA-256(idempotency key) | `ToolKeyRecord` |
 //! | approvals | id16 | `ApprovalRecord` |
+//! | runs | `o` str(tenant) id16 | empty: the run is open |
+//! | runs | `r` str(tenant) id16 | `RunRecord` |
+//! | runs | `s` str(tenant) id16 u32 step u32 item | `StepRecord` |
+//! | runs | `h` str(tenant) id16 u64 sequence | empty: an audit record about the run |
+//! | runs | `p` str(tenant) id16 SHA-256 | a payload |
+//! | runs | `d` SHA-256 | `WorkflowDefinition` by its version |
+//! | keys | str(tenant) SHA-256(idempotency key) | `StepKeyRecord` |
 use sha2::{Digest, Sha256};
 
 /// The 16 bytes of an invocation's id.
@@ -22,6 +29,8 @@ pub(crate) type InvocationId = [u8; 16];
 pub(crate) type ToolCallId = [u8; 16];
 /// The 16 bytes of an approval's id, which are those of its ticket.
 pub(crate) type ApprovalId = [u8; 16];
+/// The 16 bytes of a run's id.
+pub(crate) type RunId = [u8; 16];
 /// The part of a request key that does not depend on the time.
 pub(crate) type RequestHash = [u8; 16];
 
@@ -29,6 +38,7 @@ const INVOCATION: &str = "inv_";
 const TOOL_CALL: &str = "grt_";
 const APPROVAL: &str = "apr_";
 const TICKET: &str = "tkt_";
+const RUN: &str = "run_";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Nanoseconds in an hour.
 pub(crate) const HOUR_NANOS: i64 = 3_600_000_000_000;
@@ -84,6 +94,64 @@ pub(crate) fn tool_key(tenant: &str, idempotency_key: &str) -> Vec<u8> {
 /// An approval, by its id alone: people look after those of all tenants, the newest first.
 pub(crate) fn approval(id: &ApprovalId) -> Vec<u8> {
     id.to_vec()
+}
+
+/// Says that a run is open. In family `runs` the kind comes first, so that those that are open are found without the rest.
+pub(crate) fn open_run(tenant: &str, id: &RunId) -> Vec<u8> {
+    of_run(b'o', tenant, id)
+}
+
+/// A run without its steps.
+pub(crate) fn run(tenant: &str, id: &RunId) -> Vec<u8> {
+    of_run(b'r', tenant, id)
+}
+
+/// A step of a run, or an item of a forEach.
+pub(crate) fn run_step(tenant: &str, id: &RunId, step: u32, item: u32) -> Vec<u8> {
+    let mut key = of_run(b's', tenant, id);
+    key.extend_from_slice(&step.to_be_bytes());
+    key.extend_from_slice(&item.to_be_bytes());
+    key
+}
+
+/// Says that an audit record is about a run.
+pub(crate) fn run_history(tenant: &str, id: &RunId, sequence: u64) -> Vec<u8> {
+    let mut key = of_run(b'h', tenant, id);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// A payload of a run.
+pub(crate) fn run_payload(tenant: &str, id: &RunId, digest: &[u8; 32]) -> Vec<u8> {
+    let mut key = of_run(b'p', tenant, id);
+    key.extend_from_slice(digest);
+    key
+}
+
+/// A definition that runs keep to; `version` is its digest in hex.
+pub(crate) fn run_definition(version: &str) -> Vec<u8> {
+    let mut key = vec![b'd'];
+    for pair in version.as_bytes().chunks_exact(2) {
+        let [high, low] = pair else { continue };
+        key.push(nibble(*high).unwrap_or(0) << 4 | nibble(*low).unwrap_or(0));
+    }
+    key
+}
+
+/// The result that steps with an idempotency key have.
+pub(crate) fn step_key(tenant: &str, idempotency_key: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + 34);
+    text(&mut key, tenant);
+    key.extend_from_slice(&Sha256::digest(idempotency_key.as_bytes()));
+    key
+}
+
+fn of_run(kind: u8, tenant: &str, id: &RunId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(tenant.len() + 51);
+    key.push(kind);
+    text(&mut key, tenant);
+    key.extend_from_slice(id);
+    key
 }
 
 fn tenant_and_id(tenant: &str, kind: u8, id: &[u8; 16]) -> Vec<u8> {
@@ -198,6 +266,16 @@ pub(crate) fn ticket_id(name: &str) -> Option<ApprovalId> {
     id(TICKET, name)
 }
 
+/// The id of a run: `run_` and 32 lower-case hex digits.
+pub(crate) fn run_name(id: &RunId) -> String {
+    name(RUN, id)
+}
+
+/// As [`invocation_id`], of a run.
+pub(crate) fn run_id(name: &str) -> Option<RunId> {
+    id(RUN, name)
+}
+
 fn name(prefix: &str, id: &[u8; 16]) -> String {
     let mut name = String::with_capacity(prefix.len() + 32);
     name.push_str(prefix);
@@ -232,6 +310,41 @@ fn text(key: &mut Vec<u8>, value: &str) {
     // Names in keys are bounded far below 64 KiB by configuration and validation.
     key.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
     key.extend_from_slice(value.as_bytes());
+}
+
+/// What a key of family `runs` is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum RunsKey<'a> {
+    /// A run without its steps.
+    Run { tenant: &'a str, id: RunId },
+    /// A step.
+    Step { id: RunId },
+    /// A payload.
+    Payload { id: RunId, digest: [u8; 32] },
+    /// A definition.
+    Definition,
+    /// A mark without a value.
+    Mark,
+}
+
+/// Reads a key of family `runs`; `None` when it is broken.
+pub(crate) fn parse_runs(key: &[u8]) -> Option<RunsKey<'_>> {
+    let (kind, rest) = key.split_first()?;
+    if *kind == b'd' {
+        return (rest.len() == 32).then_some(RunsKey::Definition);
+    }
+    let (tenant, rest) = take_text(rest)?;
+    let (id, rest) = rest.split_first_chunk::<16>()?;
+    match kind {
+        b'r' if rest.is_empty() => Some(RunsKey::Run { tenant, id: *id }),
+        b's' if rest.len() == 8 => Some(RunsKey::Step { id: *id }),
+        b'p' => Some(RunsKey::Payload {
+            id: *id,
+            digest: rest.try_into().ok()?,
+        }),
+        b'o' | b'h' => Some(RunsKey::Mark),
+        _ => None,
+    }
 }
 
 /// What a key of family `state` is about.

@@ -69,6 +69,7 @@ mod unit;
 mod usage;
 mod validate;
 mod views;
+mod workflow;
 
 pub use command::{AdmitExtra, Applied, Cached, Caller, EndExtra, Method, RateWait, Refusal};
 pub use engine::Engine;
@@ -83,3 +84,4 @@ pub use validate::{
     MOST_ID_CHARS, MOST_LABEL_NAME_CHARS, MOST_LABEL_VALUE_CHARS, MOST_LABELS, MOST_TOKENS,
 };
 pub use views::BudgetUse;
+pub use workflow::{ModelLease, Wakes, Workflows};

@@ -2,18 +2,20 @@
 //!
 //! INVARIANT (I4): everything acknowledged is in the store, and everything in the store comes back here, so the recovered
 //! state has every acknowledged command.
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use fairlead_plan::UnixNanos;
-use fairlead_wire::internal::{ApprovalRecord, BudgetRecord, InvocationRecord, SessionRecord, ToolCallRecord};
+use fairlead_wire::internal::{ApprovalRecord, BudgetRecord, InvocationRecord, RunRecord, SessionRecord, StepRecord, ToolCallRecord, WorkflowDefinition};
 use fairlead_wire::v1::{AuditRecord, InvocationState};
 use prost::Message;
 
 use crate::chain::{Chain, split_value};
 use crate::engine::{Engine, Open};
-use crate::keys::{self, InvocationId, StateKey};
+use crate::keys::{self, InvocationId, RunId, RunsKey, StateKey};
 use crate::unit::family;
+use crate::workflow::StoredRun;
 
 /// A stored record that cannot be understood. The data directory is damaged or of another version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +45,12 @@ pub struct Recovered {
 pub(crate) struct Recovering {
     open: Vec<(InvocationId, InvocationRecord, Box<[u8]>)>,
     budgets: Vec<BudgetRecord>,
+    runs: BTreeMap<RunId, StoredRun>,
 }
 
 impl Engine {
-    /// Takes one stored record. Feed the whole family `state`, the keys of `requests` of the last 24 hours, and at least
+    /// Takes one stored record. Feed the whole family `state`, the keys of `requests` of the last 24 hours, of `runs` the
+    /// definitions and everything of the open runs, and at least
     /// the last record of `audit`, in any order; other families are ignored.
     ///
     /// # Errors
@@ -75,8 +79,35 @@ impl Engine {
                 self.ran_before = record.config_version;
                 Ok(())
             }
+            family::RUNS => self.recover_runs(key, value),
             _ => Ok(()),
         }
+    }
+
+    fn recover_runs(&mut self, key: &[u8], value: &[u8]) -> Result<(), RecoverError> {
+        match keys::parse_runs(key).ok_or_else(|| broken("run key", key))? {
+            RunsKey::Run { tenant, id } => {
+                let record = RunRecord::decode(value).map_err(|_| broken("run", key))?;
+                if record.tenant != tenant || record.run != keys::run_name(&id) {
+                    return Err(broken("run", key));
+                }
+                self.recovering.runs.entry(id).or_default().record = Some(record);
+            }
+            RunsKey::Step { id } => {
+                let record = StepRecord::decode(value).map_err(|_| broken("step", key))?;
+                self.recovering.runs.entry(id).or_default().steps.push(record);
+            }
+            RunsKey::Payload { id, digest } => {
+                let payloads = &mut self.recovering.runs.entry(id).or_default().payloads;
+                payloads.insert(digest, value.to_vec());
+            }
+            RunsKey::Definition => {
+                let source = WorkflowDefinition::decode(value).map_err(|_| broken("workflow definition", key))?;
+                self.runs.restore_definition(&source).map_err(RecoverError)?;
+            }
+            RunsKey::Mark => {}
+        }
+        Ok(())
     }
 
     fn recover_state(&mut self, key: &[u8], value: &[u8]) -> Result<(), RecoverError> {
@@ -140,6 +171,10 @@ impl Engine {
         let gathered = std::mem::take(&mut self.recovering);
         // The last record may be ahead of the clock. Commands are refused then, but windows must not be taken back.
         let now = self.last_time.max(now.0);
+        for (id, stored) in gathered.runs {
+            // Steps and payloads of a run that has ended are not asked for; one without its record is damaged.
+            self.runs.restore(id, stored, now).map_err(RecoverError)?;
+        }
         for record in &gathered.budgets {
             self.ledger.restore(record, now);
         }

@@ -43,6 +43,9 @@ impl Engine {
             sessions: self.sessions() as u64,
             open_tool_calls: self.open_tool_calls() as u64,
             open_approvals: self.open_approvals() as u64,
+            open_runs: self.open_runs() as u64,
+            ready_steps: self.ready_steps() as u64,
+            leased_steps: self.leased_steps() as u64,
         }
     }
 
@@ -134,6 +137,7 @@ impl Engine {
         self.sessions.check()?;
         self.tools.check(&self.approvals)?;
         self.approvals.check()?;
+        self.runs.check()?;
         self.check_running()
     }
 

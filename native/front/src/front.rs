@@ -6,6 +6,7 @@ use crate::forward::Forwarder;
 use crate::gate::Gate;
 use crate::grpc::gate_service_server::GateServiceServer;
 use crate::grpc::model_service_server::ModelServiceServer;
+use crate::grpc::worker_service_server::WorkerServiceServer;
 use crate::metrics::Metrics;
 use crate::metrics::scrape::Watch;
 use crate::model::Model;
@@ -14,6 +15,7 @@ use crate::serve::entry::Door;
 use crate::serve::own::Own;
 use crate::serving::{Phase, Serving};
 use crate::tasks::Tasks;
+use crate::worker::{self, Worker};
 
 /// Shared by every call; made once per start.
 pub struct Front {
@@ -31,6 +33,7 @@ pub struct Front {
     /// What scrapes remember.
     pub(crate) watch: Watch,
     gate: Arc<Gate>,
+    worker: Arc<Worker>,
     /// Also the provider clients of the HTTP dialects.
     pub(crate) model: Arc<Model>,
 }
@@ -49,6 +52,7 @@ impl Front {
         let own = Own::new()?;
         Ok(Arc::new_cyclic(|front| Self {
             gate: Arc::new(Gate::new(core.clone())),
+            worker: Arc::new(Worker::new(core.clone(), serving.clone())),
             model: Arc::new(Model::new(front.clone())),
             core,
             metrics,
@@ -76,5 +80,12 @@ impl Front {
     pub(crate) fn model(&self, request_bytes: u64) -> ModelServiceServer<Model> {
         let most = usize::try_from(request_bytes).unwrap_or(usize::MAX);
         ModelServiceServer::from_arc(Arc::clone(&self.model)).max_decoding_message_size(most)
+    }
+
+    /// `WorkerService`. What workers send is bounded by the largest payload, not by the largest request.
+    pub(crate) fn worker(&self) -> WorkerServiceServer<Worker> {
+        let most = self.core.running().limits().payload_bytes.saturating_add(worker::ENVELOPE_BYTES);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        WorkerServiceServer::from_arc(Arc::clone(&self.worker)).max_decoding_message_size(most)
     }
 }

@@ -83,7 +83,7 @@ impl GateService for Gate {
 }
 
 /// Who passed the door. The dispatcher puts it there; a request without is one that came another way.
-fn identity<T>(request: &Request<T>) -> Result<Identity, Status> {
+pub(crate) fn identity<T>(request: &Request<T>) -> Result<Identity, Status> {
     request
         .extensions()
         .get::<Identity>()

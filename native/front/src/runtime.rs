@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use crate::core::Core;
 use crate::front::Front;
@@ -29,6 +29,8 @@ use crate::{monitor, serve};
 
 /// How often holds that have run out are ended.
 const EXPIRY_TICK: Duration = Duration::from_millis(250);
+/// How often keys of steps that could not be looked up are tried again.
+const KEYS_TICK: Duration = Duration::from_secs(1);
 /// After the drain: what the runtime gets to drop its tasks.
 const RUNTIME_GRACE: Duration = Duration::from_secs(1);
 
@@ -213,6 +215,7 @@ async fn run(
         .tasks
         .spawn("health", async move { follower.own.follow(&follower).await });
     front.tasks.spawn("expiry", expire(front.core.clone()));
+    front.tasks.spawn("step keys", resolve_keys(front.core.clone()));
     front.tasks.spawn(
         "health endpoint",
         monitor::serve(health, Arc::clone(&front), Box::pin(becomes_true(drain.clone()))),
@@ -248,11 +251,21 @@ async fn becomes_true(mut signal: watch::Receiver<bool>) {
     let _ = signal.wait_for(|now| *now).await;
 }
 
+/// Ends what has its time behind it: soon after it is due, and at least every tick, in case the clock jumped.
 async fn expire(core: Core) {
-    let mut ticks = interval(EXPIRY_TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        core.wait_for_due(EXPIRY_TICK).await;
         core.expire();
+    }
+}
+
+/// Looks up the idempotency keys of steps as they come.
+async fn resolve_keys(core: Core) {
+    loop {
+        core.wait_for_keys(KEYS_TICK).await;
+        if let Err(rejection) = core.resolve_step_keys().await {
+            // They stay where they are, and are looked up with the next tick.
+            tracing::debug!(reason = rejection.reason.as_str(), "keys of steps cannot be looked up now");
+        }
     }
 }

@@ -11,7 +11,7 @@ use fairlead_wire::internal;
 use crate::health::BreakerSettings;
 use crate::ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
 use crate::index::Index;
-use crate::matching::Matcher;
+use crate::matching::{Matcher, Pattern};
 use crate::money::Price;
 use crate::output::OutputRule;
 use crate::rate::RateRule;
@@ -59,6 +59,8 @@ pub struct Compiled {
 pub struct Agent {
     /// Labels that win over those of a call.
     pub labels: BTreeMap<String, String>,
+    /// Queues of workflow steps that it may lease; empty: all.
+    pub(crate) queues: Vec<Pattern>,
 }
 
 /// When a change is acknowledged.
@@ -301,6 +303,13 @@ impl Compiled {
         self.agents.get(tenant)?.get(agent)
     }
 
+    /// True when an agent may lease steps of a queue.
+    #[must_use]
+    pub fn may_lease(&self, tenant: &str, agent: &str, queue: &str) -> bool {
+        self.agent(tenant, agent)
+            .is_some_and(|agent| agent.queues.is_empty() || agent.queues.iter().any(|pattern| pattern.fits(queue)))
+    }
+
     /// All tenants with their agents, sorted by name.
     pub fn tenants(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Agent>)> {
         self.agents.iter().map(|(name, agents)| (name.as_str(), agents))
@@ -421,11 +430,11 @@ impl Compiled {
         &self.reservations
     }
 
-    /// Durability of an event such as `model.call`. A tool call that was granted must not be forgotten, so by default it
-    /// survives loss of power.
+    /// Durability of an event such as `model.call`. A tool call that was granted and a step that was done must not be
+    /// forgotten, so by default they survive loss of power.
     #[must_use]
     pub fn durability(&self, event: &str) -> Durability {
-        let default = if event == "tool.call" {
+        let default = if matches!(event, "tool.call" | "workflow.step") {
             Durability::Power
         } else {
             Durability::Process

@@ -1,4 +1,4 @@
-//! Fairlead `workflow`: what a workflow's definition says. Pure: no clock, no randomness, no I/O.
+//! Fairlead `workflow`: what a workflow's definition says, and what its runs do. Pure: no clock, no randomness, no I/O.
 //!
 //! ```text
 //! internal::WorkflowDefinition ──Definition::compile──► Definition (immutable, shared)   all violations at once, by path
@@ -13,9 +13,11 @@
 //! | `template` | JSON whose strings have `${…}` in them, and the expressions of a workflow |
 //! | `schema` | JSON Schemas of inputs and outputs |
 //! | `payload` | JSON from outside, bounded |
+//! | [`run`] | the state machine of a run |
 
 mod definition;
 mod payload;
+pub mod run;
 mod schema;
 mod template;
 

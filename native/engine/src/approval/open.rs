@@ -70,7 +70,6 @@ impl Engine {
 
     /// Asks people; the caller has made sure that there is room. What they say comes to
     /// [`follow_approval`](Self::follow_approval), in the unit in which they say it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for steps of workflows"))]
     pub(crate) fn open_approval(&mut self, unit: &mut UnitBuilder, now: i64, new: NewApproval<'_>) -> ApprovalId {
         let id = self.new_approval_id(now);
         self.open_approval_as(unit, now, id, new);

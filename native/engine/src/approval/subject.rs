@@ -46,17 +46,9 @@ impl Engine {
             }
             // It has nothing that waits: its caller comes back with the ticket, or does not.
             ApprovalSubject::ModelCall => {}
-            ApprovalSubject::Step | ApprovalSubject::UnknownStep => self.on_step_approval(unit, now, record, change),
+            ApprovalSubject::Step | ApprovalSubject::UnknownStep => {
+                self.step_approval_changed(unit, now, record, change);
+            }
         }
-    }
-
-    /// The approval of a step has changed. The step looks at it when it goes on.
-    fn on_step_approval(
-        &mut self,
-        _unit: &mut UnitBuilder,
-        _now: i64,
-        _record: &ApprovalRecord,
-        _change: ApprovalChange,
-    ) {
     }
 }

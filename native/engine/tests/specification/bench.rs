@@ -16,6 +16,8 @@ use fairlead_wire::v1::{
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::workflow_bench::workflows_of;
+
 pub const MILLI: i64 = 1_000_000;
 pub const SECOND: i64 = 1_000 * MILLI;
 pub const MINUTE: i64 = 60 * SECOND;
@@ -33,13 +35,17 @@ pub struct Bench {
     numbers: u64,
     head: [u8; 32],
     sequence: u64,
+    /// Invariants are checked after every so many commands.
+    pub check_every: u64,
+    commands: u64,
 }
 
 impl Bench {
     pub fn given(config: EngineConfig) -> Self {
         let compiled = compile(&config);
         let configs = BTreeMap::from([(config.version.clone(), Arc::clone(&compiled))]);
-        let engine = Engine::new(compiled);
+        let mut engine = Engine::new(Arc::clone(&compiled));
+        engine.set_workflows(workflows_of(&config));
         let mut bench = Self {
             engine,
             now: MONDAY,
@@ -49,10 +55,17 @@ impl Bench {
             numbers: 0,
             head: [0; 32],
             sequence: 0,
+            check_every: 1,
+            commands: 0,
         };
         let started = bench.engine.start(UnixNanos(bench.now), "test");
         bench.take(started).unwrap();
         bench
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
     }
 
     /// Time passes.
@@ -189,12 +202,14 @@ impl Bench {
             .engine
             .load_config(UnixNanos(self.now), Caller::operator("asha"), compiled, "file", &[]);
         self.take(applied).unwrap();
+        self.engine.set_workflows(workflows_of(&self.config));
     }
 
     /// `kill -9`: everything but the store is lost.
     pub fn crash(&mut self) {
         let compiled = Arc::clone(self.engine.compiled());
         self.engine = recovered(compiled, &self.store, self.now);
+        self.engine.set_workflows(workflows_of(&self.config));
         assert_eq!(self.engine.sequence(), self.sequence);
         assert_eq!(self.engine.head(), &self.head);
         self.engine.check_invariants().unwrap();
@@ -280,7 +295,10 @@ impl Bench {
             assert_eq!(unit.first_sequence, sequences.first().copied().unwrap_or(0));
             assert_eq!(unit.last_sequence, sequences.last().copied().unwrap_or(0));
         }
-        self.engine.check_invariants().unwrap();
+        self.commands += 1;
+        if self.commands.is_multiple_of(self.check_every) {
+            self.engine.check_invariants().unwrap();
+        }
         applied.reply
     }
 

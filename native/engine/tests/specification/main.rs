@@ -33,3 +33,6 @@ mod tools;
 mod translation;
 mod views;
 mod windows;
+mod workflow_bench;
+mod workflow_simulation;
+mod workflows;

@@ -41,6 +41,10 @@ pub fn known(store: &Store, needs: &NeedsRecord) -> Known {
         .find(|(key, record)| is_wanted(key, record))
         .map(|(_, record)| record);
     known.call_found = known.call.is_some();
+    known.step_key = store
+        .get(&(family::KEYS, needs.step_key.clone()))
+        .map(|value| internal::StepKeyRecord::decode(value.as_slice()).unwrap());
+    known.step_key_found = known.step_key.is_some();
     known
 }
 

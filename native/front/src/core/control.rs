@@ -12,7 +12,7 @@ use fairlead_wire::v1::{AuditRecord, DecisionRecord};
 use parking_lot::MutexGuard;
 
 use super::queue::{Commit, Receipt};
-use super::{Core, Decided, Running, lost};
+use super::{Core, Decided, Running, compile, lost};
 
 /// Most budget instances of one answer.
 const MOST_BUDGETS: usize = 1_000;
@@ -88,7 +88,7 @@ impl Core {
             return Ok(done(0));
         }
         let config = load.config.unwrap_or_default();
-        let compiled = Arc::new(Compiled::compile(&config).map_err(|violations| invalid(&violations))?);
+        let (compiled, workflows) = compile(&config).map_err(|violations| invalid(&violations))?;
         if load.validate_only {
             return Ok(done(0));
         }
@@ -101,9 +101,14 @@ impl Core {
             config,
             load.secrets.unwrap_or_default(),
             Arc::clone(&compiled),
+            Arc::clone(&workflows),
         ));
         let decided = self.enter(now, |engine, now| {
-            engine.load_config(now, caller, compiled, &load.source, &load.writes)
+            let applied = engine.load_config(now, caller, compiled, &load.source, &load.writes);
+            if applied.reply.is_ok() {
+                engine.set_workflows(workflows);
+            }
+            applied
         })?;
         let Decided {
             reply,

@@ -22,6 +22,7 @@
 //! | `store` | phases of the store; recovery, the writer's side |
 //! | `calls` | admit, settle, release: the async side |
 //! | `tools` | tool calls |
+//! | `runs`, `workers` | steps of workflows, and who waits for them |
 //! | `waiting` | calls that wait for a rate limit |
 //! | `control` | commands of the control services; configuration |
 //! | `clock`, `running` | time, the configuration in force |
@@ -30,20 +31,22 @@ mod clock;
 mod control;
 pub mod queue;
 mod running;
+mod runs;
 mod store;
 mod tools;
 mod waiting;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection};
+use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection, Workflows};
 use fairlead_plan::Compiled;
 use fairlead_wire::internal::{EngineConfig, Known, NeedsRecord, Secrets};
 use futures_util::future::BoxFuture;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 pub use self::calls::Admitted;
 pub use fairlead_plan::{UnixNanos, Violation};
@@ -52,6 +55,7 @@ use self::clock::Clock;
 use self::queue::{CommitQueue, Receipt};
 pub use self::running::Running;
 use self::store::Phase;
+use self::workers::WaitingWorkers;
 pub use self::store::RecoverError;
 pub use self::waiting::Patience;
 use crate::metrics::{Metrics, Stage};
@@ -88,6 +92,12 @@ struct Shared {
     reader: ArcSwapOption<Arc<dyn StoreReader>>,
     /// One configuration at a time.
     loading: Mutex<()>,
+    /// Model steps are ready.
+    models_ready: Notify,
+    /// Idempotency keys of steps have to be looked up.
+    keys_waiting: Notify,
+    /// Something is due earlier than before.
+    due_earlier: Notify,
 }
 
 struct State {
@@ -95,6 +105,7 @@ struct State {
     phase: Phase,
     queue: CommitQueue,
     waits: WaitQueue,
+    workers: WaitingWorkers,
 }
 
 /// What the engine decided, and the receipt of its unit.
@@ -119,16 +130,17 @@ pub enum NewError {
 impl Core {
     /// A core that recovers before it decides: see [`Core::recover`].
     pub fn new(config: EngineConfig, secrets: Secrets) -> Result<Self, NewError> {
-        let compiled = Arc::new(Compiled::compile(&config).map_err(NewError::Config)?);
+        let (compiled, workflows) = compile(&config).map_err(NewError::Config)?;
         let metrics = Arc::new(Metrics::new().map_err(|error| NewError::Fault(error.to_string()))?);
-        let running = Arc::new(Running::new(config, secrets, Arc::clone(&compiled)));
+        let running = Arc::new(Running::new(config, secrets, Arc::clone(&compiled), Arc::clone(&workflows)));
         Ok(Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
-                    engine: Engine::new(compiled),
+                    engine: new_engine(&running),
                     phase: Phase::Empty,
                     queue: CommitQueue::default(),
                     waits: WaitQueue::default(),
+                    workers: WaitingWorkers::default(),
                 }),
                 queued: Condvar::new(),
                 clock: Clock::start(),
@@ -139,6 +151,9 @@ impl Core {
                 slow: tokio::sync::Mutex::new(()),
                 reader: ArcSwapOption::empty(),
                 loading: Mutex::new(()),
+                models_ready: Notify::new(),
+                keys_waiting: Notify::new(),
+                due_earlier: Notify::new(),
             }),
         })
     }
@@ -230,6 +245,22 @@ impl Core {
         Ok((decided, barrier))
     }
 
+    /// Tells everybody what a command has made ready. What is told of may not be committed yet: whoever takes it is
+    /// committed behind it (C1).
+    fn tell(&self, state: &mut State) {
+        let wakes = state.engine.take_wakes();
+        state.workers.wake(&wakes);
+        if wakes.models {
+            self.shared.models_ready.notify_one();
+        }
+        if wakes.keys {
+            self.shared.keys_waiting.notify_one();
+        }
+        if wakes.timer {
+            self.shared.due_earlier.notify_one();
+        }
+    }
+
     /// [`Core::enter`] for who holds the lock already; the writer still has to be notified.
     fn decide<T>(
         &self,
@@ -244,6 +275,7 @@ impl Core {
         }
         let now = now.unwrap_or_else(|| self.now());
         let applied = command(&mut state.engine, now);
+        self.tell(state);
         let mut decided = Decided {
             reply: applied.reply,
             replayed: applied.replayed,
@@ -259,6 +291,20 @@ impl Core {
         }
         Ok(decided)
     }
+}
+
+/// A configuration in the two forms that the engine uses.
+fn compile(config: &EngineConfig) -> Result<(Arc<Compiled>, Arc<Workflows>), Vec<Violation>> {
+    let compiled = Compiled::compile(config)?;
+    let workflows = Workflows::compile(config)?;
+    Ok((Arc::new(compiled), Arc::new(workflows)))
+}
+
+/// An empty engine of a configuration.
+fn new_engine(running: &Running) -> Engine {
+    let mut engine = Engine::new(Arc::clone(&running.compiled));
+    engine.set_workflows(Arc::clone(&running.workflows));
+    engine
 }
 
 /// The store failed while a unit was on its way.

@@ -1,6 +1,7 @@
 //! The configuration in force, in every form somebody needs.
 use std::sync::Arc;
 
+use fairlead_engine::Workflows;
 use fairlead_plan::Compiled;
 use fairlead_wire::internal::{EngineConfig, Limits, Secrets};
 
@@ -12,6 +13,8 @@ pub struct Running {
     pub config: Arc<EngineConfig>,
     /// As the engine uses it.
     pub compiled: Arc<Compiled>,
+    /// Its workflows.
+    pub workflows: Arc<Workflows>,
     /// Secrets of providers. Never log them.
     pub secrets: Arc<Secrets>,
     /// Credentials of agents.
@@ -20,11 +23,12 @@ pub struct Running {
 
 impl Running {
     /// Hashes the credentials; the rest is kept as it is.
-    pub fn new(config: EngineConfig, secrets: Secrets, compiled: Arc<Compiled>) -> Self {
+    pub fn new(config: EngineConfig, secrets: Secrets, compiled: Arc<Compiled>, workflows: Arc<Workflows>) -> Self {
         let credentials = Credentials::load(&config, &secrets);
         Self {
             config: Arc::new(config),
             compiled,
+            workflows,
             secrets: Arc::new(secrets),
             credentials,
         }
@@ -35,6 +39,7 @@ impl Running {
         Self {
             config: Arc::clone(&self.config),
             compiled: Arc::clone(&self.compiled),
+            workflows: Arc::clone(&self.workflows),
             credentials: Credentials::load(&self.config, &secrets),
             secrets: Arc::new(secrets),
         }

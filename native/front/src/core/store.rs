@@ -9,14 +9,13 @@
 //!
 //! A `recover` while `Available` is refused: it would throw committed state away. The engine that begins to recover is a new
 //! one with the configuration that was committed last.
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairlead_engine::{Engine, Reason, Rejection};
+use fairlead_engine::{Reason, Rejection};
 use fairlead_plan::UnixNanos;
 
 use super::queue::{self, Batch, Commit};
-use super::{Core, State};
+use super::{Core, State, new_engine};
 use crate::refusal;
 
 /// See the module.
@@ -60,7 +59,7 @@ impl Core {
         match state.phase {
             Phase::Available => return Err(RecoverError("the core is already recovered".to_owned())),
             Phase::Empty | Phase::Failed => {
-                state.engine = Engine::new(Arc::clone(&self.running().compiled));
+                state.engine = new_engine(&self.running());
                 state.phase = Phase::Recovering;
             }
             Phase::Recovering => {}
@@ -72,6 +71,7 @@ impl Core {
         }
         if last {
             state.phase = Phase::Available;
+            self.tell(&mut state);
             drop(state);
             self.shared.available.send_replace(true);
         }

@@ -52,7 +52,7 @@ impl Core {
     }
 
     /// Applies a command that may depend on what the store has, and waits for its commit.
-    async fn decide_with_store<T>(
+    pub(super) async fn decide_with_store<T>(
         &self,
         apply: impl Fn(&mut Engine, UnixNanos, Option<&Known>) -> Applied<T>,
     ) -> Result<T, Rejection> {

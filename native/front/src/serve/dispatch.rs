@@ -5,6 +5,7 @@
 //! | `/grpc.health.v1.Health/…`, `/grpc.reflection.…` | [`own`](super::own) | no |
 //! | `/fairlead.v1.GateService/…` | [`gate`](crate::gate) | yes |
 //! | `/fairlead.v1.ModelService/…` | [`model`](crate::model) | yes |
+//! | `/fairlead.v1.WorkerService/…` | [`worker`](crate::worker) | yes |
 //! | `/v1/…` | [`http`](crate::http) | yes, refused in the dialect's form |
 //! | `/fairlead.internal.…` | nobody | |
 //! | any other gRPC path | [`forward`](crate::forward) | yes |
@@ -77,6 +78,7 @@ async fn governed(front: &Arc<Front>, request: Request<Incoming>) -> Response<Bo
 enum Service {
     Gate,
     Model,
+    Worker,
     /// Not for agents.
     Internal,
     /// Python.
@@ -88,6 +90,7 @@ impl Service {
         match path.split('/').nth(1).unwrap_or_default() {
             "fairlead.v1.GateService" => Self::Gate,
             "fairlead.v1.ModelService" => Self::Model,
+            "fairlead.v1.WorkerService" => Self::Worker,
             name if name.starts_with("fairlead.internal.") => Self::Internal,
             _ => Self::Control,
         }
@@ -99,7 +102,10 @@ async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Resp
     let purpose = match path {
         "/fairlead.v1.GateService/Settle"
         | "/fairlead.v1.GateService/Release"
-        | "/fairlead.v1.GateService/CompleteTool" => Purpose::End,
+        | "/fairlead.v1.GateService/CompleteTool"
+        | "/fairlead.v1.WorkerService/HeartbeatStep"
+        | "/fairlead.v1.WorkerService/CompleteStep"
+        | "/fairlead.v1.WorkerService/FailStep" => Purpose::End,
         _ => Purpose::Begin,
     };
     let (service, streams) = (Service::of(path), front.forwarder.is_stream(path));
@@ -115,6 +121,7 @@ async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Resp
     let response = match service {
         Service::Gate => call(front.gate(request_bytes), deadline, streams, request).await?,
         Service::Model => call(front.model(request_bytes), deadline, streams, request).await?,
+        Service::Worker => call(front.worker(), deadline, streams, request).await?,
         Service::Internal => return Ok(status::unimplemented("there is no such service here")),
         Service::Control => return front.forwarder.forward(&identity, deadline, request).await,
     };

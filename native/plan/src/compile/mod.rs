@@ -18,6 +18,7 @@ use fairlead_wire::internal::EngineConfig;
 
 use crate::compiled::{Agent, Compiled, Violation};
 use crate::index::Index;
+use crate::matching::Pattern;
 use crate::tool::Tools;
 use policies::Policies;
 use report::Report;
@@ -96,6 +97,7 @@ fn tenants(config: &EngineConfig, report: &mut Report) -> BTreeMap<String, BTree
                 agent.name.clone(),
                 Agent {
                     labels: agent.labels.clone(),
+                    queues: agent.queues.iter().map(|text| Pattern::parse(text)).collect(),
                 },
             );
         }

@@ -369,7 +369,7 @@ class StepRecord(_message.Message):
     def __init__(self, step: _Optional[int] = ..., item: _Optional[int] = ..., state: _Optional[_Union[_run_pb2.StepState, str]] = ..., epoch: _Optional[int] = ..., attempts: _Optional[int] = ..., lease: _Optional[str] = ..., worker: _Optional[str] = ..., lease_expires_at_unix_nanos: _Optional[int] = ..., attempt_expires_at_unix_nanos: _Optional[int] = ..., due_at_unix_nanos: _Optional[int] = ..., total_expires_at_unix_nanos: _Optional[int] = ..., input: _Optional[_Union[PayloadRecord, _Mapping]] = ..., output: _Optional[_Union[PayloadRecord, _Mapping]] = ..., failure: _Optional[_Union[_run_pb2.Failure, _Mapping]] = ..., approval: _Optional[str] = ..., child: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., key_state: _Optional[_Union[KeyState, str]] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., replayed: bool = ..., start_time_unix_nanos: _Optional[int] = ..., end_time_unix_nanos: _Optional[int] = ..., finish: _Optional[int] = ..., items_begun: _Optional[int] = ..., items_succeeded: _Optional[int] = ..., items_failed: _Optional[int] = ..., items_total: _Optional[int] = ..., compensating: bool = ..., invocations: _Optional[_Iterable[str]] = ..., completed_lease: _Optional[bytes] = ...) -> None: ...
 
 class StepKeyRecord(_message.Message):
-    __slots__ = ("tenant", "idempotency_key", "run", "step", "output", "time_unix_nanos", "input_digest")
+    __slots__ = ("tenant", "idempotency_key", "run", "step", "output", "time_unix_nanos", "input_digest", "outcome_unknown")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +377,7 @@ class StepKeyRecord(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     INPUT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     idempotency_key: str
     run: str
@@ -384,4 +385,5 @@ class StepKeyRecord(_message.Message):
     output: bytes
     time_unix_nanos: int
     input_digest: bytes
-    def __init__(self, tenant: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., output: _Optional[bytes] = ..., time_unix_nanos: _Optional[int] = ..., input_digest: _Optional[bytes] = ...) -> None: ...
+    outcome_unknown: bool
+    def __init__(self, tenant: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., output: _Optional[bytes] = ..., time_unix_nanos: _Optional[int] = ..., input_digest: _Optional[bytes] = ..., outcome_unknown: bool = ...) -> None: ...

@@ -65,9 +65,7 @@ impl Engine {
                 let applied = self.lease_steps(now, caller, request.wish.as_ref().unwrap_or(&Default::default()));
                 answer(applied, |leases| Answer::Leased(LeaseStepsResponse { leases }))
             }
-            Some(Kind::HeartbeatStep(request)) => {
-                answer(self.heartbeat_step(now, caller, request), Answer::Heartbeat)
-            }
+            Some(Kind::HeartbeatStep(request)) => answer(self.heartbeat_step(now, caller, request), Answer::Heartbeat),
             Some(Kind::CompleteStep(request)) => {
                 answer(self.complete_step(now, caller, request), Answer::StepCompleted)
             }

@@ -7,7 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use fairlead_plan::UnixNanos;
-use fairlead_wire::internal::{ApprovalRecord, BudgetRecord, InvocationRecord, RunRecord, SessionRecord, StepRecord, ToolCallRecord, WorkflowDefinition};
+use fairlead_wire::internal::{
+    ApprovalRecord, BudgetRecord, InvocationRecord, RunRecord, SessionRecord, StepRecord, ToolCallRecord,
+    WorkflowDefinition,
+};
 use fairlead_wire::v1::{AuditRecord, InvocationState};
 use prost::Message;
 

@@ -84,7 +84,12 @@ impl Front {
 
     /// `WorkerService`. What workers send is bounded by the largest payload, not by the largest request.
     pub(crate) fn worker(&self) -> WorkerServiceServer<Worker> {
-        let most = self.core.running().limits().payload_bytes.saturating_add(worker::ENVELOPE_BYTES);
+        let most = self
+            .core
+            .running()
+            .limits()
+            .payload_bytes
+            .saturating_add(worker::ENVELOPE_BYTES);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         WorkerServiceServer::from_arc(Arc::clone(&self.worker)).max_decoding_message_size(most)
     }

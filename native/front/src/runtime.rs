@@ -265,7 +265,10 @@ async fn resolve_keys(core: Core) {
         core.wait_for_keys(KEYS_TICK).await;
         if let Err(rejection) = core.resolve_step_keys().await {
             // They stay where they are, and are looked up with the next tick.
-            tracing::debug!(reason = rejection.reason.as_str(), "keys of steps cannot be looked up now");
+            tracing::debug!(
+                reason = rejection.reason.as_str(),
+                "keys of steps cannot be looked up now"
+            );
         }
     }
 }

@@ -124,7 +124,8 @@ impl Engine {
         output: &[u8],
     ) -> Result<Outcome, Refusal> {
         let event = Event::Complete { attempt, output };
-        self.drive(unit, now, id, &event).map_err(|refused| refusal(&refused).into())
+        self.drive(unit, now, id, &event)
+            .map_err(|refused| refusal(&refused).into())
     }
 
     /// Ends an attempt without a result.
@@ -217,7 +218,10 @@ fn validate_failure(request: &FailStepRequest) -> Result<i64, Rejection> {
         return Err(invalid("code", &description));
     }
     if request.message.chars().count() > MOST_MESSAGE_CHARS {
-        return Err(invalid("message", &format!("must be at most {MOST_MESSAGE_CHARS} characters")));
+        return Err(invalid(
+            "message",
+            &format!("must be at most {MOST_MESSAGE_CHARS} characters"),
+        ));
     }
     let nanos = request.retry_after.as_ref().map_or(0, |after| {
         after
@@ -247,5 +251,7 @@ fn refused_output(why: &Failure) -> Rejection {
     if why.code == "PAYLOAD_TOO_LARGE" {
         return Rejection::new(Reason::PayloadTooLarge, why.message.clone()).with("step", &why.step);
     }
-    invalid("output", &why.message).with("step", &why.step).with("code", &why.code)
+    invalid("output", &why.message)
+        .with("step", &why.step)
+        .with("code", &why.code)
 }

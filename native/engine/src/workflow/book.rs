@@ -175,7 +175,11 @@ impl RunBook {
         let state = open.run.record().state();
         if state != open.state {
             // What could be had may not be had any more, or the other way round.
-            let ready: Vec<StepKey> = open.run.in_state(StepState::Ready).chain(open.ready.keys().copied()).collect();
+            let ready: Vec<StepKey> = open
+                .run
+                .in_state(StepState::Ready)
+                .chain(open.ready.keys().copied())
+                .collect();
             open.state = state;
             for key in ready {
                 self.follow_step(id, &mut open, key);
@@ -334,7 +338,9 @@ impl RunBook {
         let mut due = BTreeSet::new();
         let mut ready = 0;
         for (id, open) in &self.runs {
-            open.run.check().map_err(|wrong| format!("{}: {wrong}", open.run.record().run))?;
+            open.run
+                .check()
+                .map_err(|wrong| format!("{}: {wrong}", open.run.record().run))?;
             due.extend(open.run.next_due().map(|at| (at, *id)));
             for (key, step) in open.run.steps() {
                 let queue = open.run.queue(key);
@@ -342,12 +348,20 @@ impl RunBook {
                     ready += 1;
                 }
                 if queue != open.ready.get(&key).map(|(name, _)| &*name.queue) {
-                    return Err(format!("W5: {} of {} does not stand where it has to", open.run.name(key), open.run.record().run));
+                    return Err(format!(
+                        "W5: {} of {} does not stand where it has to",
+                        open.run.name(key),
+                        open.run.record().run
+                    ));
                 }
                 if step.key_state() == KeyState::Claimed && !fairlead_workflow::run::is_terminal_step(step.state()) {
                     let stored = crate::keys::step_key(&open.tenant, &step.idempotency_key);
                     if self.claims.get(&stored) != Some(&(*id, key)) {
-                        return Err(format!("W6: {} of {} has a key that it does not hold", open.run.name(key), open.run.record().run));
+                        return Err(format!(
+                            "W6: {} of {} has a key that it does not hold",
+                            open.run.name(key),
+                            open.run.record().run
+                        ));
                     }
                 }
             }
@@ -357,7 +371,10 @@ impl RunBook {
         }
         let standing: usize = self.queues.values().map(BTreeMap::len).sum();
         if standing != ready || self.ready_steps != ready {
-            return Err(format!("W5: {ready} steps are ready, {standing} stand in queues, {} are counted", self.ready_steps));
+            return Err(format!(
+                "W5: {ready} steps are ready, {standing} stand in queues, {} are counted",
+                self.ready_steps
+            ));
         }
         Ok(())
     }

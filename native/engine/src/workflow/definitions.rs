@@ -18,7 +18,9 @@ impl Workflows {
     /// # Errors
     /// All violations of all definitions.
     pub fn compile(config: &EngineConfig) -> Result<Self, Vec<Violation>> {
-        let by_name = compile_config(config)?.into_iter().map(|one| (one.name.to_string(), one));
+        let by_name = compile_config(config)?
+            .into_iter()
+            .map(|one| (one.name.to_string(), one));
         Ok(Self {
             by_name: by_name.collect(),
         })
@@ -52,7 +54,9 @@ impl Kept {
     /// Takes a definition that a run begins to keep to. True when it is not in the store yet.
     pub(super) fn keep(&mut self, definition: &Arc<Definition>) -> bool {
         let version = definition.version.to_string();
-        self.compiled.entry(version.clone()).or_insert_with(|| Arc::clone(definition));
+        self.compiled
+            .entry(version.clone())
+            .or_insert_with(|| Arc::clone(definition));
         self.stored.insert(version)
     }
 
@@ -77,7 +81,12 @@ pub(super) fn compile_stored(source: &WorkflowDefinition) -> Result<Definition, 
         workflows: &|_| true,
     };
     Definition::compile(source, &known).map_err(|violations| {
-        let first = violations.first().map_or_else(String::new, |one| format!("{}: {}", one.path, one.message));
-        format!("definition {} of workflow `{}` is not valid: {first}", source.version, source.name)
+        let first = violations
+            .first()
+            .map_or_else(String::new, |one| format!("{}: {}", one.path, one.message));
+        format!(
+            "definition {} of workflow `{}` is not valid: {first}",
+            source.version, source.name
+        )
     })
 }

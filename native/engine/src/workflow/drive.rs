@@ -96,8 +96,11 @@ impl Engine {
         let definition = std::sync::Arc::clone(run.definition());
         if self.runs.kept.keep(&definition) {
             let value = definition.source.encode_to_vec();
-            unit.writes
-                .push(Write::put(family::RUNS, keys::run_definition(&definition.version), value));
+            unit.writes.push(Write::put(
+                family::RUNS,
+                keys::run_definition(&definition.version),
+                value,
+            ));
         }
         let key = keys::open_run(&run.record().tenant, &id);
         unit.writes.push(Write::put(family::RUNS, key, Vec::new()));
@@ -241,7 +244,10 @@ impl Engine {
         let run = open.run.record().clone();
         let (step, idempotency_key) = (
             open.run.name(key),
-            open.run.step(key).map(|step| step.idempotency_key.clone()).unwrap_or_default(),
+            open.run
+                .step(key)
+                .map(|step| step.idempotency_key.clone())
+                .unwrap_or_default(),
         );
         self.has_room_for_approval(&run.tenant, document.bytes.len())?;
         let title = if title.is_empty() { &step } else { title };
@@ -315,7 +321,11 @@ impl Engine {
         let Some(open) = self.runs.get(id) else { return };
         let Some(step) = open.run.step(key) else { return };
         let stored = keys::step_key(&open.tenant, &step.idempotency_key);
-        let output = step.output.as_ref().map(|output| output.json.clone()).unwrap_or_default();
+        let output = step
+            .output
+            .as_ref()
+            .map(|output| output.json.clone())
+            .unwrap_or_default();
         let record = StepKeyRecord {
             tenant: open.tenant.to_string(),
             idempotency_key: step.idempotency_key.clone(),
@@ -323,7 +333,11 @@ impl Engine {
             step: open.run.name(key),
             output,
             time_unix_nanos: now,
-            input_digest: step.input.as_ref().map(|input| input.digest.clone()).unwrap_or_default(),
+            input_digest: step
+                .input
+                .as_ref()
+                .map(|input| input.digest.clone())
+                .unwrap_or_default(),
             outcome_unknown: false,
         };
         unit.writes
@@ -358,7 +372,10 @@ impl Engine {
         while let Some((run, key)) = waiters.next() {
             let answer = KeyAnswer::Unknown { run: &record.run };
             let event = Event::KeyResolved { key, answer };
-            if self.push(wave, now, &run, &event).is_ok_and(|outcome| !outcome.repeated) {
+            if self
+                .push(wave, now, &run, &event)
+                .is_ok_and(|outcome| !outcome.repeated)
+            {
                 self.runs.claim(stored.clone(), (run, key));
                 self.runs.wait_for(&stored, waiters);
                 return;
@@ -380,7 +397,10 @@ impl Engine {
                 key,
                 answer: KeyAnswer::Free,
             };
-            if self.push(wave, now, &run, &event).is_ok_and(|outcome| !outcome.repeated) {
+            if self
+                .push(wave, now, &run, &event)
+                .is_ok_and(|outcome| !outcome.repeated)
+            {
                 self.runs.claim(stored.clone(), (run, key));
                 self.runs.wait_for(&stored, waiters);
                 return;
@@ -394,8 +414,14 @@ impl Engine {
         let record: RunRecord = open.run.record().clone();
         unit.writes
             .push(Write::delete(family::RUNS, keys::open_run(&record.tenant, id)));
-        let Some(parent) = keys::run_id(&record.parent) else { return };
-        let Some(key) = self.runs.get(&parent).and_then(|open| open.run.find(&record.parent_step)) else {
+        let Some(parent) = keys::run_id(&record.parent) else {
+            return;
+        };
+        let Some(key) = self
+            .runs
+            .get(&parent)
+            .and_then(|open| open.run.find(&record.parent_step))
+        else {
             return;
         };
         let output = record.output.as_ref().map_or(b"null".as_slice(), |output| &output.json);

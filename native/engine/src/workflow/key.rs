@@ -37,10 +37,18 @@ impl Engine {
     ) -> Result<Applied<()>, Refusal> {
         let now = self.tick(now)?;
         let nothing = || Ok(Applied::done((), None));
-        let Some(id) = keys::run_id(&command.run) else { return nothing() };
-        let Some(open) = self.runs.get(&id) else { return nothing() };
-        let Some(key) = open.run.find(&command.step) else { return nothing() };
-        let Some(step) = open.run.step(key) else { return nothing() };
+        let Some(id) = keys::run_id(&command.run) else {
+            return nothing();
+        };
+        let Some(open) = self.runs.get(&id) else {
+            return nothing();
+        };
+        let Some(key) = open.run.find(&command.step) else {
+            return nothing();
+        };
+        let Some(step) = open.run.step(key) else {
+            return nothing();
+        };
         if step.key_state() != fairlead_wire::internal::KeyState::Unresolved {
             return nothing();
         }
@@ -56,10 +64,9 @@ impl Engine {
                 ..NeedsRecord::default()
             }));
         };
-        let recorded: Option<&StepKeyRecord> = known
-            .step_key
-            .as_ref()
-            .filter(|record| known.step_key_found && record.tenant == tenant && record.idempotency_key == idempotency_key);
+        let recorded: Option<&StepKeyRecord> = known.step_key.as_ref().filter(|record| {
+            known.step_key_found && record.tenant == tenant && record.idempotency_key == idempotency_key
+        });
         let answer = match recorded {
             Some(record) if record.outcome_unknown => KeyAnswer::Unknown { run: &record.run },
             Some(record) => KeyAnswer::Recorded {

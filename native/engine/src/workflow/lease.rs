@@ -85,10 +85,16 @@ impl Engine {
     pub(super) fn check_wish(&self, caller: Caller<'_>, wish: &LeaseWish) -> Result<(), Rejection> {
         let characters = wish.worker.chars().count();
         if characters == 0 || characters > MOST_ID_CHARS {
-            return Err(invalid("wish.worker", &format!("is required, 1 to {MOST_ID_CHARS} characters")));
+            return Err(invalid(
+                "wish.worker",
+                &format!("is required, 1 to {MOST_ID_CHARS} characters"),
+            ));
         }
         if wish.queues.is_empty() || wish.queues.len() > MOST_QUEUES {
-            return Err(invalid("wish.queues", &format!("has to have 1 to {MOST_QUEUES} queues")));
+            return Err(invalid(
+                "wish.queues",
+                &format!("has to have 1 to {MOST_QUEUES} queues"),
+            ));
         }
         if wish.max_steps < 0 {
             return Err(invalid("wish.max_steps", "must not be negative"));
@@ -99,7 +105,10 @@ impl Engine {
                 return Err(invalid(&field, "is not a queue of workers"));
             }
             if !self.compiled.may_lease(caller.tenant, caller.agent, queue) {
-                let message = format!("agent `{}` may not lease queue `{queue}`: its queues are configured", caller.agent);
+                let message = format!(
+                    "agent `{}` may not lease queue `{queue}`: its queues are configured",
+                    caller.agent
+                );
                 return Err(Rejection::new(Reason::PolicyDenied, message).with("queue", queue));
             }
         }
@@ -195,7 +204,10 @@ impl Engine {
             labels: run.labels.clone(),
             compensation: step.compensating,
             compensates: if step.compensating {
-                step.output.as_ref().map(|output| output.json.clone()).unwrap_or_default()
+                step.output
+                    .as_ref()
+                    .map(|output| output.json.clone())
+                    .unwrap_or_default()
             } else {
                 Vec::new()
             },

@@ -48,7 +48,9 @@ impl Engine {
     }
 
     fn wrong_with(&self, id: &RunId) -> Vec<(RunId, StepKey, Wrong)> {
-        let Some(open) = self.runs.get(id) else { return Vec::new() };
+        let Some(open) = self.runs.get(id) else {
+            return Vec::new();
+        };
         let is_open = |approval: &str| keys::approval_id(approval).is_some_and(|id| self.approvals.get(&id).is_some());
         open.run
             .steps()

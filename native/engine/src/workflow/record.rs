@@ -31,13 +31,22 @@ fn stored_payload(payload: &PayloadRecord, run: &str, aside: &mut Payloads) -> P
 /// The run's own record as it is stored.
 pub(super) fn stored_run(record: &RunRecord, aside: &mut Payloads) -> RunRecord {
     let mut stored = RunRecord {
-        input: record.input.as_ref().map(|payload| stored_payload(payload, &record.run, aside)),
-        output: record.output.as_ref().map(|payload| stored_payload(payload, &record.run, aside)),
+        input: record
+            .input
+            .as_ref()
+            .map(|payload| stored_payload(payload, &record.run, aside)),
+        output: record
+            .output
+            .as_ref()
+            .map(|payload| stored_payload(payload, &record.run, aside)),
         signals: record.signals.clone(),
         ..without_payloads(record)
     };
     for signal in &mut stored.signals {
-        signal.payload = signal.payload.as_ref().map(|payload| stored_payload(payload, &record.run, aside));
+        signal.payload = signal
+            .payload
+            .as_ref()
+            .map(|payload| stored_payload(payload, &record.run, aside));
     }
     stored
 }
@@ -126,7 +135,13 @@ pub(super) fn step_bytes(step: &StepRecord, run: &str, aside: &mut Payloads) -> 
 
 /// A run as the API shows it, without steps and payloads.
 pub(super) fn shown(record: &RunRecord) -> Run {
-    let name = |id: &str| if id.is_empty() { String::new() } else { format!("runs/{id}") };
+    let name = |id: &str| {
+        if id.is_empty() {
+            String::new()
+        } else {
+            format!("runs/{id}")
+        }
+    };
     let time = |nanos: i64| (nanos > 0).then(|| timestamp(nanos));
     let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     Run {

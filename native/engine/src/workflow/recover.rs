@@ -53,7 +53,9 @@ impl RunBook {
             };
             let digest: Option<[u8; 32]> = payload.digest.as_slice().try_into().ok();
             let json = digest.and_then(|digest| payloads.get(&digest));
-            payload.json = json.cloned().ok_or("a payload of a run is not stored: the data directory is damaged")?;
+            payload.json = json
+                .cloned()
+                .ok_or("a payload of a run is not stored: the data directory is damaged")?;
             payload.run.clear();
             Ok(())
         };

@@ -32,20 +32,31 @@ impl Engine {
         command: &RerunRun,
     ) -> Result<Applied<RunView>, Refusal> {
         let now = self.tick(now)?;
-        let request = command.request.as_ref().ok_or_else(|| invalid("request", "is required"))?;
+        let request = command
+            .request
+            .as_ref()
+            .ok_or_else(|| invalid("request", "is required"))?;
         let old = command.run.as_ref().ok_or_else(|| invalid("run", "is required"))?;
         if !caller.agent.is_empty() && old.tenant != caller.tenant {
             let message = format!("there is no run `{}`", request.name);
-            return Err(Rejection::new(Reason::NotFound, message).with("run", &request.name).into());
+            return Err(Rejection::new(Reason::NotFound, message)
+                .with("run", &request.name)
+                .into());
         }
         if !fairlead_workflow::run::is_terminal_run(old.state()) {
             let message = format!("run `{}` has not ended: cancel it first, or wait", request.name);
-            return Err(Rejection::new(Reason::InvalidState, message).with("run", &request.name).into());
+            return Err(Rejection::new(Reason::InvalidState, message)
+                .with("run", &request.name)
+                .into());
         }
         let definition = self.rerun_definition(command, old, request.current_definition)?;
         let again = self.runs_again(&definition, command, &request.from_step)?;
         let copied = copied(&definition, command, &again)?;
-        let bytes: usize = copied.iter().filter_map(|step| step.output.as_ref()).map(|output| output.json.len()).sum();
+        let bytes: usize = copied
+            .iter()
+            .filter_map(|step| step.output.as_ref())
+            .map(|output| output.json.len())
+            .sum();
         self.has_room_for_run(&old.tenant, bytes)?;
         let avoided = copied
             .iter()
@@ -55,7 +66,11 @@ impl Engine {
         let run = keys::run_name(&id);
         let record = RunRecord {
             root: run.clone(),
-            session: if old.session == old.run { run.clone() } else { old.session.clone() },
+            session: if old.session == old.run {
+                run.clone()
+            } else {
+                old.session.clone()
+            },
             run,
             tenant: old.tenant.clone(),
             agent: caller.agent.to_owned(),
@@ -93,7 +108,10 @@ impl Engine {
         if let Some(kept) = self.runs.kept.get(&old.workflow_version) {
             return Ok(Arc::clone(kept));
         }
-        let source = command.definition.as_ref().ok_or_else(|| invalid("definition", "is required"))?;
+        let source = command
+            .definition
+            .as_ref()
+            .ok_or_else(|| invalid("definition", "is required"))?;
         compile_stored(source)
             .map(Arc::new)
             .map_err(|message| Rejection::new(Reason::InvalidState, message))
@@ -103,7 +121,10 @@ impl Engine {
     fn runs_again(&self, definition: &Definition, command: &RerunRun, from: &str) -> Result<Vec<bool>, Rejection> {
         if !from.is_empty() {
             let Some(at) = definition.step_index(from) else {
-                return Err(invalid("from_step", &format!("workflow `{}` has no step `{from}`", definition.name)));
+                return Err(invalid(
+                    "from_step",
+                    &format!("workflow `{}` has no step `{from}`", definition.name),
+                ));
             };
             let mut again = definition.downstream(at);
             if let Some(one) = again.get_mut(at) {
@@ -146,7 +167,10 @@ fn copied(definition: &Definition, command: &RerunRun, again: &[bool]) -> Result
             continue;
         }
         let Some(old) = result_of(definition, command, at) else {
-            let message = format!("step `{}` has no result to copy: rerun from it, or from a step before it", step.id);
+            let message = format!(
+                "step `{}` has no result to copy: rerun from it, or from a step before it",
+                step.id
+            );
             return Err(Rejection::new(Reason::InvalidState, message).with("step", &*step.id));
         };
         copied.push(StepRecord {

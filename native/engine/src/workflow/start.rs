@@ -142,7 +142,8 @@ impl Engine {
                 .with("field", field)
                 .with("limit", most));
         }
-        let value = read_payload(bytes).map_err(|error| invalid(&format!("{field}{}", error.pointer), &error.message))?;
+        let value =
+            read_payload(bytes).map_err(|error| invalid(&format!("{field}{}", error.pointer), &error.message))?;
         if let Some(schema) = &definition.input_schema {
             schema
                 .check(&value)
@@ -212,7 +213,9 @@ impl Engine {
         digest: &[u8; 32],
         view: &RunView,
     ) {
-        let answer = StartRunResponse { run: Some(view.clone()) };
+        let answer = StartRunResponse {
+            run: Some(view.clone()),
+        };
         let record = RequestRecord {
             tenant: tenant.to_owned(),
             digest: digest.to_vec(),

@@ -56,8 +56,13 @@ impl Engine {
         if !request.payload.is_empty() {
             let most = self.bounds().payload_bytes;
             if request.payload.len() > most {
-                let message = format!("payload has {} bytes, limits.payloadBytes allows {most}", request.payload.len());
-                return Err(Rejection::new(Reason::PayloadTooLarge, message).with("limit", most).into());
+                let message = format!(
+                    "payload has {} bytes, limits.payloadBytes allows {most}",
+                    request.payload.len()
+                );
+                return Err(Rejection::new(Reason::PayloadTooLarge, message)
+                    .with("limit", most)
+                    .into());
             }
             read_payload(&request.payload)
                 .map_err(|error| invalid(&format!("payload{}", error.pointer), &error.message))?;
@@ -65,7 +70,9 @@ impl Engine {
         let id = self.find_run(caller, &request.name)?;
         if self.runs.get(&id).is_some_and(|open| !open.run.takes_signals()) {
             let message = "the run has 256 signals that no step has taken: it takes no more until some are".to_owned();
-            return Err(Rejection::new(Reason::QueueFull, message).with("bound", "256 signals of a run").into());
+            return Err(Rejection::new(Reason::QueueFull, message)
+                .with("bound", "256 signals of a run")
+                .into());
         }
         let event = Event::Signal {
             name: &request.signal,
@@ -108,9 +115,15 @@ impl Engine {
             return Err(invalid("reason", &format!("must be at most {MOST_DETAIL_CHARS} characters")).into());
         }
         let id = self.find_run(caller, name)?;
-        let mut view = self.runs.get(&id).map(|open| shown(open.run.record())).unwrap_or_default();
+        let mut view = self
+            .runs
+            .get(&id)
+            .map(|open| shown(open.run.record()))
+            .unwrap_or_default();
         let mut unit = UnitBuilder::new();
-        let outcome = self.drive(&mut unit, now, &id, event).map_err(|refused| wrong_state(name, &refused))?;
+        let outcome = self
+            .drive(&mut unit, now, &id, event)
+            .map_err(|refused| wrong_state(name, &refused))?;
         if outcome.repeated {
             return Ok(Applied::replay(view));
         }
@@ -130,9 +143,7 @@ impl Engine {
     /// # Errors
     /// It is not there, not the caller's, or has ended: the core knows open runs only.
     pub(super) fn find_run(&self, caller: Caller<'_>, name: &str) -> Result<RunId, Rejection> {
-        let not_found = || {
-            Rejection::new(Reason::NotFound, format!("there is no open run `{name}`")).with("run", name)
-        };
+        let not_found = || Rejection::new(Reason::NotFound, format!("there is no open run `{name}`")).with("run", name);
         let id = keys::run_id(name.strip_prefix("runs/").unwrap_or(name)).ok_or_else(not_found)?;
         let open = self.runs.get(&id).ok_or_else(not_found)?;
         if !caller.agent.is_empty() && *open.tenant != *caller.tenant {

@@ -8,10 +8,9 @@ use fairlead_wire::internal::{
     StepDefinition, StepRecord, StepRetry, StepTask, StepTimeouts, WaitTask, WorkflowDefinition, step_task::Kind,
 };
 use fairlead_wire::v1::{
-    Approval, ApprovalDecision, ApprovalState, AttemptRef, CancelRunRequest, CompleteStepRequest,
-    CompleteStepResponse, FailStepRequest, FailStepResponse, HeartbeatStepRequest, HeartbeatStepResponse, LeaseWish,
-    PauseRunRequest, ResumeRunRequest, Run, RunState, SignalRunRequest, StartRunRequest, StepEffect, StepLease,
-    StepState,
+    Approval, ApprovalDecision, ApprovalState, AttemptRef, CancelRunRequest, CompleteStepRequest, CompleteStepResponse,
+    FailStepRequest, FailStepResponse, HeartbeatStepRequest, HeartbeatStepResponse, LeaseWish, PauseRunRequest,
+    ResumeRunRequest, Run, RunState, SignalRunRequest, StartRunRequest, StepEffect, StepLease, StepState,
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -101,7 +100,11 @@ pub fn acting(id: &str, needs: &[&str], queue: &str, key: &str) -> StepDefinitio
 
 /// A template of a text; empty stays empty.
 pub fn json_text(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("\"{text}\"") }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("\"{text}\"")
+    }
 }
 
 pub fn approval(id: &str, needs: &[&str], tier: &str, show: &str) -> StepDefinition {
@@ -314,14 +317,22 @@ impl Bench {
 
     /// Approvals that people may still vote on, in order.
     pub fn questions(&self) -> Vec<Approval> {
-        let records = self.store.iter().filter(|((family, _), _)| *family == family::APPROVALS);
+        let records = self
+            .store
+            .iter()
+            .filter(|((family, _), _)| *family == family::APPROVALS);
         records
             .filter_map(|(_, value)| internal::ApprovalRecord::decode(value.as_slice()).unwrap().approval)
             .filter(|approval| approval.state() == ApprovalState::Pending)
             .collect()
     }
 
-    pub fn answer(&mut self, operator: &str, approval: &Approval, decision: ApprovalDecision) -> Result<Approval, Rejection> {
+    pub fn answer(
+        &mut self,
+        operator: &str,
+        approval: &Approval,
+        decision: ApprovalDecision,
+    ) -> Result<Approval, Rejection> {
         self.answer_with(operator, approval, decision, |_| {})
     }
 

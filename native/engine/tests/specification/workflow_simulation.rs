@@ -16,8 +16,8 @@ use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection};
 use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{OnUnknown, StepDefinition, WaitTask, WorkflowDefinition};
 use fairlead_wire::v1::{
-    ApprovalDecision, ApprovalSubject, CompleteStepRequest, EventKind, FailStepRequest, audit_record::Body, Resolution, ResolutionOutcome, RunState,
-    StepEffect, StepLease, StepState,
+    ApprovalDecision, ApprovalSubject, CompleteStepRequest, EventKind, FailStepRequest, Resolution, ResolutionOutcome,
+    RunState, StepEffect, StepLease, StepState, audit_record::Body,
 };
 use sha2::{Digest, Sha256};
 
@@ -77,7 +77,11 @@ fn random_workflow(dice: &mut Dice, name: &str, has_child: bool) -> WorkflowDefi
         let step = match dice.below(12) {
             0..=3 => reading(agent(&id, &needs, queue)),
             4 | 5 => {
-                let key = if dice.percent(60) { format!("{id}/${{input.n}}") } else { String::new() };
+                let key = if dice.percent(60) {
+                    format!("{id}/${{input.n}}")
+                } else {
+                    String::new()
+                };
                 let mut step = reading(acting(&id, &needs, queue, &key));
                 if dice.percent(50) {
                     step.compensate = "undo".to_owned();
@@ -92,7 +96,14 @@ fn random_workflow(dice: &mut Dice, name: &str, has_child: bool) -> WorkflowDefi
             7 => approval(&id, &needs, if dice.percent(50) { "one" } else { "two" }, &input),
             8 => {
                 let for_millis = 1_000 * (1 + dice.below(600) as u64);
-                wait(&id, &needs, WaitTask { for_millis, ..WaitTask::default() })
+                wait(
+                    &id,
+                    &needs,
+                    WaitTask {
+                        for_millis,
+                        ..WaitTask::default()
+                    },
+                )
             }
             9 => {
                 let signal = WaitTask {
@@ -104,7 +115,9 @@ fn random_workflow(dice: &mut Dice, name: &str, has_child: bool) -> WorkflowDefi
                 wait(&id, &needs, signal)
             }
             10 => for_each(
-                with(agent(&id, &needs, queue), |task| task.input = r#"{"item":"${item}"}"#.to_owned()),
+                with(agent(&id, &needs, queue), |task| {
+                    task.input = r#"{"item":"${item}"}"#.to_owned()
+                }),
                 r#""${input.list}""#,
                 1 + u32::try_from(dice.below(3)).unwrap(),
                 0,
@@ -126,7 +139,13 @@ fn result(step: &str, input: &[u8]) -> String {
     hash.update(step);
     hash.update(input);
     let hash = hash.finalize();
-    format!(r#""{}""#, hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!(
+        r#""{}""#,
+        hash.iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    )
 }
 
 /// A worker's work on one lease.
@@ -154,9 +173,15 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let kid = workflow("kid", vec![agent("k0", &[], "a"), with(agent("k1", &["k0"], "b"), |task| {
-            task.input = r#"{"n":"${input.n}","k0":"${steps.k0.output}"}"#.to_owned();
-        })]);
+        let kid = workflow(
+            "kid",
+            vec![
+                agent("k0", &[], "a"),
+                with(agent("k1", &["k0"], "b"), |task| {
+                    task.input = r#"{"n":"${input.n}","k0":"${steps.k0.output}"}"#.to_owned();
+                }),
+            ],
+        );
         let mut workflows = vec![kid];
         for at in 0..3 {
             workflows.push(random_workflow(&mut dice, &format!("w{at}"), at > 0));
@@ -207,7 +232,11 @@ impl World {
     }
 
     fn lease(&mut self) {
-        let queues = if self.dice.percent(50) { vec!["a", "b", "c", "undo"] } else { vec![QUEUES[self.dice.below(3)]] };
+        let queues = if self.dice.percent(50) {
+            vec!["a", "b", "c", "undo"]
+        } else {
+            vec![QUEUES[self.dice.below(3)]]
+        };
         let wish = wish(&queues, 1 + i32::try_from(self.dice.below(3)).unwrap());
         let Some(Ok(leases)) = self.command(|engine, now| engine.lease_steps(now, BOT, &wish)) else {
             return;
@@ -219,13 +248,20 @@ impl World {
                 "W1: {place:?} has its result and is leased again"
             );
             let expires = self.bench.now + 30 * SECOND;
-            self.works.push(Work { lease, expires, done: false, reported: false });
+            self.works.push(Work {
+                lease,
+                expires,
+                done: false,
+                reported: false,
+            });
         }
     }
 
     /// A worker does what its step is about, as long as it believes in its lease.
     fn act(&mut self) {
-        let Some(at) = self.any_work(|work| !work.done && !work.reported) else { return };
+        let Some(at) = self.any_work(|work| !work.done && !work.reported) else {
+            return;
+        };
         let now = self.bench.now;
         let work = &mut self.works[at];
         if now >= work.expires {
@@ -240,7 +276,9 @@ impl World {
     }
 
     fn report(&mut self) {
-        let Some(at) = self.any_work(|work| work.done && !work.reported) else { return };
+        let Some(at) = self.any_work(|work| work.done && !work.reported) else {
+            return;
+        };
         let lease = self.works[at].lease.clone();
         let output = result(&lease.step, &lease.input);
         let request = CompleteStepRequest {
@@ -256,7 +294,8 @@ impl World {
                 Some(Ok(_)) => {
                     self.works[at].reported = true;
                     if !lease.compensation {
-                        self.acknowledged.insert((lease.run.clone(), lease.step.clone()), output.clone());
+                        self.acknowledged
+                            .insert((lease.run.clone(), lease.step.clone()), output.clone());
                     }
                 }
                 Some(Err(rejection)) => {
@@ -268,7 +307,9 @@ impl World {
     }
 
     fn fail(&mut self) {
-        let Some(at) = self.any_work(|work| !work.done && !work.reported) else { return };
+        let Some(at) = self.any_work(|work| !work.done && !work.reported) else {
+            return;
+        };
         let request = FailStepRequest {
             attempt: Some(attempt(&self.works[at].lease)),
             code: if self.dice.percent(10) { "BAD_INPUT" } else { "FLAKY" }.to_owned(),
@@ -281,7 +322,9 @@ impl World {
     }
 
     fn heartbeat(&mut self) {
-        let Some(at) = self.any_work(|work| !work.reported) else { return };
+        let Some(at) = self.any_work(|work| !work.reported) else {
+            return;
+        };
         let lease = self.works[at].lease.clone();
         if self.bench.heartbeat(&lease).is_ok() {
             self.works[at].expires = self.bench.now + 30 * SECOND;
@@ -298,7 +341,9 @@ impl World {
     /// People decide; who is asked what became of a step knows the truth, and says it when no worker can act any more.
     fn decide(&mut self) {
         let pending = self.bench.questions();
-        let Some(asked) = self.dice.pick(&pending).cloned() else { return };
+        let Some(asked) = self.dice.pick(&pending).cloned() else {
+            return;
+        };
         let operator = ["asha", "ben"][self.dice.below(2)];
         if asked.subject() == ApprovalSubject::UnknownStep {
             let run = format!("runs/{}", asked.run);
@@ -320,12 +365,22 @@ impl World {
             let Some(step) = step else { return };
             let input = text(step.input.as_ref());
             let said = Resolution {
-                outcome: if happened { ResolutionOutcome::Happened } else { ResolutionOutcome::DidNotHappen } as i32,
-                result: if happened { result(&asked.step, input.as_bytes()).into_bytes() } else { Vec::new() },
+                outcome: if happened {
+                    ResolutionOutcome::Happened
+                } else {
+                    ResolutionOutcome::DidNotHappen
+                } as i32,
+                result: if happened {
+                    result(&asked.step, input.as_bytes()).into_bytes()
+                } else {
+                    Vec::new()
+                },
             };
             let _ = self
                 .bench
-                .answer_with(operator, &asked, ApprovalDecision::Approve, |vote| vote.resolution = Some(said));
+                .answer_with(operator, &asked, ApprovalDecision::Approve, |vote| {
+                    vote.resolution = Some(said)
+                });
             return;
         }
         let decision = if self.faults && self.dice.percent(5) {
@@ -337,7 +392,9 @@ impl World {
     }
 
     fn steer(&mut self) {
-        let Some(run) = self.dice.pick(&self.runs).cloned() else { return };
+        let Some(run) = self.dice.pick(&self.runs).cloned() else {
+            return;
+        };
         match self.dice.below(6) {
             0 => {
                 if self.bench.cancel(&run).is_ok() {
@@ -409,10 +466,23 @@ impl World {
         let open = self.bench.runs().into_iter().filter(|run| run.end_time_unix_nanos == 0);
         open.map(|run| {
             let steps = self.bench.steps(&run.run).into_iter().map(|step| {
-                let state = step.state().as_str_name().strip_prefix("STEP_STATE_").unwrap().to_owned();
-                format!("{}.{} {state} {} {} {}", step.step, step.item, step.approval, step.child, step.idempotency_key)
+                let state = step
+                    .state()
+                    .as_str_name()
+                    .strip_prefix("STEP_STATE_")
+                    .unwrap()
+                    .to_owned();
+                format!(
+                    "{}.{} {state} {} {} {}",
+                    step.step, step.item, step.approval, step.child, step.idempotency_key
+                )
             });
-            format!("{} {}: {:?}", run.run, run.state().as_str_name(), steps.collect::<Vec<_>>())
+            format!(
+                "{} {}: {:?}",
+                run.run,
+                run.state().as_str_name(),
+                steps.collect::<Vec<_>>()
+            )
         })
         .collect()
     }
@@ -460,7 +530,10 @@ impl World {
                     None => (name.as_str(), 0),
                 };
                 let at = definition.steps.iter().position(|step| step.id == id).unwrap();
-                let step = steps.iter().find(|step| step.step as usize == at && step.item == item).unwrap();
+                let step = steps
+                    .iter()
+                    .find(|step| step.step as usize == at && step.item == item)
+                    .unwrap();
                 assert_eq!(&text(step.output.as_ref()), output, "an acknowledged result is gone");
             }
             if run.state() == RunState::Succeeded {
@@ -474,11 +547,16 @@ impl World {
         let definition = self.definition(workflow);
         for step in steps.iter().filter(|step| step.item == 0) {
             let source = &definition.steps[step.step as usize];
-            let Some(input) = step.input.as_ref().filter(|_| source.for_each.is_none()) else { continue };
+            let Some(input) = step.input.as_ref().filter(|_| source.for_each.is_none()) else {
+                continue;
+            };
             let input: serde_json::Value = serde_json::from_slice(&input.json).unwrap();
             for need in &source.needs {
                 let at = definition.steps.iter().position(|step| step.id == *need).unwrap();
-                let before = steps.iter().find(|one| one.step as usize == at && one.item == 0).unwrap();
+                let before = steps
+                    .iter()
+                    .find(|one| one.step as usize == at && one.item == 0)
+                    .unwrap();
                 if let (Some(read), Some(output)) = (input.get(need), &before.output) {
                     let output: serde_json::Value = serde_json::from_slice(&output.json).unwrap();
                     assert_eq!(read, &output, "{} read something else than {need} gave", source.id);
@@ -488,7 +566,12 @@ impl World {
     }
 
     fn definition(&self, workflow: &str) -> &WorkflowDefinition {
-        self.bench.config().workflows.iter().find(|one| one.name == workflow).unwrap()
+        self.bench
+            .config()
+            .workflows
+            .iter()
+            .find(|one| one.name == workflow)
+            .unwrap()
     }
 }
 

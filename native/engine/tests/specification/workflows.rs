@@ -8,15 +8,17 @@ use fairlead_wire::v1::{
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, SECOND};
 use crate::workflow_bench::{
-    BOT, acting, agent, approval, attempt, child, for_each, text, versioned, wait, wish, with, with_workflows,
-    workflow,
+    BOT, acting, agent, approval, attempt, child, for_each, text, versioned, wait, wish, with, with_workflows, workflow,
 };
 
 fn chain() -> Bench {
     let second = with(agent("second", &["first"], "b"), |task| {
         task.input = r#"{"got": "${steps.first.output.n}"}"#.to_owned();
     });
-    Bench::given(with_workflows(vec![workflow("chain", vec![agent("first", &[], "a"), second])]))
+    Bench::given(with_workflows(vec![workflow(
+        "chain",
+        vec![agent("first", &[], "a"), second],
+    )]))
 }
 
 #[test]
@@ -85,7 +87,10 @@ fn what_an_old_attempt_says_changes_nothing() {
         assert_eq!(refused.reason, Reason::LeaseLost);
     }
     bench.complete_step(&other, r#"{"n":2}"#).unwrap();
-    assert_eq!(text(bench.step_of(&run, 0).output.as_ref()), r#"{"n": 2}"#.replace(' ', ""));
+    assert_eq!(
+        text(bench.step_of(&run, 0).output.as_ref()),
+        r#"{"n": 2}"#.replace(' ', "")
+    );
 }
 
 #[test]
@@ -98,7 +103,10 @@ fn a_repeated_completion_is_told_from_a_late_one() {
     bench.complete_step(&first, r#"{"n":1}"#).unwrap();
     let mut other = first.clone();
     other.lease = "lse_other".to_owned();
-    assert_eq!(bench.complete_step(&other, r#"{"n":1}"#).unwrap_err().reason, Reason::LeaseLost);
+    assert_eq!(
+        bench.complete_step(&other, r#"{"n":1}"#).unwrap_err().reason,
+        Reason::LeaseLost
+    );
 }
 
 #[test]
@@ -176,7 +184,9 @@ fn a_step_that_is_given_back_costs_no_attempt() {
     let run = bench.start("chain", "{}").name;
     for _ in 0..10 {
         let lease = bench.lease("a").unwrap();
-        bench.fail_with(&lease, "WORKER_STOPPED", |request| request.returned = true).unwrap();
+        bench
+            .fail_with(&lease, "WORKER_STOPPED", |request| request.returned = true)
+            .unwrap();
     }
     assert_eq!(bench.step_state(&run, 0), StepState::Ready);
     assert_eq!(bench.lease("a").unwrap().attempt, 1);
@@ -239,7 +249,9 @@ fn a_lost_side_effect_is_never_repeated_by_itself() {
             result: result.as_bytes().to_vec(),
         };
         bench
-            .answer_with("asha", &question, ApprovalDecision::Approve, |vote| vote.resolution = Some(said))
+            .answer_with("asha", &question, ApprovalDecision::Approve, |vote| {
+                vote.resolution = Some(said)
+            })
             .unwrap();
         if truth {
             assert_eq!(bench.run_state(&run), RunState::Succeeded);
@@ -274,7 +286,9 @@ fn what_the_definition_says_about_unknown_outcomes_is_done() {
         (OnUnknown::Retry, RunState::Running),
         (OnUnknown::Compensate, RunState::Cancelling),
     ] {
-        let mut pay = with(acting("pay", &[], "payer", "k"), |task| task.on_unknown = on_unknown as i32);
+        let mut pay = with(acting("pay", &[], "payer", "k"), |task| {
+            task.on_unknown = on_unknown as i32
+        });
         pay.compensate = "refund".to_owned();
         let mut bench = Bench::given(with_workflows(vec![workflow("pay", vec![pay])]));
         let run = bench.start("pay", "{}").name;
@@ -349,7 +363,10 @@ fn a_cancelled_run_takes_back_what_was_done_the_last_first() {
     bench.fail(&third, "CANCELLED").unwrap();
     assert!(bench.lease("undo-a").is_none(), "the last first");
     let undo = bench.lease("undo-b").unwrap();
-    assert_eq!((undo.compensation, undo.compensates.as_slice()), (true, br#""b""#.as_slice()));
+    assert_eq!(
+        (undo.compensation, undo.compensates.as_slice()),
+        (true, br#""b""#.as_slice())
+    );
     bench.complete_step(&undo, "null").unwrap();
     let undo = bench.lease("undo-a").unwrap();
     bench.complete_step(&undo, "null").unwrap();
@@ -366,7 +383,10 @@ fn a_result_that_comes_after_the_cancellation_is_kept_and_taken_back() {
     let undo = bench.lease("undo-a").unwrap();
     bench.complete_step(&undo, "null").unwrap();
     assert_eq!(bench.run_state(&run), RunState::Compensated);
-    assert_eq!(bench.complete_step(&undo, "null").unwrap_err().reason, Reason::LeaseLost);
+    assert_eq!(
+        bench.complete_step(&undo, "null").unwrap_err().reason,
+        Reason::LeaseLost
+    );
     assert_eq!(bench.cancel(&run).unwrap_err().reason, Reason::NotFound, "it has ended");
 }
 
@@ -433,7 +453,9 @@ fn a_gate_waits_for_people_over_a_restart_between_two_votes() {
     let again = bench.answer("asha", &bench.questions()[0].clone(), ApprovalDecision::Approve);
     assert_eq!(again.unwrap_err().reason, Reason::InvalidState, "one person votes once");
     assert_eq!(bench.run_state(&run), RunState::Waiting);
-    bench.answer("ben", &bench.questions()[0].clone(), ApprovalDecision::Approve).unwrap();
+    bench
+        .answer("ben", &bench.questions()[0].clone(), ApprovalDecision::Approve)
+        .unwrap();
     let offer = bench.lease("b").unwrap();
     assert_eq!(offer.input, br#"{"by":["asha","ben"]}"#);
     assert!(bench.questions().is_empty());
@@ -452,7 +474,14 @@ fn no_ends_the_run_and_so_does_nobody() {
             bench.answer("asha", &asked, ApprovalDecision::Reject).unwrap();
         }
         let code = bench.run(&run).failure.unwrap().code;
-        assert_eq!(code, if expires { "APPROVAL_EXPIRED" } else { "APPROVAL_REJECTED" });
+        assert_eq!(
+            code,
+            if expires {
+                "APPROVAL_EXPIRED"
+            } else {
+                "APPROVAL_REJECTED"
+            }
+        );
         assert!(bench.answer("ben", &asked, ApprovalDecision::Approve).is_err());
         assert!(bench.lease("b").is_none());
     }
@@ -487,7 +516,10 @@ fn signals_are_kept_until_a_step_waits_and_are_taken_once() {
     let lease = bench.lease("a").unwrap();
     bench.complete_step(&lease, "1").unwrap();
     assert_eq!(bench.output(&early), r#"{"paid":{"by":"card"}}"#);
-    assert_eq!(bench.signal("s-2", &early, "paid", "1").unwrap_err().reason, Reason::NotFound);
+    assert_eq!(
+        bench.signal("s-2", &early, "paid", "1").unwrap_err().reason,
+        Reason::NotFound
+    );
 
     let late = bench.start("order", "{}").name;
     let lease = bench.lease("a").unwrap();
@@ -562,7 +594,9 @@ fn conditions_skip_steps_and_what_reads_them() {
 #[test]
 fn items_are_done_side_by_side_and_joined_in_order() {
     let scored = for_each(
-        with(agent("score", &[], "a"), |task| task.input = r#"{"doc":"${item}"}"#.to_owned()),
+        with(agent("score", &[], "a"), |task| {
+            task.input = r#"{"doc":"${item}"}"#.to_owned()
+        }),
         r#""${input.docs}""#,
         2,
         0,
@@ -641,7 +675,11 @@ fn a_child_is_a_run_of_its_own_and_ends_with_its_parent() {
     let run = bench.start("parent", "{}").name;
     let lease = bench.lease("a").unwrap();
     bench.cancel(&run).unwrap();
-    assert_eq!(bench.run_state(&run), RunState::Cancelling, "its child has a leased step");
+    assert_eq!(
+        bench.run_state(&run),
+        RunState::Cancelling,
+        "its child has a leased step"
+    );
     bench.fail(&lease, "CANCELLED").unwrap();
     assert_eq!(bench.run_state(&run), RunState::Cancelled);
     assert_eq!(bench.engine.open_runs(), 0);
@@ -649,7 +687,10 @@ fn a_child_is_a_run_of_its_own_and_ends_with_its_parent() {
 
 #[test]
 fn recursion_is_bounded() {
-    let mut bench = Bench::given(with_workflows(vec![workflow("deep", vec![child("again", &[], "deep")])]));
+    let mut bench = Bench::given(with_workflows(vec![workflow(
+        "deep",
+        vec![child("again", &[], "deep")],
+    )]));
     let run = bench.start("deep", "{}").name;
     assert_eq!(bench.runs().len(), 5, "limits.runDepth is 4");
     let failure = bench.run(&run).failure.unwrap();
@@ -668,7 +709,10 @@ fn a_definition_that_is_edited_or_gone_does_not_touch_runs_in_flight() {
     let second = bench.lease("b").unwrap();
     bench.complete_step(&second, "1").unwrap();
     assert_eq!(bench.run_state(&run), RunState::Succeeded);
-    assert_eq!(bench.try_start("again", "chain", "{}").unwrap_err().reason, Reason::NotFound);
+    assert_eq!(
+        bench.try_start("again", "chain", "{}").unwrap_err().reason,
+        Reason::NotFound
+    );
 }
 
 #[test]
@@ -677,7 +721,9 @@ fn another_tenant_sees_nothing() {
     let run = bench.start("chain", "{}").name;
     let stranger = Caller::agent("globex", "bot");
     let wish = wish(&["a"], 1);
-    let leased = bench.engine.lease_steps(fairlead_plan::UnixNanos(bench.now), stranger, &wish);
+    let leased = bench
+        .engine
+        .lease_steps(fairlead_plan::UnixNanos(bench.now), stranger, &wish);
     assert!(bench.take(leased).unwrap().is_empty());
     let lease = bench.lease("a").unwrap();
     let request = CompleteStepRequest {
@@ -685,13 +731,18 @@ fn another_tenant_sees_nothing() {
         output: b"1".to_vec(),
         next: None,
     };
-    assert_eq!(bench.complete_step_as(stranger, &request).unwrap_err().reason, Reason::LeaseLost);
+    assert_eq!(
+        bench.complete_step_as(stranger, &request).unwrap_err().reason,
+        Reason::LeaseLost
+    );
     let cancel = fairlead_wire::v1::CancelRunRequest {
         request_id: "x".to_owned(),
         name: run.clone(),
         reason: String::new(),
     };
-    let refused = bench.engine.cancel_run(fairlead_plan::UnixNanos(bench.now), stranger, &cancel);
+    let refused = bench
+        .engine
+        .cancel_run(fairlead_plan::UnixNanos(bench.now), stranger, &cancel);
     assert_eq!(bench.take(refused).unwrap_err().reason, Reason::NotFound);
     assert_eq!(bench.run_state(&run), RunState::Running);
 }
@@ -705,7 +756,10 @@ fn bounds_are_named() {
         bench.start("chain", "{}");
     }
     let refused = bench.try_start("more", "chain", "{}").unwrap_err();
-    assert_eq!((refused.reason, refused.metadata["bound"].as_str()), (Reason::QueueFull, "limits.openRuns"));
+    assert_eq!(
+        (refused.reason, refused.metadata["bound"].as_str()),
+        (Reason::QueueFull, "limits.openRuns")
+    );
 }
 
 #[test]
@@ -743,7 +797,9 @@ fn repairs_are_on_record() {
     let mut bench = Bench::given(with_workflows(vec![workflow("loan", steps)]));
     let run = bench.start("loan", "{}").name;
     // Somebody has lost the open approval.
-    bench.store.retain(|(family, key), _| *family != fairlead_engine::family::STATE || key.get(6) != Some(&b'p'));
+    bench
+        .store
+        .retain(|(family, key), _| *family != fairlead_engine::family::STATE || key.get(6) != Some(&b'p'));
     bench.crash();
     let repaired = bench.engine.reconcile(fairlead_plan::UnixNanos(bench.now));
     assert_eq!(bench.take(repaired).unwrap(), 1);

@@ -55,9 +55,9 @@ use self::clock::Clock;
 use self::queue::{CommitQueue, Receipt};
 pub use self::running::Running;
 use self::store::Phase;
-use self::workers::WaitingWorkers;
 pub use self::store::RecoverError;
 pub use self::waiting::Patience;
+use self::workers::WaitingWorkers;
 use crate::metrics::{Metrics, Stage};
 use crate::refusal;
 use crate::wait::WaitQueue;
@@ -132,7 +132,12 @@ impl Core {
     pub fn new(config: EngineConfig, secrets: Secrets) -> Result<Self, NewError> {
         let (compiled, workflows) = compile(&config).map_err(NewError::Config)?;
         let metrics = Arc::new(Metrics::new().map_err(|error| NewError::Fault(error.to_string()))?);
-        let running = Arc::new(Running::new(config, secrets, Arc::clone(&compiled), Arc::clone(&workflows)));
+        let running = Arc::new(Running::new(
+            config,
+            secrets,
+            Arc::clone(&compiled),
+            Arc::clone(&workflows),
+        ));
         Ok(Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {

@@ -47,7 +47,9 @@ impl WaitingWorkers {
 
     /// Leaves all lines.
     pub(super) fn leave(&mut self, number: u64) {
-        let Some(waiter) = self.waiting.remove(&number) else { return };
+        let Some(waiter) = self.waiting.remove(&number) else {
+            return;
+        };
         for queue in waiter.queues {
             let name = (Arc::clone(&waiter.tenant), queue);
             if let Some(line) = self.lines.get_mut(&name) {
@@ -94,7 +96,8 @@ impl WaitingWorkers {
     }
 
     /// Workers that wait.
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.waiting.len()
     }
 }

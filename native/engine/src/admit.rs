@@ -14,7 +14,7 @@ use prost::Message;
 use crate::command::{AdmitExtra, Applied, Cached, Caller, Refusal};
 use crate::digest;
 use crate::engine::{Engine, Open, UnitBuilder};
-use crate::judge::{BudgetCase, Grant, Judgement, Outcome, Question, RateCase};
+use crate::judge::{BudgetCase, BudgetOf, Grant, Judgement, Outcome, Question, RateCase};
 use crate::keys::{self, InvocationId, RequestHash};
 use crate::pin;
 use crate::record::{self, Content, DecisionFacts, Head, OpenFacts, Shared};
@@ -115,6 +115,7 @@ impl Engine {
         } else {
             None
         };
+        let bound_run = self.bind_run(caller.tenant, &request.run, &request.step)?;
         let compiled = Arc::clone(&self.compiled);
         let bound = Bound::new(&compiled, "openReservations", compiled.limits().open_reservations);
         let own = self.held_by.of(caller.tenant);
@@ -145,7 +146,8 @@ impl Engine {
             workload: &request.workload,
             session: &request.session,
             session_labels: &session_labels,
-            run: &request.run,
+            run: bound_run.as_ref().map_or(&request.run, |bound| &bound.run),
+            root_run: bound_run.as_ref().map_or("", |bound| &bound.root),
             step: &request.step,
             labels: &labels,
             attributes: request.attributes.as_ref(),
@@ -198,17 +200,21 @@ impl Engine {
         let (facts, now) = (admission.facts, admission.now);
         let output_rules = compiled.output_rules_for(facts, UnixNanos(now));
         let tenant = facts.tenant;
+        let of_runs = self.run_budgets(tenant, facts.run);
         let budgets: Vec<BudgetCase> = compiled
             .budgets_for(facts)
-            .map(|(id, instance)| {
-                let place = self
-                    .ledger
-                    .position(id)
-                    .map(|at| (at, self.ledger.find_in(at, tenant, instance.as_str())));
+            .map(|(id, instance)| (BudgetOf::Config(id), None, instance))
+            .chain(of_runs)
+            .map(|(of, kept, instance)| {
+                let position = match &of {
+                    BudgetOf::Config(id) => self.ledger.position(*id),
+                    BudgetOf::Run(_) => kept,
+                };
+                let place = position.map(|at| (at, self.ledger.find_in(at, tenant, instance.as_str())));
                 let book = place.and_then(|(at, slot)| Some((self.ledger.book(at)?, slot)));
                 let view = book.map(|(book, slot)| book.view(slot, now)).unwrap_or_default();
                 BudgetCase {
-                    id,
+                    of,
                     instance,
                     place,
                     view,
@@ -278,7 +284,7 @@ impl Engine {
                 let own = self.ledger.make_room(at, tenant, &bound, now, &mut deletions);
                 self.deletions.append(&mut deletions);
                 if let Err(own) = own {
-                    let name = compiled.budget(case.id).map_or("", |budget| &budget.name);
+                    let name = case.of.get(compiled).map_or("", |budget| &budget.name);
                     return Err(bound.reached(own).with("budget", name));
                 }
             }
@@ -371,6 +377,7 @@ impl Engine {
             grant,
             audit: &self.scratch,
             shared,
+            of_workflow: keys::run_id(admission.facts.run).is_some(),
         }
         .encode(&mut record);
         // A call that the sidecar makes asks before each attempt; nobody will ask for this one any more.

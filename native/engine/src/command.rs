@@ -1,7 +1,7 @@
 //! What commands take and give.
 use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{Known, NeedsRecord};
-use fairlead_wire::v1::Untranslatable;
+use fairlead_wire::v1::{AttemptRef, Untranslatable};
 
 use crate::rejection::Rejection;
 use crate::unit::Unit;
@@ -136,8 +136,21 @@ pub struct EndExtra<'a> {
     pub attempts_reported: bool,
     /// True when the sidecar itself ends a hold of a call that it makes; nobody else may.
     pub by_sidecar: bool,
+    /// The step of a workflow whose result the answer is: it ends in the same unit (W4).
+    pub step: Option<StepResult<'a>>,
     /// What the store has, after a [`Refusal::NeedsRecord`].
     pub known: Option<&'a Known>,
+}
+
+/// The result of a model step.
+#[derive(Debug, Clone, Copy)]
+pub struct StepResult<'a> {
+    /// Tenant of the run.
+    pub tenant: &'a str,
+    /// The attempt.
+    pub attempt: &'a AttemptRef,
+    /// The result, JSON.
+    pub output: &'a [u8],
 }
 
 /// The call may go on when a rate limit has headroom. Nothing was recorded or taken.

@@ -112,5 +112,8 @@ impl Engine {
         record.set_state(InvocationState::Expired);
         let invocation = record.invocation.clone();
         self.append_touched(unit, now, caller, &invocation, &touched);
+        if charge {
+            self.spend_in_run(unit, now, record, held);
+        }
     }
 }

@@ -6,9 +6,11 @@
 //!   └► budgets: clamp ─► leave out models that fit no budget ─► downgrade ─► refuse
 //!        └► rate limits
 //! ```
+use std::sync::Arc;
+
 use fairlead_plan::{
-    BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InputSize, InstanceKey, ModelId, NoRouteCause,
-    OnExceed, Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
+    Budget, BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InputSize, InstanceKey, ModelId,
+    NoRouteCause, OnExceed, Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
 };
 use fairlead_wire::v1::{Amount, DropReason, Untranslatable};
 
@@ -25,11 +27,29 @@ const CONCURRENCY_RETRY_NANOS: i64 = 100_000_000;
 /// A budget instance that applies, before the decision.
 #[derive(Debug, Clone)]
 pub(crate) struct BudgetCase {
-    pub id: BudgetId,
+    pub of: BudgetOf,
     pub instance: InstanceKey,
     /// Where the live state has it: the book, and the instance when it exists; nothing when a record is recomputed.
     pub place: Option<(usize, Option<Slot>)>,
     pub view: View,
+}
+
+/// The budget that a case is about.
+#[derive(Debug, Clone)]
+pub(crate) enum BudgetOf {
+    /// One of the configuration.
+    Config(BudgetId),
+    /// What the definition of a run allows it, children included.
+    Run(Arc<Budget>),
+}
+
+impl BudgetOf {
+    pub(crate) fn get<'a>(&'a self, compiled: &'a Compiled) -> Option<&'a Budget> {
+        match self {
+            Self::Config(id) => compiled.budget(*id),
+            Self::Run(budget) => Some(budget),
+        }
+    }
 }
 
 /// A rate limit instance that applies, before the decision.
@@ -244,7 +264,7 @@ impl<H: HealthSource> Question<'_, H> {
                     return Err(Box::new(Judgement::refused(decision, rejection)));
                 }
             };
-            let budget = self.compiled.budget(blocked.case.id);
+            let budget = blocked.case.of.get(self.compiled);
             if let Some(OnExceed::Downgrade(model)) = budget.map(|budget| budget.on_exceed)
                 && !tried.contains(&model)
             {
@@ -349,7 +369,7 @@ impl<H: HealthSource> Question<'_, H> {
         let least = decision.min_output_tokens.min(wanted);
         let mut limit = wanted;
         for case in self.budgets {
-            let Some(budget) = self.compiled.budget(case.id).filter(|budget| is_hard(budget)) else {
+            let Some(budget) = case.of.get(self.compiled).filter(|budget| is_hard(budget)) else {
                 continue;
             };
             let limits = Limit::of(budget);
@@ -393,7 +413,7 @@ impl<H: HealthSource> Question<'_, H> {
     }
 
     fn exhausted(&self, blocked: &Blocked<'_>) -> Rejection {
-        let Some(budget) = self.compiled.budget(blocked.case.id) else {
+        let Some(budget) = blocked.case.of.get(self.compiled) else {
             return Rejection::new(Reason::BudgetExhausted, "a budget is exhausted");
         };
         let (measure, view) = (blocked.measure, blocked.case.view);

@@ -71,7 +71,7 @@ mod validate;
 mod views;
 mod workflow;
 
-pub use command::{AdmitExtra, Applied, Cached, Caller, EndExtra, Method, RateWait, Refusal};
+pub use command::{AdmitExtra, Applied, Cached, Caller, EndExtra, Method, RateWait, Refusal, StepResult};
 pub use engine::Engine;
 pub use expire::MOST_EXPIRED;
 pub use recompute::RecomputeError;

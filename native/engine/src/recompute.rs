@@ -1,7 +1,8 @@
 //! The same decision again, from its record and its configuration alone.
 use std::fmt;
+use std::sync::Arc;
 
-use fairlead_plan::{CallFacts, Compiled, InputSize, InstanceKey, Pins, RateState, RecordedHealth, UnixNanos};
+use fairlead_plan::{Budget, CallFacts, Compiled, InputSize, InstanceKey, Pins, RateState, RecordedHealth, UnixNanos};
 use fairlead_wire::v1::{AuditRecord, DecisionInputs, DecisionRecord, Reservation, audit_record::Body};
 use prost::Message;
 
@@ -10,7 +11,7 @@ use crate::amount::ZERO;
 use crate::budget::View;
 use crate::encode::Encoder;
 use crate::engine::Engine;
-use crate::judge::{BudgetCase, Outcome, Question, RateCase};
+use crate::judge::{BudgetCase, BudgetOf, Outcome, Question, RateCase};
 use crate::pin;
 use crate::record::{Content, DecisionFacts};
 use crate::ttl;
@@ -136,6 +137,7 @@ fn facts<'a>(record: &'a AuditRecord, inputs: &'a DecisionInputs) -> CallFacts<'
         session: &inputs.session,
         session_labels: &inputs.session_labels,
         run: &inputs.run,
+        root_run: &inputs.root_run,
         step: &inputs.step,
         // Recorded after the agent's labels were laid over the call's.
         labels: &inputs.labels,
@@ -166,15 +168,23 @@ fn budgets(
     facts: &CallFacts<'_>,
     inputs: &DecisionInputs,
 ) -> Result<Vec<BudgetCase>, RecomputeError> {
-    let found: Vec<(_, InstanceKey)> = compiled.budgets_for(facts).collect();
+    let configured = compiled
+        .budgets_for(facts)
+        .map(|(id, instance)| (BudgetOf::Config(id), instance));
+    // What the run's own definition allows is on record: it is not in the configuration.
+    let of_runs = inputs.run_budgets.iter().map(|one| {
+        let budget = Budget::of_run(&one.budget, one.limit.unwrap_or_default());
+        (BudgetOf::Run(Arc::new(budget)), InstanceKey(one.instance.clone()))
+    });
+    let found: Vec<(BudgetOf, InstanceKey)> = configured.chain(of_runs).collect();
     if found.len() != inputs.budgets.len() {
         return Err(RecomputeError::Mismatch("other budgets apply".to_owned()));
     }
     found
         .into_iter()
         .zip(&inputs.budgets)
-        .map(|((id, instance), recorded)| {
-            let name = compiled.budget(id).map_or("", |budget| &budget.name);
+        .map(|((of, instance), recorded)| {
+            let name = of.get(compiled).map_or("", |budget| &budget.name);
             if name != recorded.budget || instance.as_str() != recorded.instance {
                 return Err(RecomputeError::Mismatch(format!(
                     "budget `{name}` applies with `{instance}`"
@@ -187,7 +197,7 @@ fn budgets(
                 resets_at: recorded.resets_at_unix_nanos,
             };
             Ok(BudgetCase {
-                id,
+                of,
                 instance,
                 place: None,
                 view,

@@ -4,12 +4,13 @@ use std::ops::Range;
 use fairlead_plan::{CallFacts, Compiled, InputSize, PlanDecision};
 use fairlead_wire::v1::{AdmitResponse, Amount, EventKind, InvocationState, SessionSwitch};
 
+use crate::budget::Limit;
 use crate::budget::window_code;
 use crate::chain::HASH_BYTES;
 use crate::command::Caller;
 use crate::encode::Encoder;
 use crate::fit::Costed;
-use crate::judge::{BudgetCase, Grant, RateCase};
+use crate::judge::{BudgetCase, BudgetOf, Grant, RateCase};
 use crate::rejection::Rejection;
 
 /// Digests and sizes of what carried the call.
@@ -163,7 +164,7 @@ impl DecisionFacts<'_> {
         }
         for case in self.budgets {
             out.nested(20, |budget| {
-                budget.text(1, self.compiled.budget(case.id).map_or("", |budget| &budget.name));
+                budget.text(1, case.of.get(self.compiled).map_or("", |budget| &budget.name));
                 budget.text(2, case.instance.as_str());
                 budget.amount(3, &case.view.spent);
                 budget.amount(4, &case.view.reserved);
@@ -198,12 +199,22 @@ impl DecisionFacts<'_> {
             out.text(30, invocation);
         }
         out.flag(31, matches!(facts.input, InputSize::Stored(_)));
+        out.text(40, facts.root_run);
+        for case in self.budgets {
+            if let BudgetOf::Run(budget) = &case.of {
+                out.nested(41, |run| {
+                    run.text(1, &budget.name);
+                    run.text(2, case.instance.as_str());
+                    run.amount(3, &Limit::of(budget).to_amount());
+                });
+            }
+        }
     }
 }
 
 fn encode_charges(out: &mut Encoder<'_>, field: u32, compiled: &Compiled, budgets: &[BudgetCase], held: &Amount) {
     for case in budgets {
-        let Some(budget) = compiled.budget(case.id) else {
+        let Some(budget) = case.of.get(compiled) else {
             continue;
         };
         out.nested(field, |charge| {
@@ -228,6 +239,8 @@ pub(crate) struct OpenFacts<'a> {
     /// The audit record, and where in it shared parts are.
     pub audit: &'a [u8],
     pub shared: Shared,
+    /// True when the call belongs to a step of a workflow's run.
+    pub of_workflow: bool,
 }
 
 impl OpenFacts<'_> {
@@ -304,5 +317,9 @@ impl OpenFacts<'_> {
         out.flag(19, self.decision.settled_by_sidecar);
         let route = self.decision.decision.route.and_then(|id| compiled.route(id));
         out.text(20, route.map_or("", |route| route.keeps_by(self.decision.facts)));
+        if self.of_workflow {
+            out.text(21, self.decision.facts.run);
+            out.text(22, self.decision.facts.step);
+        }
     }
 }

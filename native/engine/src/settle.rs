@@ -73,6 +73,10 @@ impl Engine {
         found.record.end_request_digest = digest.to_vec();
         found.record.settled = Some(reply);
         self.close(&mut unit, &found.id, &mut found.record);
+        // Behind the invocation's own records, which its record names.
+        if let Some(step) = extra.step {
+            self.end_model_step(&mut unit, at, step);
+        }
         if let Some(answer) = extra.answer
             && !found.record.request_key.is_empty()
         {
@@ -148,6 +152,13 @@ impl Engine {
         unit.append(&mut self.chain, audit);
         let invocation = record.invocation.clone();
         self.append_touched(unit, now, caller, &invocation, &touched);
+        let before = if late && self.compiled.reservations().charge_on_expiry {
+            held
+        } else {
+            amount::ZERO
+        };
+        let difference = amount::each(charged.all, before, i64::saturating_sub);
+        self.spend_in_run(unit, now, record, difference);
         reply
     }
 

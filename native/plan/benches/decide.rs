@@ -129,6 +129,7 @@ fn main() {
         workload: "w6",
         session: "s-1234",
         run: "r-1234",
+        root_run: "",
         step: "",
         labels: &labels,
         attributes: None,

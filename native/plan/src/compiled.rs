@@ -15,7 +15,7 @@ use crate::matching::{Matcher, Pattern};
 use crate::money::Price;
 use crate::output::OutputRule;
 use crate::rate::RateRule;
-use crate::scope::Scope;
+use crate::scope::{Dimension, Scope};
 use crate::tool::Tools;
 use crate::units::{NanoUsd, Tokens};
 
@@ -241,6 +241,26 @@ pub enum OnExceed {
     Downgrade(ModelId),
     /// Let through and record.
     Alert,
+}
+
+impl Budget {
+    /// What the definition of a workflow allows each of its runs, for ever; a unit that is 0 is not limited.
+    #[must_use]
+    pub fn of_run(name: &str, limit: fairlead_wire::v1::Amount) -> Self {
+        let some = |value: i64| (value > 0).then_some(value);
+        Self {
+            name: Arc::from(name),
+            matcher: Matcher::default(),
+            scope: Scope::new(vec![Dimension::Run]),
+            limit_nano_usd: some(limit.nano_usd).map(NanoUsd),
+            limit_tokens: some(limit.tokens).map(Tokens),
+            limit_requests: some(limit.requests),
+            window: Window::Lifetime,
+            on_exceed: OnExceed::Deny,
+            alert_at: Vec::new(),
+            count_cached: true,
+        }
+    }
 }
 
 /// A rate limit.

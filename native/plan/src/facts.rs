@@ -50,6 +50,8 @@ pub struct CallFacts<'a> {
     pub session_labels: &'a [String],
     /// Run.
     pub run: &'a str,
+    /// The run at the root of the run's tree, when it is a child run of a workflow; empty otherwise.
+    pub root_run: &'a str,
     /// Step inside the run.
     pub step: &'a str,
     /// Labels: the agent's merged over the call's (see [`Compiled::merge_labels`](crate::Compiled::merge_labels)).

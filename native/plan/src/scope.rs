@@ -61,7 +61,9 @@ impl Dimension {
             Self::Agent => facts.agent,
             Self::Workload => facts.workload,
             Self::Session => facts.session,
-            Self::Run => facts.run,
+            // What a run costs is its whole tree's.
+            Self::Run if facts.root_run.is_empty() => facts.run,
+            Self::Run => facts.root_run,
             Self::Step => facts.step,
             Self::Label(name) => facts.labels.get(name)?,
         };
@@ -222,6 +224,7 @@ mod tests {
             workload: "",
             session,
             run,
+            root_run: "",
             step: "",
             labels,
             attributes: None,

@@ -219,7 +219,7 @@ class ConfigRejected(_message.Message):
     def __init__(self, source: _Optional[str] = ..., violations: _Optional[int] = ..., first_violation: _Optional[str] = ...) -> None: ...
 
 class DecisionInputs(_message.Message):
-    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices", "settled_by_sidecar", "dialect", "untranslatable", "pinned_model", "session_labels", "cached_model", "cached_invocation", "stored_input")
+    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices", "settled_by_sidecar", "dialect", "untranslatable", "pinned_model", "session_labels", "cached_model", "cached_invocation", "stored_input", "root_run", "run_budgets")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -258,6 +258,8 @@ class DecisionInputs(_message.Message):
     CACHED_MODEL_FIELD_NUMBER: _ClassVar[int]
     CACHED_INVOCATION_FIELD_NUMBER: _ClassVar[int]
     STORED_INPUT_FIELD_NUMBER: _ClassVar[int]
+    ROOT_RUN_FIELD_NUMBER: _ClassVar[int]
+    RUN_BUDGETS_FIELD_NUMBER: _ClassVar[int]
     request_digest: bytes
     content_digest: bytes
     content_bytes: int
@@ -289,7 +291,19 @@ class DecisionInputs(_message.Message):
     cached_model: str
     cached_invocation: str
     stored_input: bool
-    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ..., settled_by_sidecar: bool = ..., dialect: _Optional[str] = ..., untranslatable: _Optional[_Iterable[_Union[Untranslatable, _Mapping]]] = ..., pinned_model: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., cached_model: _Optional[str] = ..., cached_invocation: _Optional[str] = ..., stored_input: bool = ...) -> None: ...
+    root_run: str
+    run_budgets: _containers.RepeatedCompositeFieldContainer[RunBudget]
+    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ..., settled_by_sidecar: bool = ..., dialect: _Optional[str] = ..., untranslatable: _Optional[_Iterable[_Union[Untranslatable, _Mapping]]] = ..., pinned_model: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., cached_model: _Optional[str] = ..., cached_invocation: _Optional[str] = ..., stored_input: bool = ..., root_run: _Optional[str] = ..., run_budgets: _Optional[_Iterable[_Union[RunBudget, _Mapping]]] = ...) -> None: ...
+
+class RunBudget(_message.Message):
+    __slots__ = ("budget", "instance", "limit")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    budget: str
+    instance: str
+    limit: _amount_pb2.Amount
+    def __init__(self, budget: _Optional[str] = ..., instance: _Optional[str] = ..., limit: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ...) -> None: ...
 
 class Untranslatable(_message.Message):
     __slots__ = ("dialect", "field", "essential")

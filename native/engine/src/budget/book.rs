@@ -132,6 +132,12 @@ impl Book {
         Ok(())
     }
 
+    /// Drops an instance in which nothing is held, whatever was spent.
+    pub(super) fn forget(&mut self, slot: Slot) -> Option<Instance> {
+        let is_held = !amount::is_zero(self.get(slot)?.reserved);
+        if is_held { None } else { self.drop_instance(slot) }
+    }
+
     fn drop_instance(&mut self, slot: Slot) -> Option<Instance> {
         let place = self.instances.get_mut(usize::try_from(slot).ok()?)?;
         let instance = place.take()?;

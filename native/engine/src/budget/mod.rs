@@ -67,7 +67,10 @@ impl Ledger {
             self.current.push(at);
         }
         for (book, _) in self.books.iter_mut().zip(kept).filter(|(_, kept)| !kept) {
-            book.retire();
+            // What a run may cost is its own definition's: no configuration takes it away.
+            if !book.rule.is_of_runs() {
+                book.retire();
+            }
         }
         self.reorder(&were_active);
         again
@@ -95,6 +98,35 @@ impl Ledger {
         self.by_name.insert(book.rule.name.to_string(), at);
         self.books.push(book);
         at
+    }
+
+    /// The book of what a workflow's definition allows its runs, which is in no configuration. Made on first use.
+    pub(crate) fn keep(&mut self, rule: Rule) -> usize {
+        let Some(at) = self.position_of(&rule.name) else {
+            return self.open(Book::new(rule, true));
+        };
+        let Self { books, order, .. } = self;
+        if let Some(book) = books.get_mut(at).filter(|book| !book.active) {
+            // It came back from the store before its definition was asked for.
+            book.rule = rule;
+            book.active = true;
+            for (slot, instance) in book.slots() {
+                order.insert(instance.tenant(), &book.rule.name, instance.name(), (at, slot));
+            }
+        }
+        at
+    }
+
+    /// Forgets an instance in which nothing is held; gives what that deletes.
+    pub(crate) fn forget(&mut self, name: &str, tenant: &str, instance: &str) -> Option<Write> {
+        let (at, slot) = self.find(tenant, name, instance)?;
+        let Self { books, order, .. } = self;
+        let book = books.get_mut(at)?;
+        let dropped = book.forget(slot)?;
+        if book.active {
+            order.remove(dropped.tenant(), &book.rule.name, dropped.name());
+        }
+        dropped.deletion(&book.rule)
     }
 
     /// The book of a budget of the configuration in force.

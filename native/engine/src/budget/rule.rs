@@ -101,6 +101,11 @@ impl Rule {
         }
     }
 
+    /// True for what a workflow's definition allows its runs.
+    pub(crate) fn is_of_runs(&self) -> bool {
+        self.name.starts_with("workflow:")
+    }
+
     /// False when no call can reach an instance of this name any more, because the budget's scope was changed.
     pub(crate) fn reaches(&self, instance: &str) -> bool {
         let Some(scope) = &self.scope else { return true };

@@ -8,7 +8,7 @@ use fairlead_workflow::run::{Attempt, Event, Outcome, Refused, StepKey};
 
 use super::start::invalid;
 use crate::admit::timestamp;
-use crate::command::{Applied, Caller, Refusal};
+use crate::command::{Applied, Caller, Refusal, StepResult};
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, RunId};
 use crate::rejection::{Reason, Rejection};
@@ -126,6 +126,15 @@ impl Engine {
         let event = Event::Complete { attempt, output };
         self.drive(unit, now, id, &event)
             .map_err(|refused| refusal(&refused).into())
+    }
+
+    /// Ends a model step in the unit of its call's settlement. An attempt that is not the current one any more changes
+    /// nothing: the call is charged all the same.
+    pub(crate) fn end_model_step(&mut self, unit: &mut UnitBuilder, now: i64, step: StepResult<'_>) {
+        let caller = Caller::agent(step.tenant, "");
+        if let Ok(found) = self.find_attempt(caller, Some(step.attempt)) {
+            let _ = self.end_attempt(unit, now, &found.id, found.attempt, step.output);
+        }
     }
 
     /// Ends an attempt without a result.

@@ -412,6 +412,7 @@ impl Engine {
         wave.ended.insert(*id);
         let Some(open) = self.runs.get(id) else { return };
         let record: RunRecord = open.run.record().clone();
+        self.forget_run_budget(unit, id);
         unit.writes
             .push(Write::delete(family::RUNS, keys::open_run(&record.tenant, id)));
         let Some(parent) = keys::run_id(&record.parent) else {

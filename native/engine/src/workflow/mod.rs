@@ -10,6 +10,7 @@
 //! | `start`, `steer`, `rerun` | commands about runs |
 //! | `lease`, `attempt`, `key` | what workers say |
 //! | `approval` | what people say |
+//! | `money` | calls inside runs: who may make them, what they may cost and have cost |
 //! | `reconcile` | what is derived, compared with what it is derived from |
 //! | `recover` | open runs come back as they were |
 //! | `record` | as it is stored, and as it is shown |
@@ -25,6 +26,7 @@ mod definitions;
 mod drive;
 mod key;
 mod lease;
+mod money;
 mod reconcile;
 mod record;
 mod recover;

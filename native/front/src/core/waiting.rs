@@ -331,6 +331,7 @@ fn line_of(
         workload: &request.workload,
         session: &request.session,
         run: &request.run,
+        root_run: "",
         step: &request.step,
         labels: &labels,
         attributes: request.attributes.as_ref(),

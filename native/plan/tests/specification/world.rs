@@ -109,6 +109,7 @@ pub fn call() -> CallFacts<'static> {
         workload: "chat",
         session: "",
         run: "",
+        root_run: "",
         step: "",
         labels: &NO_LABELS,
         attributes: None,

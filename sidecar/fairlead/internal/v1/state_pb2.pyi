@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InvocationRecord(_message.Message):
-    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version", "settled_by_sidecar", "keeps_by")
+    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version", "settled_by_sidecar", "keeps_by", "run", "step")
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,8 @@ class InvocationRecord(_message.Message):
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     SETTLED_BY_SIDECAR_FIELD_NUMBER: _ClassVar[int]
     KEEPS_BY_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     invocation: str
     tenant: str
     agent: str
@@ -53,7 +55,9 @@ class InvocationRecord(_message.Message):
     config_version: str
     settled_by_sidecar: bool
     keeps_by: str
-    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ..., settled_by_sidecar: bool = ..., keeps_by: _Optional[str] = ...) -> None: ...
+    run: str
+    step: str
+    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ..., settled_by_sidecar: bool = ..., keeps_by: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
 
 class RateHold(_message.Message):
     __slots__ = ("limit", "instance", "tokens")

@@ -31,6 +31,16 @@ struct Agent {
 }
 
 impl Identity {
+    /// The sidecar acting for an agent of a tenant, or for an operator's run, which has no agent.
+    pub(crate) fn of(tenant: &str, agent: &str) -> Option<Self> {
+        Some(Self(Arc::new(Agent {
+            tenant_header: HeaderValue::from_str(tenant).ok()?,
+            agent_header: HeaderValue::from_str(agent).ok()?,
+            tenant: tenant.to_owned(),
+            agent: agent.to_owned(),
+        })))
+    }
+
     /// As the engine takes it.
     pub fn caller(&self) -> Caller<'_> {
         Caller::agent(&self.0.tenant, &self.0.agent)

@@ -25,7 +25,7 @@ use crate::front::Front;
 use crate::options::{self, Options};
 use crate::serving::Serving;
 use crate::tasks::Tasks;
-use crate::{monitor, serve};
+use crate::{model, monitor, serve};
 
 /// How often holds that have run out are ended.
 const EXPIRY_TICK: Duration = Duration::from_millis(250);
@@ -215,6 +215,7 @@ async fn run(
         .tasks
         .spawn("health", async move { follower.own.follow(&follower).await });
     front.tasks.spawn("expiry", expire(front.core.clone()));
+    front.tasks.spawn("model steps", model::step::serve(Arc::clone(&front)));
     front.tasks.spawn("step keys", resolve_keys(front.core.clone()));
     front.tasks.spawn(
         "health endpoint",

@@ -166,6 +166,11 @@ impl Core {
         let _ = tokio::time::timeout(most, self.shared.keys_waiting.notified()).await;
     }
 
+    /// There is room for more model steps.
+    pub fn look_for_model_steps(&self) {
+        self.shared.models_ready.notify_one();
+    }
+
     /// Waits until model steps are ready, at most so long.
     pub async fn wait_for_model_steps(&self, most: Duration) {
         // Either way it is time to look.

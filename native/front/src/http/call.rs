@@ -38,6 +38,7 @@ pub(super) async fn complete(
         deadline: None,
         forward_headers: forwarded(&parts.headers),
         wants_new_answer: wants_new_answer(&parts.headers),
+        step: None,
     };
     match model::start(front, entry.identity, call).await? {
         Answer::Whole(whole) => Ok(whole_response(*whole)),

@@ -20,6 +20,7 @@ use super::live::Live;
 use super::providers::Rules;
 use super::request::ModelCall;
 use super::screening;
+use super::step::StepCall;
 use crate::auth::Identity;
 use crate::core::Patience;
 use crate::front::Front;
@@ -96,7 +97,7 @@ pub(crate) async fn start(front: &Arc<Front>, identity: Identity, call: ModelCal
 
 type Tell = oneshot::Sender<Result<Answer, Refused>>;
 
-async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: Tell) {
+async fn run(front: Arc<Front>, identity: Identity, mut call: ModelCall, mut tell: Tell) {
     let running = front.core.running();
     let model = &front.model;
     let made = model.providers.of(&running);
@@ -156,6 +157,7 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
         let rejection = refusal::retry(Reason::NotReady, message, Duration::from_millis(100));
         return answer(tell, Err(rejection.into()));
     };
+    let step = call.step.take();
     let keep = call.remembered().then(|| running.limits().kept_answer_bytes);
     let recording = lookup.record(&running, &head, &admitted.response);
     let planned = planned(
@@ -175,8 +177,8 @@ async fn run(front: Arc<Front>, identity: Identity, call: ModelCall, mut tell: T
         upstream::Answer::Stream(stream) => {
             Ok(Answer::Stream(Box::new(Live::new(head, *stream, hold, log, recording))))
         }
-        upstream::Answer::Whole(whole) => settled(hold, head, whole, false, &log, keep, recording).await,
-        upstream::Answer::Refused(whole) => settled(hold, head, whole, true, &log, keep, None).await,
+        upstream::Answer::Whole(whole) => settled(hold, head, whole, false, &log, keep, recording, step).await,
+        upstream::Answer::Refused(whole) => settled(hold, head, whole, true, &log, keep, None, None).await,
         upstream::Answer::Exhausted(exhausted) => {
             let attempts = attempt::attempts(&log.attempts());
             let rejection = attempt::exhausted(&attempts, &exhausted);
@@ -202,6 +204,7 @@ fn answer(tell: Tell, told: Result<Answer, Refused>) {
 }
 
 /// Settles a whole answer. When that cannot be written, the answer is withheld: no reply leaves before its commit.
+#[expect(clippy::too_many_arguments, reason = "the parts of one answer, used twice")]
 async fn settled(
     hold: Hold,
     head: Head,
@@ -210,6 +213,7 @@ async fn settled(
     log: &AttemptLog,
     keep: Option<u64>,
     recording: Option<Recording>,
+    step: Option<StepCall>,
 ) -> Result<Answer, Refused> {
     let head = Head {
         model: whole.model,
@@ -220,6 +224,8 @@ async fn settled(
         digest: Some(Sha256::digest(&whole.body).into()),
         bytes: i64::try_from(whole.body.len()).unwrap_or(i64::MAX),
         kept: keep.and_then(|most| kept::encode(&head, &whole.body, attempts.clone(), most)),
+        // An answer that is no result ends no step; its attempt fails behind the settlement.
+        step: step.and_then(|step| Some((step.result(&whole.body).ok()?, step))),
     };
     match hold.end(given).await {
         Ok(charged) => {

@@ -10,12 +10,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_engine::{EndExtra, Reason, Rejection};
+use fairlead_engine::{EndExtra, Reason, Rejection, StepResult};
 use fairlead_upstream::AttemptLog;
 use fairlead_wire::v1::{Amount, ReleaseRequest, SettleRequest};
 use tokio::sync::oneshot;
 
 use super::attempt;
+use super::step::StepCall;
 use crate::auth::Identity;
 use crate::front::Front;
 use crate::refusal;
@@ -42,6 +43,8 @@ pub(super) struct Given {
     pub(super) bytes: i64,
     /// Kept for a repetition of the request id.
     pub(super) kept: Option<Vec<u8>>,
+    /// The step that ends with the call, and its result.
+    pub(super) step: Option<(Vec<u8>, StepCall)>,
 }
 
 impl Hold {
@@ -152,6 +155,11 @@ impl Ending {
             answer: self.given.kept.as_deref(),
             attempts_reported: true,
             by_sidecar: true,
+            step: self.given.step.as_ref().map(|(output, step)| StepResult {
+                tenant: &step.tenant,
+                attempt: &step.attempt,
+                output,
+            }),
             known: None,
         };
         let settled = self.front.core.settle(caller, &self.settle, extra).await?;

@@ -140,6 +140,7 @@ impl Live {
             digest: Some(self.digest.clone().finalize().into()),
             bytes: self.bytes,
             kept: None,
+            step: None,
         };
         let settled = match self.hold.take() {
             Some(hold) => hold.end(given).await,

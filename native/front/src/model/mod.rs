@@ -24,6 +24,7 @@
 //! | `dialect` | dialects, as the API names them |
 //! | `screening` | rules on what the model says, as the attempts ask for them |
 //! | `service` | gRPC |
+//! | `step` | model steps of workflows |
 mod attempt;
 mod cache;
 mod call;
@@ -35,6 +36,7 @@ mod providers;
 mod request;
 mod screening;
 mod service;
+pub(crate) mod step;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,6 +9,8 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use super::step::StepCall;
+
 /// One call, before anything is decided about it.
 #[derive(Debug)]
 pub(crate) struct ModelCall {
@@ -24,6 +26,8 @@ pub(crate) struct ModelCall {
     pub(crate) forward_headers: HeaderMap,
     /// True when the client does not want an answer from the response cache.
     pub(crate) wants_new_answer: bool,
+    /// The step of a workflow whose result the answer is.
+    pub(crate) step: Option<StepCall>,
 }
 
 /// The admission of a call.
@@ -189,6 +193,7 @@ mod tests {
             deadline: None,
             forward_headers: HeaderMap::new(),
             wants_new_answer: false,
+            step: None,
         }
     }
 

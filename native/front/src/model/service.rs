@@ -141,6 +141,7 @@ fn model_call(
         deadline,
         forward_headers: HeaderMap::new(),
         wants_new_answer: false,
+        step: None,
     })
 }
 

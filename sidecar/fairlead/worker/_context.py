@@ -70,12 +70,13 @@ class StepContext(StepFacts):
         raises ToolPending when they have not decided by then; at once with `wait=False`. Raises StepCancelled when the
         function is asked to stop while it waits.
         """
-        until = time.monotonic() + (self._seconds_left() if wait is True else float(wait))
+        until: float | None = None
         while True:
             with ExitStack() as block:
                 try:
                     call = block.enter_context(self.client.tool_call(tool, arguments, **facts))
                 except ApprovalPending as pending:
+                    until = self._waits_until(wait) if until is None else until
                     facts["ticket"] = self._agreed(pending, until)
                     continue
                 if not call.replayed:
@@ -134,12 +135,13 @@ class AsyncStepContext(StepFacts):
         **facts: Any,
     ) -> Any:
         """Awaits `function` with the arguments as granted; see `StepContext.call_tool`."""
-        until = time.monotonic() + (self._seconds_left() if wait is True else float(wait))
+        until: float | None = None
         while True:
             async with AsyncExitStack() as block:
                 try:
                     call = await block.enter_async_context(self.client.tool_call(tool, arguments, **facts))
                 except ApprovalPending as pending:
+                    until = self._waits_until(wait) if until is None else until
                     facts["ticket"] = await self._agreed(pending, until)
                     continue
                 if not call.replayed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
@@ -18,6 +19,8 @@ from fairlead.worker._errors import StepCancelled, ToolPending
 PROGRESS_MAX_CHARACTERS = 512
 # How often a function that waits for people looks whether it has been cancelled.
 WAIT_SLICE_SECONDS = 5.0
+# Of an attempt without an end.
+LONGEST_WAIT_SECONDS = 3600.0
 _KEY_MAX_CHARACTERS = 256
 
 
@@ -135,10 +138,13 @@ class StepFacts:
         one for another tool or other arguments."""
         return tool_key(self._lease, tool, arguments)
 
-    def _seconds_left(self) -> float:
-        """Until the attempt ends."""
+    def _waits_until(self, wait: bool | float) -> float:
+        """When waiting for people that begins now ends, on the monotonic clock; True: with the attempt."""
+        if wait is not True:
+            return time.monotonic() + wait
         deadline = self.deadline
-        return 3600.0 if deadline is None else max(0.0, (deadline - datetime.now(UTC)).total_seconds())
+        left = LONGEST_WAIT_SECONDS if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
+        return time.monotonic() + max(0.0, left)
 
     def _bound(self) -> dict[str, Any]:
         """What the step's client says by itself."""

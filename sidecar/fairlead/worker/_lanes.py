@@ -140,7 +140,10 @@ class Lanes:
         if isinstance(error, KeyboardInterrupt):
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._interrupted)
-        return _outcome.of_error(error, attempt.lease, attempt.asked_to_stop)
+        try:
+            return _outcome.of_error(error, attempt.lease, attempt.asked_to_stop)
+        except Exception:  # an exception class with surprises of its own must not leave the attempt without an end
+            return Failed(_outcome.EXCEPTION, type(error).__name__, error=error)
 
     async def _ended(self, attempt: Attempt, outcome: Outcome) -> pb.StepLease | None:
         match outcome:

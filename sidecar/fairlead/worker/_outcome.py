@@ -86,7 +86,11 @@ def _fields_of(value: Any) -> Any:
     if isinstance(value, type):
         raise BadOutput(f"the result is not JSON: it has the class {value.__name__} in it")
     if callable(dump := getattr(value, "model_dump", None)):
-        return dump(mode="json")
+        try:
+            return dump(mode="json")
+        except Exception as error:
+            # Its text may quote the value.
+            raise BadOutput(f"model_dump() of {type(value).__name__} raised {type(error).__name__}") from None
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     raise BadOutput(f"the result is not JSON: it has an object of type {type(value).__name__} in it")

@@ -34,9 +34,25 @@ def test_heartbeats_go_on_while_a_sync_function_blocks(sidecar: Sidecar) -> None
     assert service.completed[lease] == b'"done"'
     assert service.beats(lease)[-1].progress == "x" * 512
     assert service.beats(lease)[0].attempt == service.of("CompleteStep")[0].attempt
-    beats = len(service.beats(lease))
-    # Nobody keeps a lease that has ended.
-    assert [name for name, _ in service.asked].index("CompleteStep") > beats
+
+
+def test_the_lease_of_a_step_that_has_ended_is_not_kept(sidecar: Sidecar) -> None:
+    service, address = sidecar
+    short, long = (service.add(value, extension=EXTENSION_SECONDS) for value in ("short", "long"))
+    worker = worker_of(address)
+
+    @worker.step("q")
+    def block(value: str) -> None:
+        if value == "long":
+            service.wait(lambda: short in service.completed)
+            before = len(service.beats(long))
+            service.wait(lambda: len(service.beats(long)) >= before + 3)
+
+    with running(worker):
+        service.ended(short, long)
+    ended = service.asked.index(("CompleteStep", service.of("CompleteStep")[0]))
+    late = [request for name, request in service.asked[ended:] if name == "HeartbeatStep"]
+    assert {request.attempt.lease for request in late} == {long}
 
 
 def test_heartbeats_go_on_while_an_async_function_blocks_the_loop(sidecar: Sidecar) -> None:

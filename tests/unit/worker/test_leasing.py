@@ -89,27 +89,20 @@ def test_no_more_steps_are_leased_than_can_begin_at_once(sidecar: Sidecar, kind:
 
 
 def test_slots_that_are_free_are_used_by_the_next_answer(sidecar: Sidecar) -> None:
-    """One function runs, seven slots are free, and the request that waits has only some of them."""
+    """A request for one step waits when another slot gets free; the next result asks for a step for that one, too."""
     service, address = sidecar
-    held, go_on = threading.Event(), threading.Event()
-    worker = worker_of(address, poll=1.0)
-
-    @worker.step("q")
-    def hold(number: int) -> None:
-        if number == 0:
-            held.set()
-            go_on.wait(20)
-
+    go_on = {1: threading.Event(), 2: threading.Event()}
+    worker = worker_of(address, concurrency=3, poll=2.0)
+    worker.step("q")(lambda number: go_on[number].wait(20))
     with running(worker):
-        service.wait(lambda: service.waiting_wishes == 8)
-        first = service.add(0)
-        assert held.wait(20)
-        service.wait(lambda: service.waiting_wishes == 7)
-        leases = [service.add(number) for number in range(1, 30)]
-        service.ended(*leases)
-        go_on.set()
-        service.ended(first)
-    assert service.peak <= 8
+        first, second = service.add(1), service.add(2)
+        service.wait(lambda: len(service.open) == 2 and service.waiting_wishes == 1)
+        for number in (1, 2):
+            go_on[number].set()
+            service.wait(lambda number=number: len(service.of("CompleteStep")) == number)  # type: ignore[misc]
+        service.ended(first, second)
+    assert [request.next.max_steps for request in service.of("CompleteStep")] == [1, 2]
+    assert service.peak <= 3
 
 
 def test_more_steps_than_asked_for_go_back_without_having_begun(sidecar: Sidecar) -> None:

@@ -106,6 +106,16 @@ class Unprintable(Exception):
         raise RuntimeError(SECRET)
 
 
+class WithoutCode(NonRetryable):
+    def __init__(self) -> None:
+        pass
+
+
+def test_an_exception_that_is_not_what_it_should_be_still_ends_the_attempt(sidecar: Sidecar) -> None:
+    failed = raising(*sidecar, WithoutCode())
+    assert (failed.code, failed.message) == ("EXCEPTION", "WithoutCode")
+
+
 def test_an_exception_without_text_and_odd_characters_do_no_harm(sidecar: Sidecar) -> None:
     assert raising(*sidecar, Unprintable()).message == "Unprintable"
     assert raising(*sidecar, ValueError("half \ud83d of it")).message == "ValueError: half ? of it"
@@ -145,6 +155,11 @@ async def never_awaited() -> None:
     pass
 
 
+class BrokenModel:
+    def model_dump(self, mode: str) -> Any:
+        raise KeyError(SECRET)
+
+
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
 
@@ -155,6 +170,7 @@ CYCLE.append(CYCLE)
         (lambda: {SECRET}, "an object of type set"),
         (lambda: object(), "an object of type object"),
         (lambda: Income, "the class Income"),
+        (lambda: [BrokenModel()], "model_dump() of BrokenModel raised KeyError"),
         (lambda: float("nan"), "not JSON"),
         (lambda: {(1, 2): 3}, "keys must be"),
         (lambda: CYCLE, "Circular"),

@@ -62,7 +62,8 @@ class StepFacts:
 
     @property
     def idempotency_key(self) -> str:
-        """Key of the business under which the step acts once; empty when the workflow gives none. Hand it on."""
+        """Key under which the step acts once, to be handed on: of the business, as the workflow says, or of run and
+        step."""
         return self._lease.idempotency_key
 
     @property

@@ -37,6 +37,8 @@ def step_function(queue: str, function: Callable[..., Any], interrupt: bool | No
     """Reads the function's signature; raises TypeError and ValueError for what cannot be a step."""
     if not queue:
         raise ValueError("a step needs the name of its queue")
+    if queue.startswith("$"):
+        raise ValueError(f"queue `{queue}` is the sidecar's own")
     called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
     return StepFunction(queue, function, is_async, _positions(queue, function) > 1, interrupt)

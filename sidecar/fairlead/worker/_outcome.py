@@ -4,8 +4,10 @@ Whether an attempt that was stopped in the middle may simply be made again depen
 
 | effect | stopped in the middle |
 |---|---|
-| pure, read, write with an idempotency key | failed, may be retried |
-| side effect, write without a key | unknown |
+| pure, read, write with a key of the business | failed, may be retried |
+| side effect, write without such a key | unknown |
+
+This is what the sidecar does when it loses a worker, too.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ EXCEPTION = "EXCEPTION"
 # Half of what the sidecar takes: a message is a line for people, not a dump.
 MESSAGE_MAX_CHARACTERS = 2048
 _CODE_MAX_CHARACTERS = 64
-_RETRY_AFTER_MAX_SECONDS = 366 * 86_400.0
+_RETRY_AFTER_MAX_SECONDS = 30 * 86_400.0
 _NOT_OF_A_CODE = re.compile(r"[^A-Z0-9_]")
 _REPEATABLE = (run_pb2.STEP_EFFECT_PURE, run_pb2.STEP_EFFECT_READ)
 # Asking again gets the same answer.
@@ -101,7 +103,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 def is_repeatable(lease: worker_service_pb2.StepLease) -> bool:
     """True when an attempt that was stopped in the middle does no harm if it is made again."""
-    return lease.effect in _REPEATABLE or (lease.effect == run_pb2.STEP_EFFECT_WRITE and bool(lease.idempotency_key))
+    if lease.effect != run_pb2.STEP_EFFECT_WRITE:
+        return lease.effect in _REPEATABLE
+    # Where the workflow names no key the lease has one that is made of run and step. Nobody else knows it, so whether
+    # the function hands it on is anybody's guess.
+    made = f"{lease.run.removeprefix('runs/')}/{lease.step}"
+    return bool(lease.idempotency_key) and not lease.idempotency_key.startswith(made)
 
 
 def stopped(lease: worker_service_pb2.StepLease, code: str) -> Failed:

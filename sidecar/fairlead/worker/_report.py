@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from fairlead.client import FairleadError, InvalidState, LeaseLost, NotFound
+from fairlead.client import FairleadError, InvalidState, LeaseLost, NotFound, PolicyDenied
 from fairlead.v1 import worker_service_pb2 as pb
 from fairlead.worker import _outcome
 from fairlead.worker._attempt import Attempt
@@ -39,7 +39,8 @@ class Reports:
             leases: Sequence[pb.StepLease] = (await self._wire.complete(request)).leases
             return leases
         except FairleadError as error:
-            if is_worth_repeating(error):
+            # A denial is about what was asked for besides: the configuration has taken a queue away from the agent.
+            if is_worth_repeating(error) or isinstance(error, PolicyDenied):
                 logger.warning("%s: its result could not be reported yet: %s", attempt, error)
                 return None
             await self._refused(attempt, error)

@@ -56,9 +56,9 @@ class Worker:
         """Registers a function for a queue: `f(input)` or `f(input, step)`, plain or `async`.
 
         Plain ones run in threads. What it returns is the step's result: JSON, or an object with `model_dump()`, or a
-        dataclass. `interrupt` says whether an async function is interrupted where it awaits when the run is cancelled;
-        by default it is when the step can be made again without harm (pure, read, write with an idempotency key), and
-        otherwise told by `step.cancelled` alone. When the lease is lost or the worker ends it is always interrupted.
+        dataclass. `interrupt` says whether the cancellation of the run interrupts an async function where it awaits; by
+        default it does when the step can be made again without harm (pure, read, write with a key of the business), and
+        otherwise only sets `step.cancelled`. A lost lease, or the end of the worker, always interrupts it.
         """
         return self._registers(queue, interrupt, compensation=False)
 

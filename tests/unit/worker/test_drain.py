@@ -17,7 +17,7 @@ import pytest
 from fairlead.worker import Worker
 from fairlead.worker import _session as session
 from tests.unit.client.sidecar import Refusal
-from tests.unit.worker.service import PURE, READ, SIDE_EFFECT, UNAVAILABLE, WRITE, Service, running, worker_of
+from tests.unit.worker.service import PURE, READ, RUN, SIDE_EFFECT, UNAVAILABLE, WRITE, Service, running, worker_of
 
 Sidecar = tuple[Service, str]
 SOURCES = Path(__file__).parents[3] / "sidecar"
@@ -28,6 +28,7 @@ EFFECTS = pytest.mark.parametrize(
         ({"effect": READ}, False),
         ({"effect": WRITE, "idempotency_key": "k"}, False),
         ({"effect": WRITE}, True),
+        ({"effect": WRITE, "idempotency_key": f"{RUN.removeprefix('runs/')}/s1"}, True),
         ({"effect": SIDE_EFFECT, "idempotency_key": "k"}, True),
         ({"effect": 0}, True),
     ],

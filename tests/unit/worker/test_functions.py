@@ -80,6 +80,8 @@ def test_a_queue_has_one_function_and_a_worker_64_queues() -> None:
         worker.compensation("another")(lambda value: value)
     with pytest.raises(ValueError, match="needs the name"):
         worker.step("")(lambda value: value)
+    with pytest.raises(ValueError, match="is the sidecar's own"):
+        worker.step("$model")(lambda value: value)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def raising(service: Service, address: str, error: BaseException, kind: str = "s
         (NonRetryable("BAD_INPUT", "no documents"), "BAD_INPUT", "no documents", "non_retryable"),
         (Retry("BUSY", "later"), "BUSY", "later", ""),
         (Retry("BUSY", "later", after=1.5), "BUSY", "later", "retry_after=1.5"),
-        (Retry("BUSY", "for ever", after=float("inf")), "BUSY", "for ever", f"retry_after={366 * 86400.0}"),
+        (Retry("BUSY", "for ever", after=float("inf")), "BUSY", "for ever", f"retry_after={30 * 86400.0}"),
         (OutcomeUnknown("timed out after the transfer"), "OUTCOME_UNKNOWN", "timed out after the transfer", "unknown"),
         (StepCancelled("asked"), "CANCELLED", "the step stopped as it was asked to, and nothing happened", ""),
         (StepError("odd code!", "x"), "ODD_CODE_", "x", ""),
@@ -241,6 +241,20 @@ def test_a_result_is_kept_and_sent_again_until_it_is_taken(sidecar: Sidecar, cod
     assert [(request.attempt, request.output) for request in again] == [(first.attempt, first.output)] * 3
     # Only the first try asks for more: its answer may have leased steps that nobody knows of.
     assert first.HasField("next") and not any(request.HasField("next") for request in again)
+
+
+def test_a_result_counts_though_the_agent_may_not_lease_from_the_queue_any_more(sidecar: Sidecar) -> None:
+    service, address = sidecar
+    denied = Refusal(grpc.StatusCode.PERMISSION_DENIED, "POLICY_DENIED", {"queue": "q"})
+    service.script["CompleteStep"], service.script["LeaseSteps"] = [denied], [None, denied]
+    lease = service.add(1)
+    worker = worker_of(address, concurrency=1)
+    worker.step("q")(lambda value: value)
+    with pytest.raises(PolicyDenied), running(worker) as thread:
+        service.ended(lease)
+        thread.join(20)
+    assert outputs(service, [lease]) == [1] and not service.failed
+    assert [request.HasField("next") for request in service.of("CompleteStep")] == [True, False]
 
 
 def test_an_answer_that_is_lost_does_no_harm(sidecar: Sidecar) -> None:

@@ -6,6 +6,7 @@ requests could still bring, and nothing is said about a lease after its end.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -268,6 +269,13 @@ def running(worker: Worker) -> Iterator[threading.Thread]:
             thread.join(0.1)
     if failures:
         raise failures[0]
+
+
+def until_draining(worker: Worker) -> None:
+    """Returns when the loop of the worker knows that it is to stop."""
+    session = worker._session
+    assert session is not None
+    assert asyncio.run_coroutine_threadsafe(session._draining.wait(), session._loop).result(TIMEOUT_SECONDS)
 
 
 def outputs(service: Service, leases: Sequence[str]) -> list[Any]:

@@ -17,7 +17,18 @@ import pytest
 from fairlead.worker import Worker
 from fairlead.worker import _session as session
 from tests.unit.client.sidecar import Refusal
-from tests.unit.worker.service import PURE, READ, RUN, SIDE_EFFECT, UNAVAILABLE, WRITE, Service, running, worker_of
+from tests.unit.worker.service import (
+    PURE,
+    READ,
+    RUN,
+    SIDE_EFFECT,
+    UNAVAILABLE,
+    WRITE,
+    Service,
+    running,
+    until_draining,
+    worker_of,
+)
 
 Sidecar = tuple[Service, str]
 SOURCES = Path(__file__).parents[3] / "sidecar"
@@ -81,14 +92,6 @@ def test_a_step_that_comes_while_it_stops_goes_back_without_having_begun(sidecar
         service.ended(lease)
     assert service.failed[lease].returned and service.failed[lease].code == "WORKER_STOPPED"
     assert not calls
-
-
-def until_draining(worker: Worker) -> None:
-    """Returns when the loop of the worker has been told."""
-    running_session = worker._session
-    assert running_session is not None
-    done = asyncio.run_coroutine_threadsafe(running_session._draining.wait(), running_session._loop)
-    assert done.result(20)
 
 
 @EFFECTS

@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.client import CredentialRefused
 from tests.unit.client.sidecar import Refusal
-from tests.unit.worker.service import UNAVAILABLE, Service, outputs, running, serving, worker_of
+from tests.unit.worker.service import UNAVAILABLE, Service, outputs, running, serving, until_draining, worker_of
 
 Sidecar = tuple[Service, str]
 
@@ -92,7 +92,7 @@ def test_slots_that_are_free_are_used_by_the_next_answer(sidecar: Sidecar) -> No
     """A request for one step waits when another slot gets free; the next result asks for a step for that one, too."""
     service, address = sidecar
     go_on = {1: threading.Event(), 2: threading.Event()}
-    worker = worker_of(address, concurrency=3, poll=2.0)
+    worker = worker_of(address, concurrency=3, poll=60.0)
     worker.step("q")(lambda number: go_on[number].wait(20))
     with running(worker):
         first, second = service.add(1), service.add(2)
@@ -101,6 +101,10 @@ def test_slots_that_are_free_are_used_by_the_next_answer(sidecar: Sidecar) -> No
             go_on[number].set()
             service.wait(lambda number=number: len(service.of("CompleteStep")) == number)  # type: ignore[misc]
         service.ended(first, second)
+        worker.request_stop()
+        until_draining(worker)
+        # The request that waits is not cancelled; this ends it.
+        service.ended(service.add(3))
     assert [request.next.max_steps for request in service.of("CompleteStep")] == [1, 2]
     assert service.peak <= 3
 

@@ -74,6 +74,14 @@ impl Run {
             Event::Due => self.time_passed(turn),
             Event::ApprovalOpened { key, approval } => {
                 self.edit(*key, |step| step.approval.clone_from(approval));
+                if self
+                    .step(*key)
+                    .is_some_and(|step| step.state() == StepState::WaitingApproval)
+                {
+                    self.says(&mut turn.effects, EventKind::StepWaiting, *key, |event| {
+                        event.waits_for.clone_from(approval);
+                    });
+                }
             }
             Event::Approval { key, approval, verdict } => {
                 if self.allowed(*key, StepEventKind::Approval)? && self.waits_for(*key, approval) {

@@ -246,7 +246,7 @@ impl Run {
                 turn.effects.push(Effect::OpenApproval {
                     key,
                     tier,
-                    title: format!("what became of step {} of run {}?", self.name(key), self.record.run),
+                    title: format!("what became of step {} of run {}", self.name(key), self.record.run),
                     document: step.input.unwrap_or_default().json,
                     unknown: true,
                 });

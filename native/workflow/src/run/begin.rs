@@ -167,7 +167,6 @@ impl Run {
                     document: text,
                     unknown: false,
                 });
-                self.says(&mut turn.effects, EventKind::StepWaiting, key, |_| {});
             }
             TaskKind::Wait(wait) => self.begin_wait(turn, key, wait, sight)?,
             TaskKind::Workflow { workflow } => {

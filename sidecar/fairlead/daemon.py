@@ -2,8 +2,8 @@
 
 Start: configuration → store → core recovered → start recorded → control socket and front, which says NOT_READY →
 configuration recorded → operators' server → serving. Stop, the other way round: nothing more is watched → not serving →
-front drained → control servers → commit queue written and synced → store closed. A second signal skips the drain: what
-was acknowledged is still written and synced.
+front drained → control servers → outbox → commit queue written and synced → store closed. A second signal skips the
+drain: what was acknowledged is still written and synced.
 
 | thread | does |
 |---|---|
@@ -21,6 +21,7 @@ import gc
 import json
 import logging
 import os
+import random
 import secrets
 import signal
 import sys
@@ -56,6 +57,7 @@ from fairlead.control.backup_service import BackupServicer
 from fairlead.control.budget_service import BudgetServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
+from fairlead.control.notification_service import NotificationServicer
 from fairlead.control.server import (
     OperatorServer,
     Servicers,
@@ -66,6 +68,9 @@ from fairlead.control.server import (
 from fairlead.control.store_service import StoreService
 from fairlead.internal.v1 import command_pb2
 from fairlead.native import Core
+from fairlead.notification.desk import NotificationDeskService
+from fairlead.notification.sending import SenderOnDemand
+from fairlead.notification.service import Outbox
 from fairlead.prices.lookup import book_files
 from fairlead.startup import (
     CannotStart,
@@ -132,6 +137,7 @@ class Daemon:
         self._writer: CommitWriter | None = None
         self._audit: AuditLogService | None = None
         self._tickets: TicketService | None = None
+        self._outbox: Outbox | None = None
         self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
         self._operator_server: OperatorServer | None = None
@@ -187,8 +193,13 @@ class Daemon:
         self._writer = CommitWriter(core, store, committed=feed.publish, available=available, fault=fault)
         self._writer.start()
 
+        sender = SenderOnDemand(time.time_ns, program_version())
+        outbox = self._outbox = Outbox(core, store, feed, sender, time.time_ns, random.random)
+        outbox.apply(loaded.config, resolved)
+        await outbox.load()
+        along = outbox.first_cursors
         configuration = ConfigurationService(
-            core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted
+            core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted, along
         )
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         votes = Votes()
@@ -202,6 +213,7 @@ class Daemon:
             ),
             budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
             config=ConfigServicer(configuration),
+            notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
         )
 
@@ -232,6 +244,7 @@ class Daemon:
         core.set_serving(True)
         self._serving = True
         self._configuration = configuration
+        outbox.start()
         await self._set_operator_health(True)
         _log.info(
             "serving",
@@ -285,6 +298,8 @@ class Daemon:
             OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
             for operator in config.operators
         )
+        if self._outbox is not None:
+            self._outbox.apply(config, resolved)
 
     def _on_available(self, available: bool) -> None:
         """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than
@@ -343,6 +358,8 @@ class Daemon:
             await self._control_server.stop(CONTROL_GRACE_SECONDS)
         if self._operator_server is not None:
             await self._operator_server.stop(CONTROL_GRACE_SECONDS)
+        if self._outbox is not None:
+            await self._outbox.stop(CONTROL_GRACE_SECONDS)
         await self._end_of_changes()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.stop)

@@ -131,5 +131,6 @@ def test_the_services_of_this_version_are_all_there() -> None:
         "ConfigService": {"ApplyConfig", "GetConfig", "ListConfigVersions", "DiffConfig", "RollbackConfig"},
         "BudgetService": {"ListBudgets", "GetBudget", "AdjustBudget"},
         "BackupService": {"CreateBackup"},
+        "NotificationService": {"ListDeliveries", "RetryDeliveries", "DropDelivery", "TestReceiver"},
         "AuditService": {"WatchEvents", "AcknowledgeEvents", "ListEvents", "ExplainInvocation", "VerifyChain"},
     }

@@ -33,6 +33,7 @@ GROUPS = (
     Group("config", "config", "validate, show, apply, compare and roll back the configuration"),
     Group("budget", "budget", "list and adjust budgets"),
     Group("approvals", "approvals", "list what waits for people, and approve or reject it"),
+    Group("notifications", "notifications", "list notifications on their way, try again, drop, and test receivers"),
     Group("call", "call", "send one governed call and say what became of it"),
     Group("top", "top", "live view of calls, models, breakers and budgets"),
     Group("explain", "explain", "what an invocation did, and why"),

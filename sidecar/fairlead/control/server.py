@@ -31,6 +31,8 @@ from fairlead.v1 import (
     budget_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
+    notification_service_pb2,
+    notification_service_pb2_grpc,
 )
 
 # As the front's own bound on forwarded calls, so that overload shows in one place.
@@ -47,6 +49,7 @@ _SERVICES = (
     backup_service_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name,
     budget_service_pb2.DESCRIPTOR.services_by_name["BudgetService"].full_name,
     config_service_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name,
+    notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"].full_name,
 )
 
 
@@ -68,6 +71,7 @@ class Servicers:
     backup: backup_service_pb2_grpc.BackupServiceServicer
     budget: budget_service_pb2_grpc.BudgetServiceServicer
     config: config_service_pb2_grpc.ConfigServiceServicer
+    notification: notification_service_pb2_grpc.NotificationServiceServicer
     store: StoreService
 
 
@@ -139,6 +143,7 @@ class OperatorServer:
         backup_service_pb2_grpc.add_BackupServiceServicer_to_server(self._servicers.backup, server)
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)
+        notification_service_pb2_grpc.add_NotificationServiceServicer_to_server(self._servicers.notification, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         return server

@@ -182,6 +182,28 @@ def approval_id_bytes(name: str) -> bytes | None:
     return bytes.fromhex(match[1]) if match else None
 
 
+# Family OUTBOX ------------------------------------------------------------------------------------------------------
+
+
+def outbox_cursor(receiver: str) -> bytes:
+    """How far the outbox has come in the audit log for a receiver."""
+    return b"c" + text(receiver)
+
+
+def outbox_delivery(receiver: str, sequence: int, *, dead: bool) -> bytes:
+    """A notification about an audit record, that waits for a receiver or was given up."""
+    return outbox_deliveries(receiver, dead=dead) + sequence.to_bytes(8, "big")
+
+
+def outbox_deliveries(receiver: str, *, dead: bool) -> bytes:
+    """What the keys of a receiver's notifications begin with."""
+    return (b"d" if dead else b"p") + text(receiver)
+
+
+OUTBOX_CURSORS = b"c"
+"""What the keys of all cursors begin with."""
+
+
 def after_prefix(prefix: bytes) -> bytes | None:
     """The first key after all keys that begin with `prefix`; none when there is no end to them."""
     stem = prefix.rstrip(b"\xff")

@@ -34,6 +34,7 @@ from fairlead.v1 import (
     budget_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
+    notification_service_pb2_grpc,
 )
 
 LIST = "/fairlead.v1.BudgetService/ListBudgets"
@@ -75,6 +76,7 @@ class Served:
             backup=backup_service_pb2_grpc.BackupServiceServicer(),
             budget=self.seen,
             config=config_service_pb2_grpc.ConfigServiceServicer(),
+            notification=notification_service_pb2_grpc.NotificationServiceServicer(),
             store=StoreService(self.store),
         )
         self.operator = OperatorServer(self.operators, self.servicers)

@@ -57,3 +57,6 @@ class Limits(Section):
         description="approvals that are pending, or approved and not used yet; what people are shown of them may take "
         "1 KiB each together, at least 256 KiB",
     )
+    notifications: int = Field(
+        default=10_000, ge=1, le=_MILLION, description="notifications that wait; the receivers share them equally"
+    )

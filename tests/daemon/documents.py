@@ -26,8 +26,8 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 60.0
-AGENT_PORT, HEALTH_PORT, PROVIDER_PORTS = "7400", "7402", ("7411", "7412", "7413")
-_PORT = re.compile(r"\b(7400|7402|7411|7412|7413)\b")
+AGENT_PORT, HEALTH_PORT, PROVIDER_PORTS, RECEIVER_PORT = "7400", "7402", ("7411", "7412", "7413"), "7420"
+_PORT = re.compile(r"\b(7400|7402|7411|7412|7413|7420)\b")
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_BACKGROUND = re.compile(r"\s&\s*(#.*)?$")
 # What a command in the background says when it can be used.
@@ -73,7 +73,7 @@ class Session:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._ports = _free_ports(AGENT_PORT, HEALTH_PORT, *PROVIDER_PORTS)
+        self._ports = _free_ports(AGENT_PORT, HEALTH_PORT, *PROVIDER_PORTS, RECEIVER_PORT)
         self._before: list[str] = []
         self._background: list[_Background] = []
         shutil.copytree(ROOT / "examples", directory / "examples", ignore=shutil.ignore_patterns("__pycache__"))

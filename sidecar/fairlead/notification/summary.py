@@ -23,12 +23,19 @@ def sentence(event: str, facts: Facts, body: Message | None, approval: pb.Approv
     happened = body if isinstance(body, audit_record_pb2.ApprovalEvent) else None
     match event:
         case "approval.opened" if approval is not None:
-            return _with(f"{_who(facts)} asks for approval of {_what(facts)}", _asked(approval))
-        case "approval.voted" if happened is not None:
+            who = _who(facts) if facts.agent else f"{_who(facts)} (operator {visible(approval.requested_by_operator)})"
+            return _with(f"{who} asks for approval of {_what(facts)}", _asked(approval))
+        case "approval.voted" | "approval.edited" if happened is not None:
             vote = happened.vote
             said = f"{visible(vote.operator)} {decision_word(vote.decision)} {_what(facts)} of {_who(facts)}"
             missing = f"missing {visible(quorums(happened.missing))}" if happened.missing else "nobody is missing"
             return _with(said, [missing, visible(vote.reason)])
+        case "approval.escalated" if happened is not None:
+            said = f"approval of {_what(facts)} of {_who(facts)} goes to tier {visible(happened.tier)}"
+            before = (
+                f"nobody of tier {visible(happened.previous_tier)} decided in time" if happened.previous_tier else ""
+            )
+            return _with(said, [before, f"missing {visible(quorums(happened.missing))}"])
         case "approval.ended" if happened is not None:
             return _with(f"approval of {_what(facts)} of {_who(facts)}: {facts.state}", [visible(happened.reason)])
     named = [f"{name} {visible(value)}" for name, value in asdict(facts).items() if value and name != "approval"]
@@ -50,9 +57,7 @@ def _asked(approval: pb.Approval) -> list[str]:
 
 def price(approval: pb.Approval) -> str:
     """What it costs at most, in words; empty when nobody knows."""
-    if "price" not in approval.DESCRIPTOR.fields_by_name or not approval.HasField("price"):
-        return ""
-    return f"at most {format_usd(getattr(approval, 'price').nano_usd)}"  # noqa: B009 - a field that older stubs lack
+    return f"at most {format_usd(approval.price.nano_usd)}" if approval.HasField("price") else ""
 
 
 def _with(said: str, facts: list[str]) -> str:

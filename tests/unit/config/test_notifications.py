@@ -45,7 +45,7 @@ def refused(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("written", "path", "message"),
     [
-        (entry(events="approval.open"), "events[0]", "is not an event of this version: known are approval.ended"),
+        (entry(events="approval.open"), "events[0]", "is not an event of this version: known are approval."),
         (entry(events="[]"), "events", "must not be empty"),
         (entry(events="[approval.*, approval.*]"), "events", "names something twice"),
         (entry(signed=""), "secret", "the receiver could not know who sends"),

@@ -19,7 +19,7 @@ from fairlead.notification.document import (
     plain,
     trial,
 )
-from fairlead.v1 import approval_service_pb2, audit_record_pb2, gate_service_pb2
+from fairlead.v1 import amount_pb2, approval_service_pb2, audit_record_pb2, gate_service_pb2
 from tests.unit.approval.fakes import HOUR, approval, at
 from tests.unit.audit.records import T0, admitted, record, settled
 from tests.unit.audit.tool_records import completed, decided, ended, voted
@@ -88,6 +88,42 @@ def test_a_vote_and_an_end() -> None:
     end = told(Occurrence(ended(4, "REJECTED", "not ours"), HASH, one))["data"]
     assert end["summary"] == "approval of payments.refund of acme/support-bot: rejected (not ours)"
     assert (end["state"], end["reason"]) == ("rejected", "not ours")
+
+
+def event(kind: str, **fields: Any) -> Occurrence:
+    said: dict[str, Any] = {"approval": approval(1).name, "tool": "payments.refund", "tier": "high"}
+    happened = audit_record_pb2.ApprovalEvent(**{**said, **fields})
+    return Occurrence(record(5, kind, tenant="acme", agent="support-bot", approval=happened), HASH, approval(1))
+
+
+def test_an_edit_an_escalation_and_what_it_costs() -> None:
+    missing = [approval_service_pb2.ApprovalQuorum(role="cfo", count=1)]
+    vote = approval_service_pb2.ApprovalVote(operator="ben", decision=approval_service_pb2.APPROVAL_DECISION_EDIT)
+    vote.reason = "half of it"
+    edited = told(event("APPROVAL_EDITED", vote=vote, missing=missing))
+    assert edited["data"]["summary"] == (
+        "ben edited payments.refund of acme/support-bot (missing 1 of cfo; half of it)"
+    )
+    escalated = told(event("APPROVAL_ESCALATED", tier="top", previous_tier="high", missing=missing))
+    assert (escalated["type"], escalated["data"]["tier"]) == ("approval.escalated", "top")
+    assert escalated["data"]["summary"] == (
+        "approval of payments.refund of acme/support-bot goes to tier top "
+        "(nobody of tier high decided in time; missing 1 of cfo)"
+    )
+    priced = waiting(price=amount_pb2.Amount(nano_usd=2_500_000_000), requested_arguments=b"canary-requested")
+    data = told(priced)["data"]
+    assert "at most $2.50;" in data["summary"] and data["approval"]["price"] == {"nano_usd": "2500000000"}
+    assert "canary-requested" not in json.dumps(told(priced, arguments=True))
+
+
+def test_a_step_of_a_run_that_an_operator_started() -> None:
+    happened = audit_record_pb2.ApprovalEvent(approval=approval(1).name, tool="Offer", run="run_1", step="review")
+    asked = approval(1, requested_by_operator="carla", tool="Offer")
+    asked.agent = ""
+    made = told(Occurrence(record(5, "APPROVAL_OPENED", tenant="acme", approval=happened), HASH, asked))
+    assert made["type"] == "approval.opened"
+    assert made["data"]["summary"].startswith("acme (operator carla) asks for approval of Offer (tier high")
+    assert (made["data"]["run"], made["data"]["step"]) == ("run_1", "review")
 
 
 @pytest.mark.parametrize("one", [admitted(1), settled(2), decided(3, "AUTHORIZED"), completed(4)])

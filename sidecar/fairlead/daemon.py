@@ -42,12 +42,15 @@ from fairlead.audit.service import AuditLogService
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
+from fairlead.checkpoint.model import CheckpointLimits
+from fairlead.checkpoint.service import CheckpointService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.document import Document
 from fairlead.config.loader import config_files, read_files
 from fairlead.config.notices import notices
 from fairlead.config.reload import Reloader
 from fairlead.config.secrets import files
+from fairlead.config.sections.limits import Limits
 from fairlead.config.service import ConfigurationService
 from fairlead.config.watch import Watcher
 from fairlead.control.access import OperatorCredential, Operators
@@ -55,6 +58,7 @@ from fairlead.control.approval_service import ApprovalServicer, ApprovalTicketSe
 from fairlead.control.audit_service import AuditServicer
 from fairlead.control.backup_service import BackupServicer
 from fairlead.control.budget_service import BudgetServicer
+from fairlead.control.checkpoint_service import CheckpointServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
 from fairlead.control.notification_service import NotificationServicer
@@ -132,6 +136,7 @@ class Daemon:
         self._background: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._operators = Operators()
+        self._limits = Limits()
         self._core: Core | None = None
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
@@ -204,6 +209,7 @@ class Daemon:
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
+        checkpoints = CheckpointService(core, store, self._checkpoint_limits)
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
             ticket=ApprovalTicketServicer(self._tickets),
@@ -212,6 +218,7 @@ class Daemon:
                 BackupService(core, store, self._writer, options.data, time.time_ns, program_version())
             ),
             budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
+            checkpoint=CheckpointServicer(checkpoints),
             config=ConfigServicer(configuration),
             notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
@@ -245,6 +252,7 @@ class Daemon:
         self._serving = True
         self._configuration = configuration
         outbox.start()
+        self._spawn(checkpoints.sweep())
         await self._set_operator_health(True)
         _log.info(
             "serving",
@@ -294,12 +302,23 @@ class Daemon:
     def _on_applied(self, config: Config, resolved: ResolvedSecrets) -> None:
         """A configuration or its secrets began to run."""
         log.redactor.replace(resolved.to_hide())
+        self._limits = config.limits
         self._operators.replace(
             OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
             for operator in config.operators
         )
         if self._outbox is not None:
             self._outbox.apply(config, resolved)
+
+    def _checkpoint_limits(self) -> CheckpointLimits:
+        """Of the configuration that runs."""
+        limits = self._limits
+        return CheckpointLimits(
+            payload_bytes=limits.checkpoint_bytes,
+            put_bytes=limits.checkpoint_put_bytes,
+            threads=limits.checkpoint_threads,
+            tenant_bytes=limits.checkpoint_tenant_bytes,
+        )
 
     def _on_available(self, available: bool) -> None:
         """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than

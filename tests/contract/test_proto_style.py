@@ -132,5 +132,17 @@ def test_the_services_of_this_version_are_all_there() -> None:
         "BudgetService": {"ListBudgets", "GetBudget", "AdjustBudget"},
         "BackupService": {"CreateBackup"},
         "NotificationService": {"ListDeliveries", "RetryDeliveries", "DropDelivery", "TestReceiver"},
+        "CheckpointService": {
+            "PutCheckpoint",
+            "PutWrites",
+            "PutLarge",
+            "GetCheckpoint",
+            "ListCheckpoints",
+            "ReadPayload",
+            "DeleteThread",
+            "DeleteForRuns",
+            "CopyThread",
+            "PruneThreads",
+        },
         "AuditService": {"WatchEvents", "AcknowledgeEvents", "ListEvents", "ExplainInvocation", "VerifyChain"},
     }

@@ -29,6 +29,7 @@ from fairlead.v1 import (
     backup_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
+    checkpoint_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
     notification_service_pb2,
@@ -70,6 +71,7 @@ class Servicers:
     audit: audit_service_pb2_grpc.AuditServiceServicer
     backup: backup_service_pb2_grpc.BackupServiceServicer
     budget: budget_service_pb2_grpc.BudgetServiceServicer
+    checkpoint: checkpoint_service_pb2_grpc.CheckpointServiceServicer
     config: config_service_pb2_grpc.ConfigServiceServicer
     notification: notification_service_pb2_grpc.NotificationServiceServicer
     store: StoreService
@@ -89,6 +91,7 @@ async def start_control_server(path: Path, key: str, servicers: Servicers) -> gr
     server = _server(FrontDoor(key))
     approval_service_pb2_grpc.add_ApprovalTicketServiceServicer_to_server(servicers.ticket, server)
     budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(servicers.budget, server)
+    checkpoint_service_pb2_grpc.add_CheckpointServiceServicer_to_server(servicers.checkpoint, server)
     server.add_generic_rpc_handlers((servicers.store.handler(),))
     _bind_unix(server, path)
     await server.start()

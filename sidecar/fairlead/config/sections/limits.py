@@ -47,6 +47,18 @@ class Limits(Section):
     tool_result_bytes: Annotated[int, Size("0B", "16MiB")] = Field(
         default=256 << 10, description="largest result of a tool call that is kept and given again"
     )
+    checkpoint_bytes: Annotated[int, Size("1KiB", "256MiB")] = Field(
+        default=16 << 20, description="largest payload of a checkpoint: the value of a channel, a write"
+    )
+    checkpoint_put_bytes: Annotated[int, Size("1KiB", "1GiB")] = Field(
+        default=32 << 20, description="all payloads that are put together with a checkpoint"
+    )
+    checkpoint_threads: int = Field(
+        default=100_000, ge=0, le=10 * _MILLION, description="threads with checkpoints of a tenant"
+    )
+    checkpoint_tenant_bytes: Annotated[int, Size("0B", "1024GiB")] = Field(
+        default=8 << 30, description="all checkpoints of a tenant"
+    )
     open_tool_calls: int = Field(
         default=100_000, ge=0, le=_MILLION, description="tool calls that are open or wait for people"
     )

@@ -19,10 +19,18 @@ OPEN_FILES = 256
 SST_BYTES = 16 * MIB
 INFO_LOG_BYTES = MIB
 # Families whose keys come and go: without a periodic compaction the space of what was deleted could stay taken.
-CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS)
+CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS, Family.CHECKPOINTS)
 _COMPACTION_SECONDS = 24 * 3600
 # Families that are read by whole keys, most of which are not there.
-_POINT_READ = (Family.REQUESTS, Family.BLOBS, Family.INVOCATIONS, Family.TOOLS, Family.APPROVALS)
+_POINT_READ = (
+    Family.REQUESTS,
+    Family.BLOBS,
+    Family.INVOCATIONS,
+    Family.TOOLS,
+    Family.APPROVALS,
+    # What a put asks for is new, as a rule.
+    Family.CHECKPOINTS,
+)
 
 
 def database_options(*, compression: bool = True) -> Options:

@@ -209,7 +209,7 @@ class Daemon:
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
-        checkpoints = CheckpointService(core, store, self._checkpoint_limits)
+        checkpoints = CheckpointService(core, store, lambda: CheckpointLimits.of(self._limits))
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
             ticket=ApprovalTicketServicer(self._tickets),
@@ -309,16 +309,6 @@ class Daemon:
         )
         if self._outbox is not None:
             self._outbox.apply(config, resolved)
-
-    def _checkpoint_limits(self) -> CheckpointLimits:
-        """Of the configuration that runs."""
-        limits = self._limits
-        return CheckpointLimits(
-            payload_bytes=limits.checkpoint_bytes,
-            put_bytes=limits.checkpoint_put_bytes,
-            threads=limits.checkpoint_threads,
-            tenant_bytes=limits.checkpoint_tenant_bytes,
-        )
 
     def _on_available(self, available: bool) -> None:
         """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than

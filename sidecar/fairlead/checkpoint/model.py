@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fairlead.config.sections.limits import Limits
 from fairlead.internal.v1 import checkpoint_pb2 as records
 from fairlead.v1 import checkpoint_service_pb2 as pb
 
@@ -36,6 +37,16 @@ class CheckpointLimits:
     """Threads of a tenant."""
     tenant_bytes: int
     """Keys and values of all data of a tenant."""
+
+    @classmethod
+    def of(cls, limits: Limits) -> CheckpointLimits:
+        """Of the section."""
+        return cls(
+            payload_bytes=limits.checkpoint_bytes,
+            put_bytes=limits.checkpoint_put_bytes,
+            threads=limits.checkpoint_threads,
+            tenant_bytes=limits.checkpoint_tenant_bytes,
+        )
 
 
 def digest(payload: pb.CheckpointPayload) -> bytes:

@@ -2,8 +2,8 @@
 
 Start: configuration → store → core recovered → start recorded → control socket and front, which says NOT_READY →
 configuration recorded → operators' server → serving. Stop, the other way round: nothing more is watched → not serving →
-front drained → control servers → commit queue written and synced → store closed. A second signal skips the drain: what
-was acknowledged is still written and synced.
+front drained → control servers → outbox → commit queue written and synced → store closed. A second signal skips the
+drain: what was acknowledged is still written and synced.
 
 | thread | does |
 |---|---|
@@ -21,6 +21,7 @@ import gc
 import json
 import logging
 import os
+import random
 import secrets
 import signal
 import sys
@@ -41,12 +42,15 @@ from fairlead.audit.service import AuditLogService
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
+from fairlead.checkpoint.model import CheckpointLimits
+from fairlead.checkpoint.service import CheckpointService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.document import Document
 from fairlead.config.loader import config_files, read_files
 from fairlead.config.notices import notices
 from fairlead.config.reload import Reloader
 from fairlead.config.secrets import files
+from fairlead.config.sections.limits import Limits
 from fairlead.config.service import ConfigurationService
 from fairlead.config.watch import Watcher
 from fairlead.control.access import OperatorCredential, Operators
@@ -54,8 +58,10 @@ from fairlead.control.approval_service import ApprovalServicer, ApprovalTicketSe
 from fairlead.control.audit_service import AuditServicer
 from fairlead.control.backup_service import BackupServicer
 from fairlead.control.budget_service import BudgetServicer
+from fairlead.control.checkpoint_service import CheckpointServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
+from fairlead.control.notification_service import NotificationServicer
 from fairlead.control.server import (
     OperatorServer,
     Servicers,
@@ -67,6 +73,9 @@ from fairlead.control.store_service import StoreService
 from fairlead.control.workflow_service import WorkflowServicer
 from fairlead.internal.v1 import command_pb2
 from fairlead.native import Core
+from fairlead.notification.desk import NotificationDeskService
+from fairlead.notification.sending import SenderOnDemand
+from fairlead.notification.service import Outbox
 from fairlead.prices.lookup import book_files
 from fairlead.startup import (
     CannotStart,
@@ -129,12 +138,14 @@ class Daemon:
         self._background: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._operators = Operators()
+        self._limits = Limits()
         self._core: Core | None = None
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
         self._audit: AuditLogService | None = None
         self._tickets: TicketService | None = None
         self._workflows: WorkflowDesk | None = None
+        self._outbox: Outbox | None = None
         self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
         self._operator_server: OperatorServer | None = None
@@ -190,13 +201,19 @@ class Daemon:
         self._writer = CommitWriter(core, store, committed=feed.publish, available=available, fault=fault)
         self._writer.start()
 
+        sender = SenderOnDemand(time.time_ns, program_version())
+        outbox = self._outbox = Outbox(core, store, feed, sender, time.time_ns, random.random)
+        outbox.apply(loaded.config, resolved)
+        await outbox.load()
+        along = outbox.first_cursors
         configuration = ConfigurationService(
-            core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted
+            core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted, along
         )
         self._audit = AuditLogService(core, store, feed, time.time_ns)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
         workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
+        checkpoints = CheckpointService(core, store, lambda: CheckpointLimits.of(self._limits))
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
             ticket=ApprovalTicketServicer(self._tickets),
@@ -205,8 +222,10 @@ class Daemon:
                 BackupService(core, store, self._writer, options.data, time.time_ns, program_version())
             ),
             budget=BudgetServicer(BudgetLedgerService(core, store, time.time_ns)),
+            checkpoint=CheckpointServicer(checkpoints),
             config=ConfigServicer(configuration),
             workflow=WorkflowServicer(workflows),
+            notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
         )
 
@@ -238,6 +257,8 @@ class Daemon:
         self._serving = True
         workflows.start()
         self._configuration = configuration
+        outbox.start()
+        self._spawn(checkpoints.sweep())
         await self._set_operator_health(True)
         _log.info(
             "serving",
@@ -287,10 +308,13 @@ class Daemon:
     def _on_applied(self, config: Config, resolved: ResolvedSecrets) -> None:
         """A configuration or its secrets began to run."""
         log.redactor.replace(resolved.to_hide())
+        self._limits = config.limits
         self._operators.replace(
             OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
             for operator in config.operators
         )
+        if self._outbox is not None:
+            self._outbox.apply(config, resolved)
 
     def _on_available(self, available: bool) -> None:
         """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than
@@ -351,6 +375,8 @@ class Daemon:
             await self._control_server.stop(CONTROL_GRACE_SECONDS)
         if self._operator_server is not None:
             await self._operator_server.stop(CONTROL_GRACE_SECONDS)
+        if self._outbox is not None:
+            await self._outbox.stop(CONTROL_GRACE_SECONDS)
         await self._end_of_changes()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.stop)

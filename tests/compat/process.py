@@ -29,6 +29,12 @@ class Process:
         self.end()
         raise AssertionError(f"{command[0]} did not start:\n{self.output}")
 
+    def kill(self) -> None:
+        """kill -9: nothing is said goodbye to."""
+        self._child.kill()
+        rest, _ = self._child.communicate()
+        self.output += rest
+
     def end(self) -> None:
         """Ends it and reads the rest of its output."""
         self._child.terminate()

@@ -160,4 +160,17 @@ def test_the_services_of_this_version_are_all_there() -> None:
         },
         "WorkerService": {"LeaseSteps", "HeartbeatStep", "CompleteStep", "FailStep"},
         "BackupService": {"CreateBackup"},
+        "NotificationService": {"ListDeliveries", "RetryDeliveries", "DropDelivery", "TestReceiver"},
+        "CheckpointService": {
+            "PutCheckpoint",
+            "PutWrites",
+            "PutLarge",
+            "GetCheckpoint",
+            "ListCheckpoints",
+            "ReadPayload",
+            "DeleteThread",
+            "DeleteForRuns",
+            "CopyThread",
+            "PruneThreads",
+        },
     }

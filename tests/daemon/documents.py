@@ -26,8 +26,8 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 60.0
-AGENT_PORT, HEALTH_PORT, PROVIDER_PORTS = "7400", "7402", ("7411", "7412", "7413")
-_PORT = re.compile(r"\b(7400|7402|7411|7412|7413)\b")
+AGENT_PORT, HEALTH_PORT, PROVIDER_PORTS, RECEIVER_PORT = "7400", "7402", ("7411", "7412", "7413"), "7420"
+_PORT = re.compile(r"\b(7400|7402|7411|7412|7413|7420)\b")
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_BACKGROUND = re.compile(r"\s&\s*(#.*)?$")
 # What a command in the background says when it can be used.
@@ -69,22 +69,23 @@ def blocks(document: Path, *languages: str) -> list[Block]:
 
 
 class Session:
-    """A terminal: a working directory, an environment, and what runs in the background."""
+    """A terminal: a working directory, an environment, the free ports by those of the documents, and what runs in the
+    background."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._ports = _free_ports(AGENT_PORT, HEALTH_PORT, *PROVIDER_PORTS)
+        self.ports = _free_ports(AGENT_PORT, HEALTH_PORT, *PROVIDER_PORTS, RECEIVER_PORT)
         self._before: list[str] = []
         self._background: list[_Background] = []
         shutil.copytree(ROOT / "examples", directory / "examples", ignore=shutil.ignore_patterns("__pycache__"))
         for path in (directory / "examples").rglob("*.yaml"):
             path.write_text(self._ported(path.read_text()))
         (directory / ".venv").symlink_to(sys.prefix)
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            "FAIRLEAD_AGENT_LISTEN": f"127.0.0.1:{self._ports[AGENT_PORT]}",
-            "FAIRLEAD_HEALTH_LISTEN": f"127.0.0.1:{self._ports[HEALTH_PORT]}",
+            "FAIRLEAD_AGENT_LISTEN": f"127.0.0.1:{self.ports[AGENT_PORT]}",
+            "FAIRLEAD_HEALTH_LISTEN": f"127.0.0.1:{self.ports[HEALTH_PORT]}",
         }
 
     def __enter__(self) -> Self:
@@ -109,7 +110,7 @@ class Session:
                 self._before.append(command)
             elif _IN_BACKGROUND.search(command):
                 arguments = self._shell(f"exec {_IN_BACKGROUND.sub('', command)}")
-                process = _Background(arguments, self._directory, self._environment)
+                process = _Background(arguments, self._directory, self.environment)
                 self._background.append(process)
                 process.wait_until_it_listens()
             else:
@@ -120,7 +121,7 @@ class Session:
         done = subprocess.run(
             arguments,
             cwd=self._directory,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -136,7 +137,7 @@ class Session:
         return ["sh", "-c", "\n".join(["set -eu", *self._before, self._ported(command)])]
 
     def _ported(self, text: str) -> str:
-        return _PORT.sub(lambda found: str(self._ports[found[0]]), text)
+        return _PORT.sub(lambda found: str(self.ports[found[0]]), text)
 
 
 class _Background:

@@ -30,7 +30,7 @@ OPERATIONS = ROOT / "docs/operations.md"
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 # Run by tests of their own, which look at what they print as well: tests/compat has the SDKs and frameworks.
-APART = {README, ROOT / "docs/sdks.md"}
+APART = {README, ROOT / "docs/sdks.md", ROOT / "docs/langgraph.md"}
 WITH_COMMANDS = [path for path in documents() if path not in APART and blocks(path, "sh", "python")]
 
 

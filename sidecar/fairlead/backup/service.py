@@ -27,6 +27,10 @@ from fairlead.v1 import backup_service_pb2 as pb
 CREATED = "backup.created"
 _INSTEAD = "of a stopped sidecar a backup can be made from its directory"
 
+# RocksDB does not tell when a flush is over; it is asked.
+_FLUSH_LOOK_SECONDS = 0.02
+_FLUSH_LOOKS = 500
+
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
@@ -34,8 +38,13 @@ _log = logging.getLogger(__name__)
 class Checkpointing(Reader, Protocol):
     """What is needed of the store."""
 
-    def flush_memtables(self) -> None:
-        """Writes what is in memory into files."""
+    @property
+    def flushing(self) -> bool:
+        """True while something of a closed log is not in a file yet."""
+        ...
+
+    def close_log(self) -> None:
+        """Begins a new log, and has what is in memory written into files."""
         ...
 
     def checkpoint(self, directory: Path) -> None:
@@ -92,7 +101,8 @@ class BackupService:
         self._check_room()
         try:
             # Most of the work, while commits go on. What came until the checkpoint is little.
-            await asyncio.to_thread(self._store.flush_memtables)
+            await asyncio.wrap_future(self._writer.between_batches(self._store.close_log))
+            await self._until_flushed()
             moment = await asyncio.wrap_future(self._writer.between_batches(self._take_between_batches))
         except StoreUnavailable as error:
             raise Refusal("STORE_UNAVAILABLE", f"{error}; {_INSTEAD}") from error
@@ -116,6 +126,14 @@ class BackupService:
                 f"{self._checkpoint.parent} has {free >> 20} MiB free, a backup can take {CHECKPOINT_BYTES >> 20} MiB "
                 f"for as long as it is made: make room; {_INSTEAD}",
             )
+
+    async def _until_flushed(self) -> None:
+        """Waits until files have what was in memory. A load that never lets it come to an end is not waited out: the
+        checkpoint then holds up the commits for a little longer."""
+        for _ in range(_FLUSH_LOOKS):
+            if not await asyncio.to_thread(lambda: self._store.flushing):
+                return
+            await asyncio.sleep(_FLUSH_LOOK_SECONDS)
 
     def _take_between_batches(self) -> Moment:
         """On the writer's thread: the log's end is that of the checkpoint, because nobody writes."""

@@ -34,6 +34,7 @@ GROUPS = (
     Group("budget", "budget", "list and adjust budgets"),
     Group("approvals", "approvals", "list what waits for people, and approve or reject it"),
     Group("run", "run", "start, list, look at, follow and steer runs of workflows"),
+    Group("notifications", "notifications", "list notifications on their way, try again, drop, and test receivers"),
     Group("call", "call", "send one governed call and say what became of it"),
     Group("top", "top", "live view of calls, models, breakers and budgets"),
     Group("explain", "explain", "what an invocation or a run did, and why"),

@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 
 from fairlead.client import _requests
+from fairlead.client._aio_checkpoints import AsyncCheckpointCalls
 from fairlead.client._aio_tools import AsyncToolCalls
 from fairlead.client._bound import Facts, ToolKey
 from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
@@ -22,6 +23,7 @@ from fairlead.v1 import (
     approval_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
+    checkpoint_service_pb2_grpc,
     gate_service_pb2,
     gate_service_pb2_grpc,
     model_service_pb2,
@@ -31,7 +33,7 @@ from fairlead.v1 import (
 Response = TypeVar("Response")
 
 
-class AsyncClient(AsyncToolCalls):
+class AsyncClient(AsyncToolCalls, AsyncCheckpointCalls):
     """A connection to one sidecar, for one event loop. `await close()`, or use it with `async with`.
 
     `timeout` bounds every call, retries included, in seconds. Cancelling a call cancels it at the sidecar.
@@ -57,6 +59,7 @@ class AsyncClient(AsyncToolCalls):
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._tickets: Any = approval_service_pb2_grpc.ApprovalTicketServiceStub(self._channel)
         self._budgets: Any = budget_service_pb2_grpc.BudgetServiceStub(self._channel)
+        self._checkpoints: Any = checkpoint_service_pb2_grpc.CheckpointServiceStub(self._channel)
 
     async def __aenter__(self) -> AsyncClient:
         return self

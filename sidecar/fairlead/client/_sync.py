@@ -16,11 +16,13 @@ from fairlead.client._bound import Facts, ToolKey
 from fairlead.client._errors import DeadlineExceeded, FairleadError, from_rpc_error
 from fairlead.client._invocation import GIVE_BACK_SECONDS, AdmittedCall
 from fairlead.client._retry import Deadline, RetryPolicy, delay_before_retry
+from fairlead.client._sync_checkpoints import CheckpointCalls
 from fairlead.client._sync_tools import ToolCalls
 from fairlead.v1 import (
     approval_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
+    checkpoint_service_pb2_grpc,
     gate_service_pb2,
     gate_service_pb2_grpc,
     model_service_pb2,
@@ -30,7 +32,7 @@ from fairlead.v1 import (
 Response = TypeVar("Response")
 
 
-class Client(ToolCalls):
+class Client(ToolCalls, CheckpointCalls):
     """A connection to one sidecar. Safe to share between threads; `close` it, or use it as a context manager.
 
     `timeout` bounds every call, retries included, in seconds.
@@ -53,6 +55,7 @@ class Client(ToolCalls):
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._tickets: Any = approval_service_pb2_grpc.ApprovalTicketServiceStub(self._channel)
         self._budgets: Any = budget_service_pb2_grpc.BudgetServiceStub(self._channel)
+        self._checkpoints: Any = checkpoint_service_pb2_grpc.CheckpointServiceStub(self._channel)
 
     def __enter__(self) -> Client:
         return self

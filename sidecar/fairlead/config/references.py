@@ -21,6 +21,7 @@ UNIQUE = {
     "policy": "policies[*].name",
     "tool": "tools[*].name",
     "approval tier": "approvals.tiers[*].name",
+    "receiver": "notifications[*].name",
 }
 # Where a name is used → what it names.
 REFERENCES = {
@@ -34,7 +35,7 @@ REFERENCES = {
     "approvals.tiers[*].onExpire.escalateTo": "approval tier",
 }
 # Sections with a `match`: its literal tenants and agents have to exist, or the rule would silently never fit.
-_MATCHING = ("routes", "budgets", "rateLimits", "policies")
+_MATCHING = ("routes", "budgets", "rateLimits", "policies", "notifications")
 
 
 def check(document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -50,6 +51,8 @@ def check(document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         for kind in ("tenant", "agent"):
             for path, value in select(document, f"{section}[*].match.{kind}"):
                 yield from _literals(kind, path, value, names[kind])
+    for path, value in select(document, "notifications[*].match.tier"):
+        yield from _literals("approval tier", path, value, names["approval tier"])
 
 
 def _repeated(document: dict[str, Any]) -> Iterator[tuple[Path, str]]:

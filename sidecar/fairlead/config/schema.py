@@ -16,6 +16,7 @@ from fairlead.config.sections.durability import Durability
 from fairlead.config.sections.limits import Limits
 from fairlead.config.sections.listen import Listen
 from fairlead.config.sections.models import Model
+from fairlead.config.sections.notifications import Notification
 from fairlead.config.sections.operators import Operator
 from fairlead.config.sections.policies import Policy
 from fairlead.config.sections.prices import Prices
@@ -48,6 +49,9 @@ class Config(Section):
     defaults: Defaults = Field(default=Defaults(), description="effects when no rule decides")
     approvals: Approvals = Field(default=Approvals(), description="approvals")
     workflows: UnavailableList = Field(default=(), description="workflows", exclude=True)
+    notifications: Listed[Notification] = Field(
+        default=(), max_length=64, description="receivers outside that are told of what happens"
+    )
     audit: Audit = Field(default=Audit(), description="content of the audit log")
     durability: Durability = Field(default=Durability(), description="durability classes")
     limits: Limits = Field(default=Limits(), description="bounds")

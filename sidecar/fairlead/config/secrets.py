@@ -5,6 +5,7 @@ In `internal.Secrets` they are called
 - `providers/{provider}`: the API key of a provider,
 - `providers/{provider}/headers/{header}`: the value of a request header, its name in lower case,
 - `providers/{provider}/proxy/authorization`: the value of the header `Proxy-Authorization`.
+The core does not get those of operators and of receivers of notifications.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from typing import Any
 from fairlead.config import trust
 from fairlead.config.paths import fits, select
 from fairlead.config.schema import Config
+from fairlead.config.sections.notifications import EXPOSED, Notification, is_exposed, url_problem
 from fairlead.config.sections.secret import SecretRef
 from fairlead.config.violation import Path, render
 from fairlead.internal.v1 import engine_config_pb2
+from fairlead.notification.signature import PREFIX, InvalidSecret, key_of
 
 SECRET_MAX_BYTES = 64 << 10
 # Where a document may have references, whatever else is wrong with it.
@@ -33,13 +36,19 @@ PATTERNS = (
     "providers[*].proxy.password",
     "providers[*].proxy.authorization",
     "operators[*].token",
+    "notifications[*].url",
+    "notifications[*].secret",
+    "notifications[*].secret[*]",
+    "notifications[*].headers.*",
 )
 _CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
 
-# The value of a header with a scheme in front, such as `Basic …`.
-_WITH_SCHEME = "providers[*].proxy.authorization"
+# Values of headers with a scheme in front, such as `Basic …`.
+_WITH_SCHEME = ("providers[*].proxy.authorization", "notifications[*].headers.*")
 # What is encoded before it is sent, and may hold any character.
 _PASSWORD = "providers[*].proxy.password"
+_URL = "notifications[*].url"
+_SIGNING = ("notifications[*].secret", "notifications[*].secret[*]")
 _SAME = "is the same credential as {}: the caller would be ambiguous"
 
 
@@ -56,6 +65,17 @@ class SecretUnavailable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverSecrets:
+    """How a receiver of notifications is reached: its URL, the secrets that sign, and all headers."""
+
+    url: str = field(repr=False)
+    signing: tuple[str, ...] = field(default=(), repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # What of all this came from a reference.
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedSecrets:
     """Secret values by name, and the operators' tokens, which the core does not get. Printing it shows names only.
 
@@ -67,13 +87,19 @@ class ResolvedSecrets:
     passwords: tuple[str, ...] = field(default=(), repr=False)
     operators: Mapping[str, str] = field(default_factory=dict, repr=False)
     trusted: Mapping[str, str] = field(default_factory=dict, repr=False)
+    receivers: Mapping[str, ReceiverSecrets] = field(default_factory=dict, repr=False)
 
     def to_hide(self) -> tuple[str, ...]:
         """Everything that no line of a log may hold."""
-        return (*self.values.values(), *self.passwords, *self.operators.values())
+        receivers = (value for receiver in self.receivers.values() for value in _forms_of(receiver.hidden))
+        return (*self.values.values(), *self.passwords, *self.operators.values(), *receivers)
 
     def __repr__(self) -> str:
-        names = (*self.values, *(f"operators/{name}" for name in self.operators))
+        names = (
+            *self.values,
+            *(f"operators/{name}" for name in self.operators),
+            *(f"notifications/{name}" for name in self.receivers),
+        )
         return f"ResolvedSecrets({', '.join(sorted(names))})"
 
     def to_proto(self) -> engine_config_pb2.Secrets:
@@ -96,9 +122,24 @@ def references(config: Config) -> Iterator[tuple[str, SecretRef]]:
             yield _proxy_name(provider.name), provider.proxy.credential
 
 
+def _receiver_references(receiver: Notification) -> Iterator[tuple[str, SecretRef, Form]]:
+    """Every secret of a receiver of notifications, by name."""
+    if isinstance(receiver.url, SecretRef):
+        yield "url", receiver.url, Form.TOKEN
+    for index, reference in enumerate(receiver.secret):
+        yield f"secret/{index}", reference, Form.TOKEN
+    for header, value in receiver.headers.items():
+        if isinstance(value, SecretRef):
+            yield f"headers/{header}", value, Form.HEADER
+
+
 def secret_files(config: Config) -> frozenset[FilePath]:
     """The files that a configuration's secrets and trusted certificates come from."""
-    found = (*(reference for _, reference in references(config)), *(operator.token for operator in config.operators))
+    found = (
+        *(reference for _, reference in references(config)),
+        *(operator.token for operator in config.operators),
+        *(reference for receiver in config.notifications for _, reference, _ in _receiver_references(receiver)),
+    )
     named = frozenset(FilePath(reference.from_file) for reference in found if reference.from_file is not None)
     return named | frozenset(map(FilePath, trust.ca_files(config).values()))
 
@@ -133,9 +174,57 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
             trusted[name] = trust.read(file)
         except trust.CertificatesUnavailable as error:
             wrong.append(f"providers/{name}/tls/caFile: {error}")
+    receivers: dict[str, ReceiverSecrets] = {}
+    for receiver in config.notifications:
+        try:
+            receivers[receiver.name] = _resolve_receiver(receiver, source)
+        except SecretUnavailable as error:
+            wrong.append(f"notifications/{receiver.name}/{error}")
     if wrong:
         raise SecretUnavailable("; ".join(wrong))
-    return ResolvedSecrets(values, tuple(passwords), operators, trusted)
+    return ResolvedSecrets(values, tuple(passwords), operators, trusted, receivers)
+
+
+def _resolve_receiver(receiver: Notification, environ: Mapping[str, str]) -> ReceiverSecrets:
+    found: dict[str, str] = {}
+    for name, reference, form in _receiver_references(receiver):
+        try:
+            found[name] = read(reference, environ, form)
+        except SecretUnavailable as error:
+            raise SecretUnavailable(f"{name}: {error}") from None
+        problem = _signing_problem(found[name]) if name.startswith("secret/") else None
+        if name == "url":
+            problem = _receiver_url_problem(found[name], insecure=receiver.insecure)
+        if problem is not None:
+            raise SecretUnavailable(f"{name}: {problem}")
+    return ReceiverSecrets(
+        url=receiver.url if isinstance(receiver.url, str) else found["url"],
+        signing=tuple(value for name, value in found.items() if name.startswith("secret/")),
+        headers={
+            name: value if isinstance(value, str) else found[f"headers/{name}"]
+            for name, value in receiver.headers.items()
+        },
+        hidden=tuple(found.values()),
+    )
+
+
+def _signing_problem(value: str) -> str | None:
+    try:
+        key_of(value)
+    except InvalidSecret as error:
+        return str(error)
+    return None
+
+
+def _receiver_url_problem(value: str, *, insecure: bool) -> str | None:
+    return url_problem(value) or (EXPOSED if not insecure and is_exposed(value) else None)
+
+
+def _forms_of(values: Iterable[str]) -> Iterator[str]:
+    """The values, and what is secret of them without the word in front: `whsec_` or a scheme."""
+    for value in values:
+        yield value
+        yield value.removeprefix(PREFIX).rpartition(" ")[2]
 
 
 def _proxy_name(provider: str) -> str:
@@ -178,7 +267,7 @@ def read(reference: SecretRef, environ: Mapping[str, str], form: Form) -> str:
 def _form(path: Path) -> Form:
     if fits(path, _PASSWORD):
         return Form.TEXT
-    return Form.HEADER if fits(path, _WITH_SCHEME) else Form.TOKEN
+    return Form.HEADER if any(fits(path, pattern) for pattern in _WITH_SCHEME) else Form.TOKEN
 
 
 def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -193,6 +282,12 @@ def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tupl
             except SecretUnavailable as error:
                 yield path, str(error)
                 continue
+            if pattern in _SIGNING and (problem := _signing_problem(value)):
+                yield path, problem
+            if pattern == _URL:
+                insecure = document["notifications"][path[1]].get("insecure") is True
+                if problem := _receiver_url_problem(value, insecure=insecure):
+                    yield path, problem
             if pattern in _CREDENTIALS:
                 if value in owners:
                     yield path, _SAME.format(render(owners[value]))

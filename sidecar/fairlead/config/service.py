@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -67,9 +67,11 @@ class ConfigurationService:
         clock: Callable[[], int],
         on_applied: Callable[[Config, ResolvedSecrets], None] = lambda config, secrets: None,
         trusted: Mapping[str, str] = MappingProxyType({}),
+        along: Callable[[Config], Iterable[command_pb2.Write]] = lambda config: (),
     ) -> None:
         """`running` and `trusted` (certificates by provider) are what the core was built with; `clock` gives Unix
-        nanoseconds; `on_applied` is called after every change of configuration or secrets."""
+        nanoseconds; `on_applied` is called after every change of configuration or secrets; `along` gives further writes
+        for the unit that applies a configuration."""
         self._core = core
         self._reader = reader
         self._versions = ConfigVersions(reader)
@@ -78,6 +80,7 @@ class ConfigurationService:
         self._clock = clock
         self._on_applied = on_applied
         self._trusted = trusted
+        self._along = along
         self._changing = asyncio.Lock()
 
     @property
@@ -328,6 +331,7 @@ class ConfigurationService:
             source=source,
         )
         load.writes.extend(await asyncio.to_thread(self._versions.writes, entry, wanted.canonical))
+        load.writes.extend(self._along(wanted.config))
         if remembered is not None:
             identity, answer = remembered
             load.writes.append(identity.write(answer(version=entry), now))

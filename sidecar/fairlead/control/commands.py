@@ -30,7 +30,12 @@ class Core(Protocol):
 
 async def apply(core: Core, command: command_pb2.Command) -> command_pb2.CommandResult:
     """Applies a command without blocking the event loop; raises `Refusal` when the core rejects it."""
-    result = command_pb2.CommandResult.FromString(await asyncio.to_thread(core.apply, command.SerializeToString()))
+    return await asyncio.to_thread(apply_here, core, command)
+
+
+def apply_here(core: Core, command: command_pb2.Command) -> command_pb2.CommandResult:
+    """The same for a thread that may block."""
+    result = command_pb2.CommandResult.FromString(core.apply(command.SerializeToString()))
     if result.WhichOneof("result") == "rejection":
         raise Refusal.from_rejection(result.rejection)
     return result

@@ -29,8 +29,11 @@ from fairlead.v1 import (
     backup_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
+    checkpoint_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
+    notification_service_pb2,
+    notification_service_pb2_grpc,
     workflow_service_pb2,
     workflow_service_pb2_grpc,
 )
@@ -53,6 +56,7 @@ _SERVICES = (
     budget_service_pb2.DESCRIPTOR.services_by_name["BudgetService"].full_name,
     config_service_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name,
     workflow_service_pb2.DESCRIPTOR.services_by_name["WorkflowService"].full_name,
+    notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"].full_name,
 )
 
 
@@ -73,8 +77,10 @@ class Servicers:
     audit: audit_service_pb2_grpc.AuditServiceServicer
     backup: backup_service_pb2_grpc.BackupServiceServicer
     budget: budget_service_pb2_grpc.BudgetServiceServicer
+    checkpoint: checkpoint_service_pb2_grpc.CheckpointServiceServicer
     config: config_service_pb2_grpc.ConfigServiceServicer
     workflow: workflow_service_pb2_grpc.WorkflowServiceServicer
+    notification: notification_service_pb2_grpc.NotificationServiceServicer
     store: StoreService
 
 
@@ -93,6 +99,7 @@ async def start_control_server(path: Path, key: str, servicers: Servicers) -> gr
     approval_service_pb2_grpc.add_ApprovalTicketServiceServicer_to_server(servicers.ticket, server)
     budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(servicers.budget, server)
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(servicers.workflow, server)
+    checkpoint_service_pb2_grpc.add_CheckpointServiceServicer_to_server(servicers.checkpoint, server)
     server.add_generic_rpc_handlers((servicers.store.handler(),))
     _bind_unix(server, path)
     await server.start()
@@ -148,6 +155,7 @@ class OperatorServer:
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(self._servicers.workflow, server)
+        notification_service_pb2_grpc.add_NotificationServiceServicer_to_server(self._servicers.notification, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         return server

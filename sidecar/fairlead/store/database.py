@@ -25,7 +25,9 @@ FORMAT_VERSION = b"1"
 CHECKPOINT = "checkpoint"
 RESTORING = "restoring"
 # What a checkpoint can take at once: all that is in memory becomes files, and the log of it is copied.
-CHECKPOINT_BYTES = tuning.WRITE_BUFFERS_BYTES + tuning.WAL_BYTES
+CHECKPOINT_BYTES = 64 * tuning.MIB
+# How many memtables of a family wait for being flushed, or are being.
+_IMMUTABLE = "rocksdb.num-immutable-mem-table"
 # A page of a scan ends at whichever comes first; between two pages nothing is held open.
 PAGE_RECORDS = 512
 PAGE_BYTES = 1 << 20
@@ -44,8 +46,9 @@ class Store:
         # Keeps the database from being closed under a reader. The writer does not take it for its writes: it is the
         # one that closes.
         self._guard = threading.Lock()
-        # Keeps it from being closed under a flush or a checkpoint, which would keep readers waiting for too long.
-        self._upkeep = threading.Lock()
+        # Of the log that is being written: its size, and the families that are in it.
+        self._log_bytes = 0
+        self._written: set[int] = set()
         self._handles: Handles | None = None
         self.open()
 
@@ -61,6 +64,9 @@ class Store:
                 return
             try:
                 self._handles = Handles(self._path, read_only=self._read_only)
+                # Opening writes what was in the logs into files.
+                self._log_bytes = 0
+                self._written.clear()
             except StoreError:
                 raise
             except Exception as error:
@@ -73,7 +79,7 @@ class Store:
 
     def shut(self) -> None:
         """Closes the database but keeps the directory; reads raise StoreUnavailable until `open`."""
-        with self._upkeep, self._guard:
+        with self._guard:
             handles, self._handles = self._handles, None
             if handles is not None:
                 handles.close()
@@ -134,11 +140,16 @@ class Store:
         columns = handles.columns
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
+        written, size = self._written, 0
         for family, key, value in writes:
+            written.add(family)
             if value is None:
                 delete(key, columns[family])
+                size += len(key)
             else:
                 put(key, value, columns[family])
+                size += len(key) + len(value)
+        self._log_bytes += size
         self._commit(handles, batch)
 
     def delete_ranges(self, ranges: Iterable[tuple[Family, bytes, bytes]]) -> None:
@@ -146,6 +157,7 @@ class Store:
         handles = self._writable()
         batch = WriteBatch(raw_mode=True)
         for family, start, end in ranges:
+            self._written.add(family)
             batch.delete_range(start, end, handles.columns[family])
         self._commit(handles, batch)
 
@@ -157,35 +169,51 @@ class Store:
         except Exception as error:
             raise StoreUnavailable(f"syncing {self._path} failed: {error}") from error
 
-    def flush_memtables(self) -> None:
-        """Writes what is in memory into files, family by family, beside readers and the commit writer.
+    @property
+    def log_bytes(self) -> int:
+        """Size of what was written since the last log was closed: keys and values, without their framing."""
+        return self._log_bytes
 
-        Before a checkpoint: that one holds the interpreter and stops the commits, so it should find little to do.
+    def close_log(self) -> None:
+        """Begins a new log, and has what is in memory written into files; returns before it is. Only the commit writer
+        calls this, between two batches.
+
+        INVARIANT (one open end): only the log that is written has anything that is not synced. So what a power cut
+        leaves is always a prefix of what was written. That is why RocksDB is tuned not to begin a log by itself.
         Raises StoreUnavailable.
         """
-        with self._upkeep:
-            handles = self._writable()
-            try:
-                for view in handles.views.values():
-                    view.flush(True)
-            except Exception as error:
-                raise StoreUnavailable(f"flushing {self._path} failed: {error}") from error
+        self.flush_wal()
+        handles = self._writable()
+        try:
+            for family in self._written:
+                handles.views[Family(family)].flush(False)
+        except Exception as error:
+            raise StoreUnavailable(f"flushing {self._path} failed: {error}") from error
+        self._log_bytes = 0
+        self._written.clear()
+
+    @property
+    def flushing(self) -> bool:
+        """True while something of a closed log is not in a file yet. Raises StoreUnavailable."""
+        with self._guard:
+            views = [self._view(family) for family in Family]
+            return any(view is not None and view.property_int_value(_IMMUTABLE) for view in views)
 
     def checkpoint(self, directory: Path) -> None:
         """Makes a second database of this moment, in a directory that is not there yet, on the same file system.
 
-        Its large files are hard links: it takes little room as long as the database does not replace them. Holds the
-        interpreter for a few milliseconds; the commit writer calls this between two batches, so that "this moment" is
-        the end of a commit unit that is known. Raises StoreUnavailable, and leaves nothing then.
+        Its large files are hard links: it takes little room as long as the database does not replace them. Flushes what
+        is in memory and holds the interpreter meanwhile, so close the log before and wait while it is `flushing`. Only
+        the commit writer calls this, between two batches: "this moment" is the end of a commit unit that is known.
+        Raises StoreUnavailable, and leaves nothing then.
         """
-        self.flush_wal()
-        with self._upkeep:
-            handles = self._writable()
-            try:
-                Checkpoint(handles.database).create_checkpoint(str(directory))
-            except Exception as error:
-                shutil.rmtree(directory, ignore_errors=True)
-                raise StoreUnavailable(f"a checkpoint of {self._path} cannot be made: {error}") from error
+        self.close_log()
+        handles = self._writable()
+        try:
+            Checkpoint(handles.database).create_checkpoint(str(directory))
+        except Exception as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise StoreUnavailable(f"a checkpoint of {self._path} cannot be made: {error}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -60,6 +60,12 @@ class WalFlusher:
                 self._changed.notify_all()
             self._core.acknowledge(unit, self._durable, micros, 0)
 
+    def ask(self) -> None:
+        """Asks for an fsync of what is written, though no unit waits for it."""
+        with self._changed:
+            self._wanted = self._written
+            self._changed.notify_all()
+
     def resume(self) -> None:
         """Begins anew after the database has been opened. Unit numbers go on, so the marks stay."""
         with self._changed:

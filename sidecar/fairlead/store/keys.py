@@ -243,6 +243,93 @@ def step_key(tenant: str, idempotency_key: str) -> bytes:
     return text(tenant) + hashlib.sha256(idempotency_key.encode()).digest()
 
 
+# Family OUTBOX ------------------------------------------------------------------------------------------------------
+
+
+def outbox_cursor(receiver: str) -> bytes:
+    """How far the outbox has come in the audit log for a receiver."""
+    return b"c" + text(receiver)
+
+
+def outbox_delivery(receiver: str, sequence: int, *, dead: bool) -> bytes:
+    """A notification about an audit record, that waits for a receiver or was given up."""
+    return outbox_deliveries(receiver, dead=dead) + sequence.to_bytes(8, "big")
+
+
+def outbox_deliveries(receiver: str, *, dead: bool) -> bytes:
+    """What the keys of a receiver's notifications begin with."""
+    return (b"d" if dead else b"p") + text(receiver)
+
+
+OUTBOX_CURSORS = b"c"
+"""What the keys of all cursors begin with."""
+# Family CHECKPOINTS ---------------------------------------------------------------------------------------------------
+#
+# Everything in a thread lies under its incarnation, 12 bytes that no other thread ever has: a thread is gone with its
+# one record, however much there was in it. The keys of payloads end with the number of a piece.
+
+
+def checkpoint_thread(tenant: str, thread: str) -> bytes:
+    """A thread: which incarnation is in force."""
+    return checkpoint_threads(tenant) + text(thread)
+
+
+def checkpoint_threads(tenant: str) -> bytes:
+    """What the keys of a tenant's threads begin with."""
+    return text(tenant) + b"t"
+
+
+def checkpoint_data(tenant: str, incarnation: bytes) -> bytes:
+    """What the keys of everything in a thread begin with."""
+    return text(tenant) + b"d" + incarnation
+
+
+def checkpoints(tenant: str, incarnation: bytes) -> bytes:
+    """What the keys of a thread's checkpoints begin with."""
+    return checkpoint_data(tenant, incarnation) + b"c"
+
+
+def checkpoint(tenant: str, incarnation: bytes, namespace: str, checkpoint_id: str) -> bytes:
+    """A checkpoint. The id is last and without its length, so that the order of keys is that of the ids."""
+    return checkpoints(tenant, incarnation) + text(namespace) + checkpoint_id.encode()
+
+
+def checkpoint_writes(tenant: str, incarnation: bytes, namespace: str) -> bytes:
+    """What the keys of the writes of a namespace begin with; those of a checkpoint go on with its id."""
+    return checkpoint_data(tenant, incarnation) + b"w" + text(namespace)
+
+
+def checkpoint_write(task: str, index: int) -> bytes:
+    """How the key of a write goes on after that of its checkpoint; `index` is an int32."""
+    return text(task) + (index + (1 << 31)).to_bytes(4, "big")
+
+
+def checkpoint_values(tenant: str, incarnation: bytes, namespace: str) -> bytes:
+    """What the keys of the values of a namespace begin with."""
+    return checkpoint_data(tenant, incarnation) + b"v" + text(namespace)
+
+
+def checkpoint_value(channel: str, digest: bytes) -> bytes:
+    """How the key of a value goes on after that of its namespace; `digest` is 16 bytes."""
+    return text(channel) + digest
+
+
+def checkpoint_piece(piece: int) -> bytes:
+    """How the key of a piece ends, from 0."""
+    return piece.to_bytes(4, "big")
+
+
+def checkpoint_run(tenant: str, run: str, incarnation: bytes = b"", namespace: str | None = None) -> bytes:
+    """A checkpoint that a run made goes on with its id; without a namespace, what those of the run begin with."""
+    made_by = text(tenant) + b"r" + text(run) + incarnation
+    return made_by if namespace is None else made_by + text(namespace)
+
+
+def checkpoint_garbage(tenant: str, incarnation: bytes = b"") -> bytes:
+    """An incarnation that is no thread's and has to be deleted; without one, what all of them begin with."""
+    return text(tenant) + b"g" + incarnation
+
+
 def after_prefix(prefix: bytes) -> bytes | None:
     """The first key after all keys that begin with `prefix`; none when there is no end to them."""
     stem = prefix.rstrip(b"\xff")

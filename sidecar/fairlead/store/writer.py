@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from fairlead.store import keys, recovery, retention
+from fairlead.store import keys, recovery, retention, tuning
 from fairlead.store.database import Store, Write
 from fairlead.store.errors import StoreError, StoreUnavailable
 from fairlead.store.families import Family
@@ -86,6 +86,7 @@ class CommitWriter:
         self._pauses = Pauses()
         self._stopping = threading.Event()
         self._next_forget = 0.0
+        self._synced_ahead = False
         self._thread = threading.Thread(target=self._run, name="fairlead-commit", daemon=True)
 
     def start(self) -> None:
@@ -135,6 +136,7 @@ class CommitWriter:
                 raise self._flusher.fault
             if batch is not None:
                 self._write(*batch)
+                self._change_logs()
             elif stopping:
                 return
             self._pauses.run()
@@ -150,6 +152,16 @@ class CommitWriter:
             if family == Family.AUDIT:
                 self._committed(keys.audit_sequence(key))
                 break
+
+    def _change_logs(self) -> None:
+        """Closes a log that is full; a little before that, has it synced beside the next batches."""
+        size = self._store.log_bytes
+        if size >= tuning.LOG_BYTES:
+            self._store.close_log()
+            self._synced_ahead = False
+        elif size >= tuning.SYNC_AHEAD_BYTES and not self._synced_ahead:
+            self._synced_ahead = True
+            self._flusher.ask()
 
     def _bring_back(self, fault: StoreUnavailable) -> bool:
         """Makes the store usable again; false when the daemon stops first."""

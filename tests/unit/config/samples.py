@@ -131,6 +131,10 @@ limits:
   toolResultBytes: 10KiB
   openToolCalls: 11
   openApprovals: 12
+  checkpointBytes: 12KiB
+  checkpointPutBytes: 13KiB
+  checkpointThreads: 14
+  checkpointTenantBytes: 15MiB
 reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
 """
 COMPLETE_ENVIRONMENT = {**ENVIRONMENT, "OPERATOR": "operator-token", "HEADER": "header-value"}

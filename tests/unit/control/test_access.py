@@ -34,6 +34,7 @@ from fairlead.v1 import (
     budget_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
+    notification_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
 
@@ -77,6 +78,7 @@ class Served:
             budget=self.seen,
             config=config_service_pb2_grpc.ConfigServiceServicer(),
             workflow=workflow_service_pb2_grpc.WorkflowServiceServicer(),
+            notification=notification_service_pb2_grpc.NotificationServiceServicer(),
             store=StoreService(self.store),
         )
         self.operator = OperatorServer(self.operators, self.servicers)

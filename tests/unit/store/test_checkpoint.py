@@ -98,7 +98,7 @@ def test_a_checkpoint_is_the_moment_between_two_batches_while_commits_go_on(benc
     heads = []
     for turn in range(3):
         bench.core.wait(lambda turn=turn: len(bench.core.marks) > 100 * turn)  # type: ignore[misc]
-        bench.store.flush_memtables()
+        bench.writer.between_batches(bench.store.close_log).result(30)
 
         def take() -> int:
             bench.store.checkpoint(copy / "db")
@@ -121,7 +121,7 @@ def test_a_checkpoint_lives_on_when_the_store_changes(bench: Bench, copy: Path) 
     bench.writer.between_batches(lambda: bench.store.checkpoint(copy / "db")).result(30)
     for n in range(1, 50):
         assert bench.core.commit((Family.AUDIT, keys.audit(n), None))
-    bench.store.flush_memtables()
+    bench.writer.between_batches(bench.store.close_log).result(30)
     with open_store(copy) as store:
         assert len(list(store.scan(Family.AUDIT))) == 49
 
@@ -141,5 +141,5 @@ def test_a_store_that_is_only_read_makes_no_checkpoint(tmp_path: Path, copy: Pat
         with pytest.raises(StoreUnavailable, match="not open for writing"):
             store.checkpoint(copy / "db")
         with pytest.raises(StoreUnavailable, match="not open for writing"):
-            store.flush_memtables()
+            store.close_log()
     assert not (copy / "db").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.store import Family, Store, StoreUnavailable, keys
+from fairlead.store import Family, Store, StoreUnavailable, keys, tuning
 from fairlead.store.database import Write
 from fairlead.store.lock import DirectoryLock
 from fairlead.store.writer import CommitWriter, WriterSettings
@@ -205,6 +205,59 @@ def test_reads_go_on_while_the_directory_takes_no_writes(bench: Bench, monkeypat
     monkeypatch.undo()
     assert bench.recovered.wait(10)
     assert bench.core.commit(put(b"after"))
+
+
+def logs(bench: Bench) -> list[str]:
+    return sorted(path.name for path in bench.store.path.glob("*.log"))
+
+
+def test_a_full_log_is_closed_and_its_families_are_flushed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "LOG_BYTES", 50_000)
+    before = logs(bench)
+    for n in range(200):
+        assert bench.core.commit(put(b"%d" % n, bytes(1000), Family.RUNS))
+    bench.writer.between_batches(lambda: None).result(10)
+    assert bench.store.log_bytes < 50_000
+    # The old one goes when its families are in files, which nobody waits for.
+    looks = 0
+    while before[-1] in logs(bench):
+        looks += 1
+        assert looks < 1000
+        bench.writer.between_batches(lambda: None).result(10)
+    assert list(bench.store.path.glob("*.sst"))
+    # More than RocksDB's own bounds for one log would be: it still does not begin one.
+    monkeypatch.setattr(tuning, "LOG_BYTES", 1 << 30)
+    before = logs(bench)
+    for n in range(80):
+        assert bench.core.commit(put(b"%d" % n, bytes(1 << 20), Family.RUNS))
+    assert logs(bench)[-1] == before[-1]
+
+
+def test_no_log_begins_before_the_last_one_is_synced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut could otherwise take the end of one and leave the beginning of the next."""
+    monkeypatch.setattr(tuning, "LOG_BYTES", 50_000)
+    before = logs(bench)
+    bench.store.open_faults = 1_000_000
+    bench.store.flush_fault = StoreUnavailable("no fsync")
+    written = 0
+    while bench.core.commit(put(b"%d" % written, bytes(1000))):
+        written += 1
+    assert written <= 60 and bench.changed.wait(10)
+    assert logs(bench) == before
+    bench.store.open_faults, bench.store.flush_fault = 0, None
+    assert bench.recovered.wait(10)
+    assert bench.core.commit(put(b"after"), power=True)
+    assert len(list(bench.store.scan(Family.STATE))) >= written
+
+
+def test_a_log_that_is_nearly_full_is_synced_beside_the_commits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "SYNC_AHEAD_BYTES", 50_000)
+    bench.store.in_flush.clear()
+    bench.store.flush_gate = threading.Event()  # It does not end, and holds nobody up.
+    for n in range(100):
+        assert bench.core.commit(put(b"%d" % n, bytes(1000)))
+    assert bench.store.in_flush.wait(10)
+    bench.store.flush_gate.set()
 
 
 def test_a_stop_does_not_wait_for_a_broken_store(bench: Bench) -> None:

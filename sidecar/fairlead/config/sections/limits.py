@@ -47,6 +47,18 @@ class Limits(Section):
     tool_result_bytes: Annotated[int, Size("0B", "16MiB")] = Field(
         default=256 << 10, description="largest result of a tool call that is kept and given again"
     )
+    checkpoint_bytes: Annotated[int, Size("1KiB", "256MiB")] = Field(
+        default=16 << 20, description="largest payload of a checkpoint: the value of a channel, a write"
+    )
+    checkpoint_put_bytes: Annotated[int, Size("1KiB", "1GiB")] = Field(
+        default=32 << 20, description="all payloads that are put together with a checkpoint"
+    )
+    checkpoint_threads: int = Field(
+        default=100_000, ge=0, le=10 * _MILLION, description="threads with checkpoints of a tenant"
+    )
+    checkpoint_tenant_bytes: Annotated[int, Size("0B", "1024GiB")] = Field(
+        default=8 << 30, description="all checkpoints of a tenant"
+    )
     open_tool_calls: int = Field(
         default=100_000, ge=0, le=_MILLION, description="tool calls that are open or wait for people"
     )
@@ -56,4 +68,7 @@ class Limits(Section):
         le=_MILLION,
         description="approvals that are pending, or approved and not used yet; what people are shown of them may take "
         "1 KiB each together, at least 256 KiB",
+    )
+    notifications: int = Field(
+        default=10_000, ge=1, le=_MILLION, description="notifications that wait; the receivers share them equally"
     )

@@ -16,7 +16,7 @@ from fairlead.config.violation import Path
 
 _HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 # Set by the sidecar or by the connection itself.
-_RESERVED_HEADERS = frozenset(
+RESERVED_HEADERS = frozenset(
     [
         "accept",
         "accept-encoding",
@@ -36,6 +36,8 @@ _RESERVED_HEADERS = frozenset(
         "upgrade",
     ]
 )
+# Literal values of such headers are refused: they are credentials, most likely.
+SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})"
 _DIRECT = re.compile(rf"\*|\.?{_LABEL}(?:\.{_LABEL})*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+", re.ASCII)
 
@@ -72,11 +74,12 @@ def _proxy_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _header_name(value: str) -> str:
+def header_name(value: str, reserved: frozenset[str] = RESERVED_HEADERS) -> str:
+    """The name in lower case; raises PydanticCustomError when it is none or a reserved one."""
     name = value.lower()
     if _HEADER.fullmatch(name) is None:
         raise PydanticCustomError("header", "is not the name of a header")
-    if name in _RESERVED_HEADERS or name.startswith("x-fairlead-"):
+    if name in reserved or name.startswith("x-fairlead-"):
         raise PydanticCustomError("header", "is set by the sidecar and cannot be configured")
     return name
 
@@ -88,7 +91,7 @@ def _direct(value: str) -> str:
 
 
 BaseUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_base_url)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderName = Annotated[str, AfterValidator(lambda value: header_name(value))]
 # Visible ASCII and inner spaces.
 HeaderText = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,1022}[!-~])?$")]
 HeaderValue = Annotated[

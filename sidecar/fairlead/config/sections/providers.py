@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from fairlead.config.quantities import Duration, PositivePerMille
 from fairlead.config.sections.base import Listed, Name, Section, no_repeats
-from fairlead.config.sections.network import BaseUrl, HeaderName, HeaderValue, Proxy, Tls
+from fairlead.config.sections.network import SECRET_HEADER, BaseUrl, HeaderName, HeaderValue, Proxy, Tls
 from fairlead.config.sections.secret import SecretRef
 from fairlead.config.violation import Path
 
@@ -37,7 +37,6 @@ _DEFAULT_DIALECTS: Mapping[str, tuple[Dialect, ...]] = {
 _SPOKEN = {kind: _DEFAULT_DIALECTS[kind] for kind in ("openai", "anthropic", "azure-openai")}
 # The header that carries the key of a kind, where it is not `Authorization`.
 _KEY_HEADERS = {"anthropic": "x-api-key", "azure-openai": "api-key"}
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential")
 _KEYED_HOST = re.compile(r"api\.openai\.com|api\.anthropic\.com|.+\.openai\.azure\.com")
 
 
@@ -165,7 +164,7 @@ class Provider(Section):
         for name, value in self.headers.items():
             if name == _KEY_HEADERS.get(self.kind):
                 yield ("headers", name), "is set by the sidecar: write apiKey"
-            elif isinstance(value, str) and _SECRET_HEADER.search(name):
+            elif isinstance(value, str) and SECRET_HEADER.search(name):
                 yield ("headers", name), "looks like a credential: write {fromEnv: NAME} or {fromFile: /PATH}"
         host = urlsplit(self.base_url).hostname or ""
         if self.api_key is None and _KEYED_HOST.fullmatch(host):

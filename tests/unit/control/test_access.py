@@ -32,6 +32,7 @@ from fairlead.v1 import (
     backup_service_pb2_grpc,
     budget_service_pb2,
     budget_service_pb2_grpc,
+    checkpoint_service_pb2_grpc,
     config_service_pb2,
     config_service_pb2_grpc,
     notification_service_pb2_grpc,
@@ -78,6 +79,7 @@ class Served:
             budget=self.seen,
             config=config_service_pb2_grpc.ConfigServiceServicer(),
             workflow=workflow_service_pb2_grpc.WorkflowServiceServicer(),
+            checkpoint=checkpoint_service_pb2_grpc.CheckpointServiceServicer(),
             notification=notification_service_pb2_grpc.NotificationServiceServicer(),
             store=StoreService(self.store),
         )

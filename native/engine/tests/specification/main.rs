@@ -34,5 +34,8 @@ mod translation;
 mod views;
 mod windows;
 mod workflow_bench;
+mod workflow_effects;
+mod workflow_money;
+mod workflow_shapes;
 mod workflow_simulation;
 mod workflows;

@@ -48,7 +48,7 @@ from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.document import Document
 from fairlead.config.loader import config_files, read_files
 from fairlead.config.notices import notices
-from fairlead.config.reload import Reloader
+from fairlead.config.reload import Reloader, files_beside
 from fairlead.config.secrets import files
 from fairlead.config.sections.limits import Limits
 from fairlead.config.service import ConfigurationService
@@ -76,7 +76,6 @@ from fairlead.native import Core
 from fairlead.notification.desk import NotificationDeskService
 from fairlead.notification.sending import SenderOnDemand
 from fairlead.notification.service import Outbox
-from fairlead.prices.lookup import book_files
 from fairlead.startup import (
     CannotStart,
     ExitCode,
@@ -175,12 +174,12 @@ class Daemon:
         options, loop = self._options, asyncio.get_running_loop()
         # Before the files are read, so that an edit right behind that is seen.
         document = read_files(options.config) if options.config is not None else Document()
-        named, books = files(document.value), book_files(document)
+        named, beside = files(document.value), files_beside(document)
         reloader: Reloader | None = None
         watcher = Watcher(
             options.config,
             lambda: named if reloader is None else reloader.secret_files(),
-            listing=lambda path: [*config_files(path), *sorted(books if reloader is None else reloader.books())],
+            listing=lambda path: [*config_files(path), *sorted(beside if reloader is None else reloader.beside())],
         )
         loader = Loader(Core.compile, dev=options.dev)
         loaded, resolved = load_configuration(loader, options.config)
@@ -268,7 +267,7 @@ class Daemon:
             _log.warning("DEVELOPMENT MODE: anyone who can reach the agent endpoint is tenant dev with token dev")
         for notice in notices(loaded.config, idle_books=loaded.idle_books):
             _log.warning("%s", notice)
-        reloader = Reloader(options.config, loader, configuration, named, books)
+        reloader = Reloader(options.config, loader, configuration, named, beside)
         self._watching = asyncio.create_task(watcher.run(reloader.on_change))
 
     async def _listen_for_agents(self, core: Core, config: Config, servicers: Servicers) -> tuple[str, str]:

@@ -126,20 +126,24 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from fairlead.config.text import joined, located
+    from fairlead.config import Violation
+    from fairlead.config.text import joined
     from fairlead.v1 import config_service_pb2 as pb
 
     try:
-        text, parts = joined(arguments.file)
+        whole = joined(arguments.file)
     except OSError as error:
         print(f"fairlead: {error.filename or arguments.file} cannot be read: {error.strerror}", file=sys.stderr)
         return _INVALID
-    request = pb.ApplyConfigRequest(yaml=text, etag=arguments.etag, validate_only=True)
+    request = pb.ApplyConfigRequest(yaml=whole.text, files=whole.workflows, etag=arguments.etag, validate_only=True)
     with operator.connected(arguments) as channel:
         # Only the check answers with every violation, however many there are.
         response = _stub(channel).ApplyConfig(request, **_CALL)
         if response.violations:
-            violations = [located(parts, found.line, found.path, found.message) for found in response.violations]
+            violations = [
+                whole.located(Violation(found.file, found.line, found.path, found.message))
+                for found in response.violations
+            ]
             if arguments.json:
                 _print_json({"valid": False, "violations": [_as_json(violation) for violation in violations]})
             else:

@@ -11,11 +11,17 @@ import json
 from decimal import Decimal
 
 from fairlead.config.schema import Config
+from fairlead.config.sections.base import Section
 
 
 def canonical_json(config: Config) -> str:
-    """The canonical text."""
-    dumped = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """The canonical text of a configuration."""
+    return canonical_text(config)
+
+
+def canonical_text(section: Section) -> str:
+    """The canonical text of a configuration or of a part that has a version of its own."""
+    dumped = section.model_dump(mode="json", by_alias=True, exclude_none=True)
     return json.dumps(dumped, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -49,8 +49,8 @@ def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
 
 
 def _by_name(entries: list[Any]) -> dict[str, Any] | None:
-    """The entries by name or, for targets, by model; None when they have neither."""
-    for key in ("name", "model"):
+    """The entries by name, by id (steps) or by model (targets); None when they have none of these."""
+    for key in ("name", "id", "model"):
         named = {entry[key]: entry for entry in entries if isinstance(entry, dict) and key in entry}
         if len(named) == len(entries):
             return named

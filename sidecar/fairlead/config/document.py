@@ -51,11 +51,13 @@ class Node:
 
 @dataclass(slots=True)
 class Document:
-    """Plain values, the place of each, and what is wrong with the YAML itself as (path, place, message)."""
+    """Plain values, the place of each, and what is wrong with the YAML itself as (path, place, message). `mounted` has
+    the values that are a file of their own, by their paths: violations in such a file name the path inside it."""
 
     value: dict[str, Any] = field(default_factory=dict)
     places: dict[Path, Place] = field(default_factory=dict)
     faults: list[tuple[Path, Place, str]] = field(default_factory=list)
+    mounted: dict[Path, str] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
         """File and line of the value, or of the nearest one that contains it."""
@@ -64,9 +66,11 @@ class Document:
                 return self.places[path[:end]]
         return ("", 0)
 
-    def violation(self, path: Path, message: str) -> Violation:
+    def violation(self, path: Path, message: str, place: Place | None = None) -> Violation:
         """A violation at the value's place."""
-        return Violation(*self.place(path), render(path), message)
+        file, line = place or self.place(path)
+        inside = next((path[end:] for end in range(1, len(path) + 1) if self.mounted.get(path[:end]) == file), path)
+        return Violation(file, line, render(inside), message)
 
 
 class _Unreadable(Exception):
@@ -178,7 +182,7 @@ class _Expansion:
     def document(self, root: Node) -> Document:
         self._document.places[()] = (self._file, root.line)
         if not isinstance(root.value, tuple):
-            self._wrong((), root.line, "must be a mapping of sections such as tenants, providers and models")
+            self._wrong((), root.line, "must be a mapping of keys to values")
             return self._document
         try:
             self._document.value = self._expand(root, ())

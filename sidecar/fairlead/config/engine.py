@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from fairlead.config.canonical import config_version
 from fairlead.config.engine_rules import match, policy, tier, tool
+from fairlead.config.engine_workflows import workflow
 from fairlead.config.schema import Config
 from fairlead.config.sections.budgets import Budget, Rolling
 from fairlead.config.sections.models import Model
@@ -81,6 +82,11 @@ def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, 
             tool_result_bytes=config.limits.tool_result_bytes,
             open_tool_calls=config.limits.open_tool_calls,
             open_approvals=config.limits.open_approvals,
+            open_runs=config.limits.open_runs,
+            run_bytes=config.limits.run_bytes,
+            payload_bytes=config.limits.payload_bytes,
+            for_each_items=config.limits.for_each_items,
+            run_depth=config.limits.run_depth,
         ),
         reservations=pb.Reservations(
             ttl_millis=config.reservations.ttl,
@@ -89,10 +95,15 @@ def to_engine(config: Config, version: str | None = None, trusted: Mapping[str, 
             session_ttl_millis=config.reservations.session_ttl,
         ),
         audit_content=config.audit.content,
-        durability={"model.call": config.durability.model_call, "tool.call": config.durability.tool_call},
+        durability={
+            "model.call": config.durability.model_call,
+            "tool.call": config.durability.tool_call,
+            "workflow.step": config.durability.workflow_step,
+        },
         tools=[tool(entry) for entry in config.tools],
         approval_tiers=[tier(entry) for entry in config.approvals.tiers],
         operators=[pb.Operator(name=operator.name, roles=operator.roles) for operator in config.operators],
+        workflows=[workflow(entry) for entry in config.workflows],
     )
 
 
@@ -103,7 +114,8 @@ def to_engine_bytes(config: Config, version: str | None = None, trusted: Mapping
 
 def _tenant(tenant: Tenant) -> pb.Tenant:
     return pb.Tenant(
-        name=tenant.name, agents=[pb.Agent(name=agent.name, labels=agent.labels) for agent in tenant.agents]
+        name=tenant.name,
+        agents=[pb.Agent(name=agent.name, labels=agent.labels, queues=agent.queues or ()) for agent in tenant.agents],
     )
 
 

@@ -1,8 +1,8 @@
 """YAML → a valid configuration, or every violation at once.
 
 The stages, each of which works on as much as the ones before it left whole:
-YAML → prices from books → schema (types, bounds, unknown keys) → rules across fields → names → secrets → native core
-(expressions).
+YAML → workflows from files, prices from books → schema (types, bounds, unknown keys) → rules across fields → names →
+secrets → native core (expressions, graphs).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from fairlead.config import messages, quorums, references, secrets
+from fairlead.config import messages, quorums, references, secrets, workflow_files
 from fairlead.config.canonical import canonical_json, version_of
 from fairlead.config.dev import DEV_ENVIRONMENT, DEV_FILE, DEV_TENANT, DEV_UPSTREAM
 from fairlead.config.document import Document, read
@@ -25,9 +26,10 @@ from fairlead.config.paths import fits
 from fairlead.config.salvage import Salvaged, salvage
 from fairlead.config.schema import Config
 from fairlead.config.sections.base import broken_rules
-from fairlead.config.violation import ConfigError, Path, Violation, render
+from fairlead.config.violation import ConfigError, Path
 from fairlead.prices import lookup
 
+_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 # The native core's check: engine configuration in, (path, message) out.
 Compile = Callable[[bytes], Iterable[tuple[str, str]]]
 _FILES_MAX = 256
@@ -62,23 +64,25 @@ class Loader:
         """A file or a directory of `*.yaml` files; None is the configuration of `--dev`. Raises `ConfigError`."""
         return self.check(merge(read(DEV_UPSTREAM, DEV_FILE)) if path is None else read_files(path))
 
-    def load_text(self, text: bytes | str, file: str = "") -> Loaded:
-        """A text; raises `ConfigError`."""
-        return self.check(merge(read(text, file)))
+    def load_text(self, text: bytes | str, file: str = "", sent: Mapping[str, str] = _NO_TEXTS) -> Loaded:
+        """A text, with the texts of the files that it names in `workflows`; raises `ConfigError`."""
+        return self.check(merge(read(text, file)), sent)
 
     def resolve_secrets(self, config: Config) -> secrets.ResolvedSecrets:
         """Reads every secret anew; raises `SecretUnavailable`."""
         return secrets.resolve_secrets(config, self._environ)
 
-    def check(self, document: Document) -> Loaded:
+    def check(self, document: Document, sent: Mapping[str, str] = _NO_TEXTS) -> Loaded:
         """A document that was read; raises `ConfigError` with everything that is wrong."""
         if self._dev:
             document = merge((document, *read(DEV_TENANT, DEV_FILE)))
-        prices = lookup.priced(document)
+        workflows = workflow_files.included(document, sent)
+        prices = lookup.priced(workflows.document)
         document = prices.document
         found = _Findings(document)
-        for path, message in prices.faults:
+        for path, message in (*workflows.faults, *prices.faults):
             found.add(path, message)
+        found.silence(workflows.unread)
         config = self._schema(found)
         if found.unreadable:
             # Names may be missing only because the text that defines them could not be read.
@@ -87,9 +91,12 @@ class Loader:
         if whole is not None:
             for path, message in broken_rules(whole.config):
                 found.add(whole.original(path), message)
+        broken = frozenset(found.paths)
         for check in (references.check, quorums.check):
             for path, message in check(document.value):
-                found.add(path, message)
+                if path not in broken:
+                    # A name that is none is unknown as well, which says nothing new.
+                    found.add(path, message)
         if self._environ is not None:
             for path, message in secrets.check(document.value, self._environ):
                 found.add(path, message)
@@ -114,10 +121,14 @@ class Loader:
     def _native(self, found: _Findings, whole: Salvaged, compile: Compile) -> None:
         """What the native core finds, without what is known already."""
         known = frozenset(found.paths)
-        for text, message in compile(to_engine_bytes(whole.config)):
-            path = whole.original(_parse(text))
+        config = _with_different_names(whole.config)
+        for text, message in compile(to_engine_bytes(config)):
+            path = whole.original(_path(text, whole.config))
             if known and any(fits(path, pattern) for pattern in references.REFERENCES):
                 # Names were checked against the whole document; the core may have seen a part of it.
+                continue
+            if (*path[:2], "unknownTier") in known and fits(path, "workflows[*].steps[*].onUnknown"):
+                # Every step that would ask the tier is told that there is none.
                 continue
             related = any(path[: len(other)] == other or other[: len(path)] == path for other in known)
             if path not in known and (not related or path[-1:] == ("when",)):
@@ -130,8 +141,9 @@ class _Findings:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.paths: list[Path] = [path for path, _, _ in document.faults]
-        self.violations = [Violation(*place, render(path), message) for path, place, message in document.faults]
+        self.violations = [document.violation(path, message, place) for path, place, message in document.faults]
         self._reported = frozenset(self.paths)
+        self._silenced: frozenset[Path] = frozenset()
         # A text, or a whole file of several, could not be read.
         self.unreadable = () in self._reported
 
@@ -139,8 +151,14 @@ class _Findings:
         if path and path in self._reported:
             # A value that YAML itself makes no sense of has been reported.
             return
+        if any(path[:end] in self._silenced for end in range(1, len(path) + 1)):
+            return
         self.paths.append(path)
         self.violations.append(self.document.violation(path, message))
+
+    def silence(self, paths: Iterable[Path]) -> None:
+        """Says nothing more about values that could not be read."""
+        self._silenced = frozenset(paths)
 
 
 def read_files(path: FilePath) -> Document:
@@ -150,7 +168,7 @@ def read_files(path: FilePath) -> Document:
         return Document(faults=[((), (str(path), 0), "has no *.yaml files")])
     if len(found) > _FILES_MAX:
         return Document(faults=[((), (str(path), 0), f"has more than {_FILES_MAX} files")])
-    parts: list[Document] = []
+    parts: list[tuple[FilePath, list[Document]]] = []
     for file in found:
         try:
             # One byte more than is read: a huge file is refused without reading it.
@@ -158,10 +176,10 @@ def read_files(path: FilePath) -> Document:
                 text = stream.read((1 << 20) + 1)
         except OSError as error:
             reason = f"cannot be read: {error.strerror or 'unreadable'}"
-            parts.append(Document(faults=[((), (str(file), 0), reason)]))
+            parts.append((file, [Document(faults=[((), (str(file), 0), reason)])]))
             continue
-        parts.extend(read(text, str(file)))
-    return merge(parts)
+        parts.append((file, read(text, str(file))))
+    return merge(document for _, documents in workflow_files.without_workflows(parts) for document in documents)
 
 
 def config_files(path: FilePath) -> list[FilePath]:
@@ -172,9 +190,31 @@ def config_files(path: FilePath) -> list[FilePath]:
     return sorted(file for file in path.glob("*.yaml") if not file.name.startswith(".") and not file.is_dir())
 
 
-_PARTS = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+# An index, a key that is no plain word, or a plain key.
+_PARTS = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[\]]+)')
+
+
+def _with_different_names(config: Config) -> Config:
+    """Without workflows whose name another has, because the core calls them by their names; that there are two has been
+    said."""
+    first = {workflow.name: workflow for workflow in reversed(config.workflows)}
+    if len(first) == len(config.workflows):
+        return config
+    kept = tuple(workflow for workflow in config.workflows if first[workflow.name] is workflow)
+    return config.model_copy(update={"workflows": kept})
+
+
+def _path(text: str, config: Config) -> Path:
+    """A path as the native core writes it. Workflows are called by their names there, which may have dots in them."""
+    for index, workflow in enumerate(config.workflows):
+        head = f"workflows.{workflow.name}"
+        if text == head or text.startswith(f"{head}."):
+            return ("workflows", index, *_parse(text[len(head) :]))
+    return _parse(text)
 
 
 def _parse(text: str) -> Path:
-    """A path as the native core writes it."""
-    return tuple(int(index) if index else key for index, key in _PARTS.findall(text))
+    return tuple(
+        int(index) if index else re.sub(r"\\(.)", r"\1", quoted) if quoted else key
+        for index, quoted, key in _PARTS.findall(text)
+    )

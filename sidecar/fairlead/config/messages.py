@@ -116,8 +116,8 @@ def _missing(path: Path, document: dict[str, Any], root: type[Section]) -> str:
     name = None
     for part in path[:-1]:
         owner = owner[part]
-        if isinstance(owner, dict) and isinstance(owner.get("name"), str):
-            name = owner["name"]
+        if isinstance(owner, dict) and isinstance(named := owner.get("name", owner.get("id")), str):
+            name = named
     if len(path) == 3 and path[0] == "models" and path[-1] == "price":
         return f"model {name or ''!r} has no price{_in_books(path, document)}: {_FREE_OF_CHARGE}"
     return f"is missing{f' in {name!r}' if name else ''}: {_description(path, root)}"

@@ -10,6 +10,8 @@ from fairlead.config.schema import Config
 from fairlead.config.sections.approvals import OnExpireMapping
 from fairlead.config.sections.policies import EffectMapping
 from fairlead.config.sections.routes import Route
+from fairlead.config.sections.step_tasks import AskTier
+from fairlead.config.sections.workflows import Workflow
 
 # A configuration may have thousands of routes: who has read these knows what is meant.
 NOTICES_MAX = 50
@@ -54,9 +56,21 @@ def _idle(config: Config) -> Iterator[str]:
     asked_for |= {
         tier.on_expire.escalate_to for tier in config.approvals.tiers if isinstance(tier.on_expire, OnExpireMapping)
     }
+    asked_for.update(tier for workflow in config.workflows for tier in _tiers(workflow))
     for tier in config.approvals.tiers:
         if tier.name not in asked_for:
-            yield f"approval tier {tier.name}: nobody is asked: no rule has effect: {{requireApproval: {tier.name}}}"
+            yield (
+                f"approval tier {tier.name}: nobody is asked: no rule has effect: {{requireApproval: {tier.name}}} and "
+                "no workflow has a step for it"
+            )
+
+
+def _tiers(workflow: Workflow) -> Iterator[str | None]:
+    """The tiers that a run of it may ask."""
+    yield workflow.unknown_tier
+    for step in workflow.steps:
+        yield step.approval.tier if step.approval is not None else None
+        yield step.on_unknown.ask if isinstance(step.on_unknown, AskTier) else None
 
 
 def _of_a_route(route: Route, *, uncached: str, rejects: bool) -> Iterator[str]:

@@ -22,6 +22,7 @@ UNIQUE = {
     "tool": "tools[*].name",
     "approval tier": "approvals.tiers[*].name",
     "receiver": "notifications[*].name",
+    "workflow": "workflows[*].name",
 }
 # Where a name is used → what it names.
 REFERENCES = {
@@ -33,6 +34,12 @@ REFERENCES = {
     "policies[*].effect.constrain.allowedModels[*]": "model",
     "policies[*].effect.requireApproval": "approval tier",
     "approvals.tiers[*].onExpire.escalateTo": "approval tier",
+    "workflows[*].tenants[*]": "tenant",
+    "workflows[*].unknownTier": "approval tier",
+    "workflows[*].steps[*].approval.tier": "approval tier",
+    "workflows[*].steps[*].onUnknown.ask": "approval tier",
+    "workflows[*].steps[*].workflow": "workflow",
+    "workflows[*].steps[*].model.route": "route or model",
 }
 # Sections with a `match`: its literal tenants and agents have to exist, or the rule would silently never fit.
 _MATCHING = ("routes", "budgets", "rateLimits", "policies", "notifications")
@@ -42,9 +49,10 @@ def check(document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Every name that is given twice or not known, as (path, message)."""
     yield from _repeated(document)
     names = {kind: _strings(document, pattern) for kind, pattern in UNIQUE.items()}
+    names["route or model"] = _askable(document, names)
     for pattern, kind in REFERENCES.items():
         for path, name in select(document, pattern):
-            if isinstance(name, str) and name not in names[kind]:
+            if isinstance(name, str) and name not in names[kind] and not _fits(name, names[kind]):
                 yield path, _unknown(kind, name, names[kind])
     names["agent"] = _strings(document, "tenants[*].agents[*].name")
     for section in _MATCHING:
@@ -71,6 +79,23 @@ def _twice(kind: str, named: Iterator[tuple[Path, Any]]) -> Iterator[tuple[Path,
             yield path, f"the {kind} {name!r} is defined twice: first as {render(first[name][:-1])}"
         else:
             first[name] = path
+
+
+def _askable(document: dict[str, Any], names: dict[str, set[str]]) -> set[str]:
+    """What a call may ask for: a model, a route's name, what a route is for; anything where a route takes any call."""
+    asked: set[str] = set()
+    for _, route in select(document, "routes[*]"):
+        match = route.get("match", {}) if isinstance(route, dict) else None
+        if not isinstance(match, dict):
+            continue
+        value = match.get("model", () if match.get("workload") else "*")
+        asked.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+    return names["route"] | names["model"] | asked
+
+
+def _fits(name: str, known: set[str]) -> bool:
+    """Whether a pattern among the names stands for this one, as `gpt-*` in what a route is for."""
+    return any(other.endswith("*") and name.startswith(other[:-1]) for other in known)
 
 
 def _literals(kind: str, path: Path, value: Any, known: set[str]) -> Iterator[tuple[Path, str]]:

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from fairlead.config.document import Document
 from fairlead.config.loader import Loader, read_files
 from fairlead.config.secrets import files
 from fairlead.config.service import ConfigurationService
 from fairlead.config.violation import ConfigError, Violation
 from fairlead.config.watch import Changed
+from fairlead.config.workflow_files import named_files
 from fairlead.control.errors import Refusal, temporary
 from fairlead.prices.lookup import book_files
 
@@ -21,8 +23,15 @@ _NOTHING: frozenset[Changed] = frozenset()
 _log = logging.getLogger(__name__)
 
 
+def files_beside(document: Document) -> frozenset[Path]:
+    """The price books and workflows that a document names, readable or not: a change of one is a change of the
+    configuration."""
+    return book_files(document) | named_files(document)
+
+
 class Reloader:
-    """Follows one configuration file or directory, if there is one, its price books, and the secrets of what runs."""
+    """Follows one configuration file or directory, if there is one, its price books and workflows, and the secrets of
+    what runs."""
 
     def __init__(
         self,
@@ -30,14 +39,14 @@ class Reloader:
         loader: Loader,
         service: ConfigurationService,
         named: frozenset[Path] = frozenset(),
-        books: frozenset[Path] = frozenset(),
+        beside: frozenset[Path] = frozenset(),
     ) -> None:
-        """`named` are the secret files that the configuration's file names, `books` the price books."""
+        """`named` are the secret files that the configuration's file names, `beside` its `files_beside`."""
         self._path = path
         self._loader = loader
         self._service = service
         self._named = named
-        self._books = books
+        self._beside = beside
         # Whether the file is one that does not run, and what was said about that.
         self._refused = False
         self._violations: Sequence[Violation] = ()
@@ -48,9 +57,9 @@ class Reloader:
         names, which may be refused for want of one."""
         return self._service.secret_files() | self._named
 
-    def books(self) -> frozenset[Path]:
-        """The price books that the file names: a change of one is a change of the configuration."""
-        return self._books
+    def beside(self) -> frozenset[Path]:
+        """The price books and workflows that the file names."""
+        return self._beside
 
     async def on_change(self, changed: frozenset[Changed]) -> frozenset[Changed]:
         """Handles a change that the watcher saw; returns what of it has to be reported again, because it could not be
@@ -80,7 +89,7 @@ class Reloader:
         """True when the file runs, with its secrets as they are now. `again`: the file itself has not changed."""
         source = str(path)
         document = await asyncio.to_thread(read_files, path)
-        self._named, self._books = files(document.value), book_files(document)
+        self._named, self._beside = files(document.value), files_beside(document)
         self._refused = True
         try:
             loaded = await asyncio.to_thread(self._loader.check, document)

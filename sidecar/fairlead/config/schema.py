@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fairlead.config.sections.approvals import Approvals
 from fairlead.config.sections.audit import Audit
-from fairlead.config.sections.base import Listed, Section, UnavailableList
+from fairlead.config.sections.base import Listed, Section
 from fairlead.config.sections.budgets import Budget
 from fairlead.config.sections.defaults import Defaults
 from fairlead.config.sections.durability import Durability
@@ -26,6 +26,7 @@ from fairlead.config.sections.reservations import Reservations
 from fairlead.config.sections.routes import Route
 from fairlead.config.sections.tenants import Tenant
 from fairlead.config.sections.tools import Tool
+from fairlead.config.sections.workflows import Workflow
 from fairlead.config.violation import Path
 
 
@@ -48,7 +49,9 @@ class Config(Section):
     policies: Listed[Policy] = Field(default=(), max_length=20_000, description="policy rules")
     defaults: Defaults = Field(default=Defaults(), description="effects when no rule decides")
     approvals: Approvals = Field(default=Approvals(), description="approvals")
-    workflows: UnavailableList = Field(default=(), description="workflows", exclude=True)
+    workflows: Listed[Workflow] = Field(
+        default=(), max_length=1_000, description="workflows, each as {file: PATH} or written out"
+    )
     notifications: Listed[Notification] = Field(
         default=(), max_length=64, description="receivers outside that are told of what happens"
     )

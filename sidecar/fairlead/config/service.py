@@ -160,7 +160,7 @@ class ConfigurationService:
                     return answer
                 self._check_etag(request.etag)
                 try:
-                    loaded = await asyncio.to_thread(self._loader.load_text, request.yaml)
+                    loaded = await asyncio.to_thread(self._load_text, request)
                 except ConfigError as error:
                     raise _refused(error) from None
                 wanted = Running(loaded.config, loaded.canonical, loaded.version)
@@ -252,7 +252,7 @@ class ConfigurationService:
     async def _validate(self, request: pb.ApplyConfigRequest) -> pb.ApplyConfigResponse:
         self._check_etag(request.etag)
         try:
-            loaded = await asyncio.to_thread(self._loader.load_text, request.yaml)
+            loaded = await asyncio.to_thread(self._load_text, request)
         except ConfigError as error:
             violations = [
                 pb.ConfigViolation(file=found.file, line=found.line, path=found.path, message=found.message)
@@ -264,6 +264,9 @@ class ConfigurationService:
                 version=loaded.version, source=SOURCE_API, active=loaded.version == self._running.version
             )
         )
+
+    def _load_text(self, request: pb.ApplyConfigRequest) -> Loaded:
+        return self._loader.load_text(request.yaml, sent=request.files)
 
     def _check_etag(self, etag: str) -> None:
         if etag and etag != self._running.version:
@@ -381,7 +384,8 @@ def _refused(error: ConfigError) -> Refusal:
         "INVALID_ARGUMENT",
         f"the configuration has {count} violation{'' if count == 1 else 's'}: the running one stays",
         violations=[
-            FieldViolation(found.path or "yaml", f"line {found.line}: {found.message}") for found in error.violations
+            FieldViolation(found.path or "yaml", f"{found.file and f'{found.file} '}line {found.line}: {found.message}")
+            for found in error.violations
         ],
     )
 

@@ -32,7 +32,7 @@ operators:
 tenants:
   - name: acme
     agents:
-      - {name: bot, token: {fromEnv: TOKEN}, labels: {team: support}}
+      - {name: bot, token: {fromEnv: TOKEN}, labels: {team: support}, queues: [mailer, "doc-*"]}
 providers:
   - name: openai
     kind: openai
@@ -114,9 +114,58 @@ approvals:
   tiers:
     - {name: high, require: [{role: finance, count: 1}], expiresAfter: 72h, onExpire: {escalateTo: last}}
     - {name: last, require: [{role: finance}], onExpire: deny}
-workflows: []
+workflows:
+  - name: loan
+    tenants: [acme]
+    input: {schema: {type: object, required: [id]}}
+    output: {value: {offer: "${steps.offer.output}"}, schema: {type: object}}
+    budget: {usd: 0.50, tokens: 40000, requests: 9}
+    timeout: 30d
+    keepFor: 90d
+    onFailure: compensate
+    unknownTier: high
+    steps:
+      - id: parse
+        agent: doc-parser
+        effect: read
+        input: {documents: "${input.documents}", limit: 1.50}
+        inputSchema: {type: object}
+        output: {schema: {type: object, required: [income]}}
+        retry: {attempts: 4, backoff: {initial: 1s, max: 60s}, nonRetryable: [BAD_INPUT]}
+        timeouts: {queue: 1h, lease: 15s, attempt: 5m, total: 30m}
+      - id: risk
+        needs: [parse]
+        model:
+          {route: gpt-risk, prompt: "Of ${steps.parse.output.income}.", system: Judge., output: json,
+           maxOutputTokens: 500, temperature: 0.20, workload: risk}
+      - id: talk
+        needs: [parse]
+        model:
+          route: small
+          messages: [{role: user, content: "${input.question}"}, {role: user, content: [{type: text, text: hi}]}]
+      - id: scores
+        needs: [parse]
+        forEach: {in: "${input.documents}", maxParallel: 8, quorum: 3}
+        agent: scorer
+        input: "${item}"
+        onUnknown: fail
+      - {id: due, wait: {until: "${input.due}"}}
+      - {id: pause, wait: {for: 120m}}
+      - {id: signed, wait: {signal: signed, timeout: 1d, onTimeout: continue}}
+      - id: review
+        needs: [risk, scores]
+        when: "${ steps.risk.output.score > 0.3 }"
+        approval:
+          {tier: high, title: "Loan of ${input.amount}", show: {a: "${steps.risk.output.score}"}, onReject: continue}
+      - {id: child, workflow: loan, input: {id: "${input.id}"}, timeouts: {total: 2d}}
+      - id: offer
+        needs: [review]
+        agent: mailer
+        idempotencyKey: "offer/${input.id}"
+        onUnknown: {ask: high}
+        compensate: retract-offer
 audit: {content: digest}
-durability: {model.call: power, tool.call: process}
+durability: {model.call: power, tool.call: process, workflow.step: process}
 limits:
   requestBytes: 1MiB
   queueDepth: 1
@@ -130,6 +179,11 @@ limits:
   sessions: 9
   toolResultBytes: 10KiB
   openToolCalls: 11
+  openRuns: 12
+  runBytes: 13MiB
+  payloadBytes: 14KiB
+  forEachItems: 15
+  runDepth: 16
   openApprovals: 12
   checkpointBytes: 12KiB
   checkpointPutBytes: 13KiB

@@ -291,7 +291,7 @@ ADDED: list[tuple[str, str, str, str]] = [
      "is for effect: deny only"),
     ("empty constraint", "policies: [{name: p, on: model.call, effect: {constrain: {}}}]",
      "policies[0].effect.constrain", "constrains nothing"),
-    ("workflows", "workflows: [{file: loan.yaml}]", "workflows", "is not available in this version"),
+    ("workflow of nowhere", "workflows: [{file: loan.yaml}]", "workflows[0].file", "loan.yaml cannot be read: No such"),
     ("tools by default", "defaults: {tool.call: ask}", "defaults.tool.call", "must be 'allow' or 'deny'"),
     ("content", "audit: {content: full}", "audit.content", "is not available in this version"),
     ("size", "limits: {requestBytes: 8MB}", "limits.requestBytes", "is not a size"),

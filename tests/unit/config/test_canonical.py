@@ -73,7 +73,7 @@ def test_the_order_of_routes_is_part_of_the_meaning() -> None:
 
 def test_the_version_is_the_hash_of_the_canonical_text_and_stays_what_it_is() -> None:
     # A change of this value makes every running configuration a new version: it must be deliberate.
-    assert version(VALID) == "d59c57de5eb376154bf7431a38beb0d8d6cc4da0242f2fcccf8fc6201a6684d5"
+    assert version(VALID) == "ec84d3e1e0d64c9a0270a0e27da684edaf906b051b44bf9bf8eaf285b1c3dc6c"
     assert version(VALID) == hashlib.sha256(canonical_json(load(VALID)).encode()).hexdigest()
 
 
@@ -215,9 +215,12 @@ def test_the_engine_gets_integers_and_resolved_defaults() -> None:
     assert (less.effect, less.max_output_tokens, list(less.allowed_models)) == (pb.EFFECT_CONSTRAIN, 10, ["small"])
     assert yes.effect == pb.EFFECT_ALLOW
     assert dict(engine.defaults) == {"model.call": "deny", "tool.call": "allow"}
-    assert dict(engine.durability) == {"model.call": "power", "tool.call": "process"}
+    assert dict(engine.durability) == {"model.call": "power", "tool.call": "process", "workflow.step": "process"}
     limits = engine.limits
     assert (limits.request_bytes, limits.kept_answer_bytes, limits.clock_skew_millis) == (1 << 20, 7 << 10, 8_000)
+    assert (limits.open_runs, limits.run_bytes, limits.payload_bytes) == (12, 13 << 20, 14 << 10)
+    assert (limits.for_each_items, limits.run_depth) == (15, 16)
+    assert [list(agent.queues) for agent in engine.tenants[0].agents] == [["mailer", "doc-*"]]
     assert (engine.reservations.ttl_millis, engine.reservations.charge_on_expiry) == (60_000, False)
     assert engine.audit_content == "digest"
 

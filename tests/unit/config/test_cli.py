@@ -166,6 +166,29 @@ def test_apply_names_the_file_of_a_directory(socket: Path, tmp_path: Path, capsy
     assert code == 0 and out.startswith(Loader(None).load(directory).version)
 
 
+def test_apply_sends_workflow_files_along_and_names_them(
+    socket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "conf"
+    directory.mkdir()
+    write(directory / "fairlead.yaml", VALID + "workflows: [{file: loan.yaml}]\n")
+    loan = write(directory / "loan.yaml", "name: loan\nsteps:\n  - {id: parse, agnet: parser}\n")
+    for given in (directory, directory / "fairlead.yaml"):
+        code, out, err = run(capsys, "apply", given, "--socket", socket)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"{loan}:3: steps[0].agnet: unknown key: did you mean agent?\n")
+    write(loan, "name: loan\nsteps:\n  - {id: parse, agent: parser, effect: read}\n")
+    code, out, _ = run(capsys, "apply", directory, "--socket", socket)
+    assert code == 0 and out.startswith(Loader(None).load(directory / "fairlead.yaml").version)
+    loan.unlink()
+    code, out, err = run(capsys, "apply", directory, "--socket", socket)
+    assert (code, out) == (2, "") and err == f"fairlead: {loan} cannot be read: No such file or directory\n"
+    # What is shown has the definition in it, and can be applied again.
+    code, out, _ = run(capsys, "show", "--socket", socket)
+    assert code == 0 and "name: loan" in out
+    assert out.split()[1] == Loader(None).load_text(out).version
+
+
 def test_refusals_are_told_apart_by_their_exit_code(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "show", "00000000", "--socket", socket)
     assert code == 1 and "no configuration version begins with 00000000 (NOT_FOUND)" in err

@@ -156,9 +156,9 @@ def test_text_without_a_directory_needs_absolute_paths(tmp_path: Path) -> None:
 def test_a_changed_book_is_a_changed_configuration(tmp_path: Path) -> None:
     world, file = World(), written(tmp_path)
     reloader = Reloader(file, world.loader, world.service)
-    assert reloader.books() == frozenset()
+    assert reloader.beside() == frozenset()
     asyncio.run(reloader.on_change(frozenset({Changed.CONFIG})))
-    assert reloader.books() == {tmp_path / "book.yaml"}
+    assert reloader.beside() == {tmp_path / "book.yaml"}
     first = world.running
     write(tmp_path / "book.yaml", BOOK.replace('"2.5"', '"2.6"'))
     asyncio.run(reloader.on_change(frozenset({Changed.CONFIG})))

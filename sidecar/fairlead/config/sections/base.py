@@ -87,14 +87,6 @@ def _refuse(_: Any) -> Any:
 Unavailable = Annotated[Any, BeforeValidator(_refuse)]
 
 
-def _must_be_empty(value: Any) -> Any:
-    return value if not value and isinstance(value, list | tuple) else _refuse(value)
-
-
-# As Unavailable, for a list: an empty one asks for nothing.
-UnavailableList = Annotated[tuple[()], BeforeValidator(_must_be_empty), Strict(False)]
-
-
 def word_or_mapping(value: Any) -> str:
     """Discriminator of a value that is a word or a mapping, such as `deny` or `{downgradeTo: MODEL}`.
 

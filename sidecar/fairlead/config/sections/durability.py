@@ -18,3 +18,4 @@ class Durability(Section):
         default="process", alias="model.call", description="admission and settlement of model calls"
     )
     tool_call: Class = Field(default="power", alias="tool.call", description="tool calls with side effects")
+    workflow_step: Class = Field(default="power", alias="workflow.step", description="results of steps of workflows")

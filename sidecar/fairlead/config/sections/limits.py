@@ -72,3 +72,12 @@ class Limits(Section):
     notifications: int = Field(
         default=10_000, ge=1, le=_MILLION, description="notifications that wait; the receivers share them equally"
     )
+    open_runs: int = Field(default=100_000, ge=1, le=_MILLION, description="runs that are open")
+    run_bytes: Annotated[int, Size("1MiB", "64GiB")] = Field(
+        default=256 << 20, description="all inputs and results in open runs"
+    )
+    payload_bytes: Annotated[int, Size("1KiB", "16MiB")] = Field(
+        default=16 << 20, description="largest input or result of a step or run"
+    )
+    for_each_items: int = Field(default=10_000, ge=1, le=_MILLION, description="items of a forEach")
+    run_depth: int = Field(default=8, ge=1, le=64, description="child runs below each other")

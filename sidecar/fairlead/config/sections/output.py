@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from fairlead.config.quantities import Size
 from fairlead.config.sections.base import Listed, Section, no_repeats
-from fairlead.config.sections.tools import JsonSchema
+from fairlead.config.sections.json_values import JsonSchema
 from fairlead.config.violation import Path
 
 OutputEffect = Literal["redact", "reject", "flag"]

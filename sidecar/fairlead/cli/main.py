@@ -31,6 +31,7 @@ class Group:
 GROUPS = (
     Group("serve", "serve", "run the sidecar"),
     Group("config", "config", "validate, show, apply, compare and roll back the configuration"),
+    Group("workflow", "workflow", "validate and draw workflows"),
     Group("budget", "budget", "list and adjust budgets"),
     Group("approvals", "approvals", "list what waits for people, and approve or reject it"),
     Group("run", "run", "start, list, look at, follow and steer runs of workflows"),

@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from fairlead.audit.wording import visible
 from fairlead.budget.model import format_amount
-from fairlead.cli import bounded, operator, run_endpoint, run_following, run_view
+from fairlead.cli import bounded, operator, run_endpoint, run_following, run_graph, run_view
 from fairlead.cli.run_endpoint import Endpoint
 from fairlead.cli.table import fitting, table
 from fairlead.v1 import run_pb2
@@ -48,6 +48,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _register_start(commands)
     _register_list(commands)
     _register_show(commands)
+    run_graph.register(commands, _NAME_HELP)
 
     watch = commands.add_parser("watch", help="follow one until its end; exit code 0 when it succeeded")
     watch.add_argument("name", metavar="RUN", type=full_name, help=_NAME_HELP)

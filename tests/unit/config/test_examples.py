@@ -67,6 +67,60 @@ def test_the_chain_goes_from_openai_over_anthropic_to_the_machine_itself() -> No
     assert [kinds[target.model] for target in confidential.targets or ()] == ["ollama"]
 
 
+PEOPLE = ("ASHA_TOKEN", "BEN_TOKEN")
+EXAMPLES = {
+    "loan": ("loan-approval", ("LOAN_DESK_TOKEN", "DOC_PARSER_TOKEN", "ELIGIBILITY_TOKEN", "MAILER_TOKEN")),
+    "refund": ("refund", ("SUPPORT_DESK_TOKEN", "REFUND_DECIDER_TOKEN", "REFUND_PAYER_TOKEN", "MAILER_TOKEN")),
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_workflows_have_agents_for_every_queue_and_people_for_every_tier(example: str) -> None:
+    name, agents = EXAMPLES[example]
+    loader = Loader(None, {variable: variable for variable in (*agents, *PEOPLE)})
+    loaded = loader.load(ROOT / "examples" / example / "fairlead.yaml")
+    # The directory is the same configuration: the workflow's file is no part of it by itself.
+    assert loader.load(ROOT / "examples" / example).version == loaded.version
+    assert notices(loaded.config) == []
+    (workflow,) = loaded.config.workflows
+    assert workflow.name == name
+    (tenant,) = loaded.config.tenants
+    assert workflow.tenants == (tenant.name,)
+    leased = {queue for agent in tenant.agents for queue in agent.queues or ()}
+    needed = {step.agent for step in workflow.steps if step.agent} | {
+        step.compensate for step in workflow.steps if step.compensate
+    }
+    assert needed <= leased
+    # One of the agents starts runs and can do no step; no two agents can do the same.
+    assert [agent.queues for agent in tenant.agents if agent.queues and not needed & set(agent.queues)] == [
+        (tenant.agents[0].name,)
+    ]
+    assert sum(len(agent.queues or ()) for agent in tenant.agents) == len(leased)
+
+
+def test_the_loan_has_five_steps_and_two_of_them_side_by_side() -> None:
+    loaded = Loader(None, None).load(ROOT / "examples/loan/fairlead.yaml")
+    steps = {step.id: (step.kind, step.needs) for step in loaded.config.workflows[0].steps}
+    assert steps == {
+        "parse": ("agent", ()),
+        "eligibility": ("agent", ("parse",)),
+        "risk": ("model", ("parse",)),
+        "review": ("approval", ("eligibility", "risk")),
+        "offer": ("agent", ("review",)),
+    }
+
+
+def test_money_moves_behind_the_gate_and_under_the_order_s_key() -> None:
+    loaded = Loader(None, None).load(ROOT / "examples/refund/fairlead.yaml")
+    steps = {step.id: step for step in loaded.config.workflows[0].steps}
+    assert [step.effect for step in steps.values()] == ["read", None, "side_effect", "side_effect"]
+    assert steps["refund"].needs == ("gate",)
+    assert steps["refund"].idempotency_key == "refund/${input.order_id}"
+    assert steps["email"].idempotency_key == "refund-email/${input.order_id}"
+    # The step's gate is not the only one: the tool has rules of its own.
+    assert {policy.match.tool for policy in loaded.config.policies} == {("payments.refund",)}
+
+
 @pytest.mark.parametrize("document", ["docs/models.md", "docs/prices.md", "docs/tools.md"])
 def test_the_configurations_that_documents_show_are_valid(document: str) -> None:
     shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)

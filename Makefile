@@ -23,8 +23,10 @@ setup: .venv/.native ## Build everything into .venv
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
-demo: setup ## Run the scenario against the real daemon
+demo: setup ## Run the scenarios against the real daemon
 	$(BIN)/python examples/quickstart/demo.py
+	$(BIN)/python examples/loan/demo.py
+	$(BIN)/python examples/refund/demo.py
 
 test: test-rust test-python test-compat ## Run all tests
 

@@ -226,3 +226,21 @@ def test_what_a_stop_has_left_is_swept_up_at_the_start() -> None:
         assert not life.store.families[Family.CHECKPOINTS]
 
     run(test)
+
+
+def test_a_run_of_a_deleted_thread_does_not_reach_into_the_one_that_follows_it() -> None:
+    async def test(life: Sidecar) -> None:
+        await life.service.put(checkpoint("c1", run="r"), CALLER)
+        life.core.left = 1
+        with pytest.raises(Refusal):
+            await life.service.delete(pb.DeleteThreadRequest(thread="t"), CALLER)
+        life.core.left = None
+        await life.put("c1")
+        # What the run made is still in the store, as garbage.
+        assert samples.garbage(life.store, "acme")
+        assert (await life.service.delete_for_runs(pb.DeleteForRunsRequest(runs=["r"]), CALLER)).checkpoints == 0
+        assert await life.names() == ["c1"]
+        await life.service.sweep()
+        samples.check_whole(life.store, "acme")
+
+    run(test)

@@ -212,6 +212,61 @@ async def test_bad_writes_are_refused(tmp_path: Path) -> None:
         )
 
 
+# Ancestors -----------------------------------------------------------------------------------------------------------
+
+
+async def ancestors(agent: Agent, name: str, *channels: str) -> list[tuple[str, dict[str, bytes | None], list[bytes]]]:
+    """Id, values and writes of one page."""
+    request = pb.ListAncestorsRequest(thread="t", checkpoint=name, channels=channels)
+    page = await agent.ListAncestors(request)
+    assert not page.more
+    return [(one.checkpoint, values(one), [w.value.data for w in one.writes]) for one in page.checkpoints]
+
+
+@scenario
+async def test_ancestors_are_listed_until_every_channel_has_a_value(tmp_path: Path) -> None:
+    async with sidecar(tmp_path) as (_, agent, other):
+        for number, channels in enumerate(
+            [[channel("a", "1", b"a1")], [channel("a", "2", b"a2"), channel("b", "2", b"b2")], [empty("a", "3")], []], 1
+        ):
+            request = checkpoint(f"c{number}", *channels, channel("big", str(number), bytes(1000)))
+            request.checkpoint.parent = f"c{number - 1}" if number > 1 else ""
+            for name in ("a", "b", "other"):
+                request.checkpoint.writes.append(
+                    written("task", len(request.checkpoint.writes), f"{name}{number}".encode())
+                )
+                request.checkpoint.writes[-1].channel = name
+            await agent.PutCheckpoint(request)
+        assert await ancestors(agent, "c4", "a", "nowhere") == [
+            ("c3", {"a": None}, [b"a3"]),
+            ("c2", {"a": b"a2"}, [b"a2"]),
+            ("c1", {}, []),
+        ]
+        assert await ancestors(agent, "", "a", "b") == [
+            ("c3", {"a": None}, [b"a3", b"b3"]),
+            ("c2", {"a": b"a2", "b": b"b2"}, [b"a2", b"b2"]),
+        ]
+        assert await ancestors(agent, "c1", "a") == []
+        assert await ancestors(agent, "nothing", "a") == []
+        assert not (await other.ListAncestors(pb.ListAncestorsRequest(thread="t", channels=["a"]))).checkpoints
+        await agent.DeleteForRuns(pb.DeleteForRunsRequest(runs=["nobody"]))
+        assert (await refused(agent.ListAncestors(pb.ListAncestorsRequest())))[3] == ["thread"]
+        assert (await refused(agent.ListAncestors(pb.ListAncestorsRequest(thread="t"))))[3] == ["channels"]
+
+
+@scenario
+async def test_a_long_chain_of_ancestors_comes_in_pages(tmp_path: Path) -> None:
+    async with sidecar(tmp_path) as (_, agent, _):
+        for number in range(150):
+            await agent.PutCheckpoint(checkpoint(f"{number:03}", parent=f"{number - 1:03}" if number else ""))
+        page = await agent.ListAncestors(pb.ListAncestorsRequest(thread="t", channels=["a"]))
+        assert [one.checkpoint for one in page.checkpoints] == [f"{number:03}" for number in range(148, 48, -1)]
+        assert page.more and not page.checkpoints[0].body.data
+        rest = pb.ListAncestorsRequest(thread="t", checkpoint="049", channels=["a"])
+        page = await agent.ListAncestors(rest)
+        assert (page.checkpoints[0].checkpoint, len(page.checkpoints), page.more) == ("048", 49, False)
+
+
 # Sizes ---------------------------------------------------------------------------------------------------------------
 
 

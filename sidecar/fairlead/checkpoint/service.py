@@ -95,6 +95,13 @@ class CheckpointService:
         checks.check_place(request.thread, request.namespace, request.checkpoint or request.before, any_thread=True)
         return await _blocking(reading.list_checkpoints, self._reader, caller.tenant, request)
 
+    async def ancestors(self, request: pb.ListAncestorsRequest, caller: Identity) -> pb.ListAncestorsResponse:
+        """One page of what channels are added up from."""
+        checks.check_place(request.thread, request.namespace, request.checkpoint)
+        if not request.channels:
+            raise invalid_argument(("channels", "is required: the channels that are added up"))
+        return await _blocking(reading.list_ancestors, self._reader, caller.tenant, request)
+
     async def piece(self, request: pb.ReadPayloadRequest, caller: Identity) -> pb.ReadPayloadResponse:
         """A piece of a payload."""
         data = await _blocking(reading.read_piece, self._reader, caller.tenant, request)

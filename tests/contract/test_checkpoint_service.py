@@ -14,7 +14,17 @@ from fairlead.v1 import checkpoint_service_pb2 as pb
 from tests.contract.checkpoints import Agent, changed, scenario, sidecar, size
 from tests.contract.control import AS_NOBODY, refused
 from tests.unit.checkpoint import samples
-from tests.unit.checkpoint.samples import DELETE, LIMITS, channel, checkpoint, empty, unchanged, values, writes, written
+from tests.unit.checkpoint.samples import (
+    DELETE,
+    SETTINGS,
+    channel,
+    checkpoint,
+    empty,
+    unchanged,
+    values,
+    writes,
+    written,
+)
 
 MIB = 1 << 20
 
@@ -33,6 +43,19 @@ async def test_a_checkpoint_comes_back_as_it_was_put(tmp_path: Path) -> None:
         assert await agent.get("c1") == request.checkpoint
         assert await agent.get() == request.checkpoint
         assert not life.core.records, "a put is not in the audit log"
+
+
+@scenario
+async def test_puts_are_synced_unless_the_configuration_says_otherwise_and_deletions_are_in_any_case(
+    tmp_path: Path,
+) -> None:
+    async with sidecar(tmp_path) as (life, agent, _):
+        life.settings = replace(SETTINGS, power=False)
+        await agent.PutCheckpoint(checkpoint("c1", run="r"))
+        await agent.PutWrites(writes("c1", written("task", 0, b"first")))
+        assert life.core.unsynced == 2
+        await agent.DeleteForRuns(pb.DeleteForRunsRequest(runs=["r"]))
+        assert life.core.unsynced == 0
 
 
 @scenario
@@ -328,7 +351,7 @@ async def test_large_writes_go_up_in_pieces(tmp_path: Path) -> None:
 @scenario
 async def test_what_many_values_have_together_comes_separately_beyond_its_room(tmp_path: Path) -> None:
     async with sidecar(tmp_path) as (life, agent, _):
-        life.limits = replace(LIMITS, put_bytes=64 * MIB)
+        life.settings = replace(SETTINGS, put_bytes=64 * MIB)
         request = announced(*[MIB] * 10)
         await agent.PutLarge(large_parts(request, b"body" + bytes(10 * MIB)))
         found = await agent.get("c1")
@@ -368,7 +391,7 @@ async def test_a_stream_that_begins_with_nothing_is_refused(tmp_path: Path) -> N
 @scenario
 async def test_payloads_and_requests_have_a_largest_size(tmp_path: Path) -> None:
     async with sidecar(tmp_path) as (life, agent, _):
-        life.limits = replace(LIMITS, payload_bytes=1000, put_bytes=1500)
+        life.settings = replace(SETTINGS, payload_bytes=1000, put_bytes=1500)
 
         async def bound_of(call: Any) -> tuple[grpc.StatusCode, str, str]:
             code, reason, facts, _ = await refused(call)
@@ -384,7 +407,7 @@ async def test_payloads_and_requests_have_a_largest_size(tmp_path: Path) -> None
             "limits.checkpointBytes",
         )
         assert await bound_of(agent.PutLarge(large_parts(announced(1001), b""))) == (*large, "limits.checkpointBytes")
-        life.limits = LIMITS
+        life.settings = SETTINGS
         head = checkpoint("c1")
         head.checkpoint.body.data = bytes(MIB)
         assert await bound_of(agent.PutCheckpoint(head)) == (*large, "1 MiB")
@@ -393,7 +416,7 @@ async def test_payloads_and_requests_have_a_largest_size(tmp_path: Path) -> None
 @scenario
 async def test_a_tenant_has_so_many_threads_and_bytes(tmp_path: Path) -> None:
     async with sidecar(tmp_path) as (life, agent, other):
-        life.limits = replace(LIMITS, threads=2, tenant_bytes=5000)
+        life.settings = replace(SETTINGS, threads=2, tenant_bytes=5000)
         for thread in ("t1", "t2"):
             await agent.PutCheckpoint(checkpoint("c1", thread=thread))
         code, reason, facts, _ = await refused(agent.PutCheckpoint(checkpoint("c1", thread="t3")))

@@ -16,7 +16,7 @@ from fairlead.store import Family
 from fairlead.v1 import checkpoint_service_pb2 as pb
 from tests.unit.audit.fakes import FakeStore
 from tests.unit.checkpoint import samples
-from tests.unit.checkpoint.samples import LIMITS, channel, checkpoint, values
+from tests.unit.checkpoint.samples import SETTINGS, channel, checkpoint, values
 
 CALLER = Identity(tenant="acme", agent="bot")
 
@@ -42,7 +42,7 @@ class Sidecar:
     def __init__(self) -> None:
         self.store = FakeStore()
         self.core = SlowCore(self.store)
-        self.service = CheckpointService(self.core, self.store, lambda: LIMITS)
+        self.service = CheckpointService(self.core, self.store, lambda: SETTINGS)
 
     async def put(self, name: str, thread: str = "t", value: bytes = b"x") -> None:
         await self.service.put(checkpoint(name, channel("a", name, value), thread=thread), CALLER)

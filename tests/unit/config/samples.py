@@ -116,7 +116,7 @@ approvals:
     - {name: last, require: [{role: finance}], onExpire: deny}
 workflows: []
 audit: {content: digest}
-durability: {model.call: power, tool.call: process}
+durability: {model.call: power, tool.call: process, checkpoint: process}
 limits:
   requestBytes: 1MiB
   queueDepth: 1

@@ -42,7 +42,7 @@ from fairlead.audit.service import AuditLogService
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
-from fairlead.checkpoint.model import CheckpointLimits
+from fairlead.checkpoint.model import CheckpointSettings
 from fairlead.checkpoint.service import CheckpointService
 from fairlead.config import Config, Loader, ResolvedSecrets, to_engine_bytes
 from fairlead.config.document import Document
@@ -50,6 +50,7 @@ from fairlead.config.loader import config_files, read_files
 from fairlead.config.notices import notices
 from fairlead.config.reload import Reloader, files_beside
 from fairlead.config.secrets import files
+from fairlead.config.sections.durability import Durability
 from fairlead.config.sections.limits import Limits
 from fairlead.config.service import ConfigurationService
 from fairlead.config.watch import Watcher
@@ -137,7 +138,7 @@ class Daemon:
         self._background: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._operators = Operators()
-        self._limits = Limits()
+        self._checkpoints = CheckpointSettings.of(Limits(), Durability())
         self._core: Core | None = None
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
@@ -212,7 +213,7 @@ class Daemon:
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
         workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
-        checkpoints = CheckpointService(core, store, lambda: CheckpointLimits.of(self._limits))
+        checkpoints = CheckpointService(core, store, lambda: self._checkpoints)
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
             ticket=ApprovalTicketServicer(self._tickets),
@@ -307,7 +308,7 @@ class Daemon:
     def _on_applied(self, config: Config, resolved: ResolvedSecrets) -> None:
         """A configuration or its secrets began to run."""
         log.redactor.replace(resolved.to_hide())
-        self._limits = config.limits
+        self._checkpoints = CheckpointSettings.of(config.limits, config.durability)
         self._operators.replace(
             OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
             for operator in config.operators

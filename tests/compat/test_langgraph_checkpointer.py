@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.channels.delta import DeltaChannel
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
 from langgraph.graph import END, START, StateGraph
@@ -125,12 +126,16 @@ def test_a_fork_keeps_the_values_of_the_checkpoint_it_comes_from(saver: Fairlead
     assert (state.values["seen"], state.values["unchanged"], state.next) == (["first"], "kept", ("second",))
 
 
-class Log(TypedDict, total=False):
-    log: Annotated[list[str], DeltaChannel(lambda state, writes: state + [one for part in writes for one in part])]
+def joined(state: list[str], writes: Any) -> list[str]:
+    return state + [one for part in writes for one in part]
 
 
-def test_a_delta_channel_survives_pruning(saver: FairleadSaver) -> None:
-    builder = StateGraph(Log)
+@pytest.mark.parametrize("every", [3, 100])
+def test_a_delta_channel_survives_pruning(saver: FairleadSaver, every: int) -> None:
+    """A snapshot `every` so many updates: with 3 there are some in the chain."""
+
+    log: Any = TypedDict("Log", {"log": Annotated[list[str], DeltaChannel(joined, snapshot_frequency=every)]})
+    builder = StateGraph(log)
     builder.add_node("say", lambda state: {"log": ["said"]})
     builder.add_edge(START, "say")
     graph, config = builder.compile(checkpointer=saver), thread()
@@ -139,7 +144,13 @@ def test_a_delta_channel_survives_pruning(saver: FairleadSaver) -> None:
     expected = [one for number in range(5) for one in (str(number), "said")]
     name = config["configurable"]["thread_id"]
     assert graph.get_state(config).values["log"] == expected
+    for state in graph.get_state_history(config):
+        asked: Any = {"config": state.config, "channels": ["log", "nothing"]}
+        by_the_base = BaseCheckpointSaver.get_delta_channel_history(saver, **asked)
+        assert saver.get_delta_channel_history(**asked) == by_the_base
+        assert asyncio.run(saver.aget_delta_channel_history(**asked)) == by_the_base
     saver.prune([name])
+    assert len(list(saver.list(config))) > 1
     assert graph.get_state(config).values["log"] == expected
     saver.copy_thread(name, f"{name}-copy")
     assert graph.get_state(thread(f"{name}-copy")).values["log"] == expected

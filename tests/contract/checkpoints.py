@@ -18,7 +18,7 @@ from fairlead.v1 import checkpoint_service_pb2_grpc
 from tests.contract.control import AS_AGENT, KEY, served
 from tests.unit.audit.fakes import FakeStore
 from tests.unit.checkpoint import samples
-from tests.unit.checkpoint.samples import LIMITS
+from tests.unit.checkpoint.samples import SETTINGS
 
 AS_OTHER = ((FRONT_KEY, KEY), (TENANT, "globex"), (AGENT, "support-bot"))
 
@@ -29,8 +29,8 @@ class Sidecar:
     def __init__(self) -> None:
         self.store = FakeStore()
         self.core = samples.WritingCore(lambda units: [self.store.put(*unit) for unit in units])
-        self.limits = LIMITS
-        self.service = CheckpointService(self.core, self.store, lambda: self.limits)
+        self.settings = SETTINGS
+        self.service = CheckpointService(self.core, self.store, lambda: self.settings)
 
 
 class Agent:

@@ -14,7 +14,17 @@ from fairlead.v1 import checkpoint_service_pb2 as pb
 from tests.contract.checkpoints import Agent, changed, scenario, sidecar, size
 from tests.contract.control import AS_NOBODY, refused
 from tests.unit.checkpoint import samples
-from tests.unit.checkpoint.samples import DELETE, LIMITS, channel, checkpoint, empty, unchanged, values, writes, written
+from tests.unit.checkpoint.samples import (
+    DELETE,
+    SETTINGS,
+    channel,
+    checkpoint,
+    empty,
+    unchanged,
+    values,
+    writes,
+    written,
+)
 
 MIB = 1 << 20
 
@@ -33,6 +43,19 @@ async def test_a_checkpoint_comes_back_as_it_was_put(tmp_path: Path) -> None:
         assert await agent.get("c1") == request.checkpoint
         assert await agent.get() == request.checkpoint
         assert not life.core.records, "a put is not in the audit log"
+
+
+@scenario
+async def test_puts_are_synced_unless_the_configuration_says_otherwise_and_deletions_are_in_any_case(
+    tmp_path: Path,
+) -> None:
+    async with sidecar(tmp_path) as (life, agent, _):
+        life.settings = replace(SETTINGS, power=False)
+        await agent.PutCheckpoint(checkpoint("c1", run="r"))
+        await agent.PutWrites(writes("c1", written("task", 0, b"first")))
+        assert life.core.unsynced == 2
+        await agent.DeleteForRuns(pb.DeleteForRunsRequest(runs=["r"]))
+        assert life.core.unsynced == 0
 
 
 @scenario
@@ -212,6 +235,61 @@ async def test_bad_writes_are_refused(tmp_path: Path) -> None:
         )
 
 
+# Ancestors -----------------------------------------------------------------------------------------------------------
+
+
+async def ancestors(agent: Agent, name: str, *channels: str) -> list[tuple[str, dict[str, bytes | None], list[bytes]]]:
+    """Id, values and writes of one page."""
+    request = pb.ListAncestorsRequest(thread="t", checkpoint=name, channels=channels)
+    page = await agent.ListAncestors(request)
+    assert not page.more
+    return [(one.checkpoint, values(one), [w.value.data for w in one.writes]) for one in page.checkpoints]
+
+
+@scenario
+async def test_ancestors_are_listed_until_every_channel_has_a_value(tmp_path: Path) -> None:
+    async with sidecar(tmp_path) as (_, agent, other):
+        for number, channels in enumerate(
+            [[channel("a", "1", b"a1")], [channel("a", "2", b"a2"), channel("b", "2", b"b2")], [empty("a", "3")], []], 1
+        ):
+            request = checkpoint(f"c{number}", *channels, channel("big", str(number), bytes(1000)))
+            request.checkpoint.parent = f"c{number - 1}" if number > 1 else ""
+            for name in ("a", "b", "other"):
+                request.checkpoint.writes.append(
+                    written("task", len(request.checkpoint.writes), f"{name}{number}".encode())
+                )
+                request.checkpoint.writes[-1].channel = name
+            await agent.PutCheckpoint(request)
+        assert await ancestors(agent, "c4", "a", "nowhere") == [
+            ("c3", {"a": None}, [b"a3"]),
+            ("c2", {"a": b"a2"}, [b"a2"]),
+            ("c1", {}, []),
+        ]
+        assert await ancestors(agent, "", "a", "b") == [
+            ("c3", {"a": None}, [b"a3", b"b3"]),
+            ("c2", {"a": b"a2", "b": b"b2"}, [b"a2", b"b2"]),
+        ]
+        assert await ancestors(agent, "c1", "a") == []
+        assert await ancestors(agent, "nothing", "a") == []
+        assert not (await other.ListAncestors(pb.ListAncestorsRequest(thread="t", channels=["a"]))).checkpoints
+        await agent.DeleteForRuns(pb.DeleteForRunsRequest(runs=["nobody"]))
+        assert (await refused(agent.ListAncestors(pb.ListAncestorsRequest())))[3] == ["thread"]
+        assert (await refused(agent.ListAncestors(pb.ListAncestorsRequest(thread="t"))))[3] == ["channels"]
+
+
+@scenario
+async def test_a_long_chain_of_ancestors_comes_in_pages(tmp_path: Path) -> None:
+    async with sidecar(tmp_path) as (_, agent, _):
+        for number in range(150):
+            await agent.PutCheckpoint(checkpoint(f"{number:03}", parent=f"{number - 1:03}" if number else ""))
+        page = await agent.ListAncestors(pb.ListAncestorsRequest(thread="t", channels=["a"]))
+        assert [one.checkpoint for one in page.checkpoints] == [f"{number:03}" for number in range(148, 48, -1)]
+        assert page.more and not page.checkpoints[0].body.data
+        rest = pb.ListAncestorsRequest(thread="t", checkpoint="049", channels=["a"])
+        page = await agent.ListAncestors(rest)
+        assert (page.checkpoints[0].checkpoint, len(page.checkpoints), page.more) == ("048", 49, False)
+
+
 # Sizes ---------------------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +351,7 @@ async def test_large_writes_go_up_in_pieces(tmp_path: Path) -> None:
 @scenario
 async def test_what_many_values_have_together_comes_separately_beyond_its_room(tmp_path: Path) -> None:
     async with sidecar(tmp_path) as (life, agent, _):
-        life.limits = replace(LIMITS, put_bytes=64 * MIB)
+        life.settings = replace(SETTINGS, put_bytes=64 * MIB)
         request = announced(*[MIB] * 10)
         await agent.PutLarge(large_parts(request, b"body" + bytes(10 * MIB)))
         found = await agent.get("c1")
@@ -313,7 +391,7 @@ async def test_a_stream_that_begins_with_nothing_is_refused(tmp_path: Path) -> N
 @scenario
 async def test_payloads_and_requests_have_a_largest_size(tmp_path: Path) -> None:
     async with sidecar(tmp_path) as (life, agent, _):
-        life.limits = replace(LIMITS, payload_bytes=1000, put_bytes=1500)
+        life.settings = replace(SETTINGS, payload_bytes=1000, put_bytes=1500)
 
         async def bound_of(call: Any) -> tuple[grpc.StatusCode, str, str]:
             code, reason, facts, _ = await refused(call)
@@ -329,7 +407,7 @@ async def test_payloads_and_requests_have_a_largest_size(tmp_path: Path) -> None
             "limits.checkpointBytes",
         )
         assert await bound_of(agent.PutLarge(large_parts(announced(1001), b""))) == (*large, "limits.checkpointBytes")
-        life.limits = LIMITS
+        life.settings = SETTINGS
         head = checkpoint("c1")
         head.checkpoint.body.data = bytes(MIB)
         assert await bound_of(agent.PutCheckpoint(head)) == (*large, "1 MiB")
@@ -338,7 +416,7 @@ async def test_payloads_and_requests_have_a_largest_size(tmp_path: Path) -> None
 @scenario
 async def test_a_tenant_has_so_many_threads_and_bytes(tmp_path: Path) -> None:
     async with sidecar(tmp_path) as (life, agent, other):
-        life.limits = replace(LIMITS, threads=2, tenant_bytes=5000)
+        life.settings = replace(SETTINGS, threads=2, tenant_bytes=5000)
         for thread in ("t1", "t2"):
             await agent.PutCheckpoint(checkpoint("c1", thread=thread))
         code, reason, facts, _ = await refused(agent.PutCheckpoint(checkpoint("c1", thread="t3")))

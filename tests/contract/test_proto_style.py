@@ -167,6 +167,7 @@ def test_the_services_of_this_version_are_all_there() -> None:
             "PutLarge",
             "GetCheckpoint",
             "ListCheckpoints",
+            "ListAncestors",
             "ReadPayload",
             "DeleteThread",
             "DeleteForRuns",

@@ -64,7 +64,7 @@ class CheckpointMachine(RuleBasedStateMachine):
         self.service = CheckpointService(
             self.core,
             self.store,
-            lambda: samples.LIMITS,
+            lambda: samples.SETTINGS,
             new_incarnation=lambda: next(self.incarnations).to_bytes(12, "big"),
         )
         self.run(self.service.sweep())

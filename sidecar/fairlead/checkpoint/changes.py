@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
-from fairlead.checkpoint.model import CheckpointLimits, ValueRef, first_piece, further_pieces
+from fairlead.checkpoint.model import CheckpointSettings, ValueRef, first_piece, further_pieces
 from fairlead.checkpoint.store import Reader, ThreadData, Threads
 from fairlead.checkpoint.usage import Usage
 from fairlead.control.commands import Core, apply_here
@@ -29,14 +29,14 @@ class Ledger:
         self,
         core: Core,
         reader: Reader,
-        limits: Callable[[], CheckpointLimits],
+        settings: Callable[[], CheckpointSettings],
         new_incarnation: Callable[[], bytes],
     ) -> None:
         self._core = core
         self.reader = reader
         self.threads = Threads(reader)
         self.usage = Usage(self.threads)
-        self.limits = limits
+        self.settings = settings
         self.new_incarnation = new_incarnation
 
     def commit(
@@ -133,8 +133,8 @@ class ThreadChange:
             self.record.SerializeToString(deterministic=True) if is_left else None,
         )
         more_threads = int(is_left) - int(not self._is_new)
-        usage, limits = self._ledger.usage, self._ledger.limits()
-        with usage.changing(self._caller.tenant, more_threads, self._grown_bytes, limits):
+        usage, settings = self._ledger.usage, self._ledger.settings()
+        with usage.changing(self._caller.tenant, more_threads, self._grown_bytes, settings):
             self._ledger.commit(self._caller, self._writes, subject=subject, detail=detail, power=power)
         self._is_new, self._writes, self._grown_bytes = False, [], 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fairlead.checkpoint.model import HEAD_MAX_BYTES, CheckpointLimits
+from fairlead.checkpoint.model import HEAD_MAX_BYTES, CheckpointSettings
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.v1 import checkpoint_service_pb2 as pb
 
@@ -19,7 +19,7 @@ MAX_NAMED = 1000
 Wrong = list[tuple[str, str]]
 
 
-def check_checkpoint(checkpoint: pb.Checkpoint, limits: CheckpointLimits) -> None:
+def check_checkpoint(checkpoint: pb.Checkpoint, settings: CheckpointSettings) -> None:
     """Of a checkpoint to be stored."""
     wrong: Wrong = []
     _name(wrong, "checkpoint.thread", checkpoint.thread)
@@ -46,10 +46,10 @@ def check_checkpoint(checkpoint: pb.Checkpoint, limits: CheckpointLimits) -> Non
     head += sum(len(channel.name) + len(channel.version) for channel in checkpoint.channels)
     if head > HEAD_MAX_BYTES:
         raise _too_large("the checkpoint without its values", head, "1 MiB", HEAD_MAX_BYTES)
-    check_payloads(sized(checkpoint_payloads(checkpoint)), limits)
+    check_payloads(sized(checkpoint_payloads(checkpoint)), settings)
 
 
-def check_writes(request: pb.PutWritesRequest, limits: CheckpointLimits) -> None:
+def check_writes(request: pb.PutWritesRequest, settings: CheckpointSettings) -> None:
     """Of writes to be stored."""
     wrong: Wrong = []
     _name(wrong, "thread", request.thread)
@@ -59,18 +59,18 @@ def check_writes(request: pb.PutWritesRequest, limits: CheckpointLimits) -> None
     _complete(wrong, "writes", write_payloads(request.writes))
     if wrong:
         raise invalid_argument(*wrong)
-    check_payloads(sized(write_payloads(request.writes)), limits)
+    check_payloads(sized(write_payloads(request.writes)), settings)
 
 
-def check_payloads(sizes: Iterable[int], limits: CheckpointLimits) -> None:
+def check_payloads(sizes: Iterable[int], settings: CheckpointSettings) -> None:
     """Of the sizes of all payloads of a request, in bytes."""
     total = 0
     for size in sizes:
         total += size
-        if size > limits.payload_bytes:
-            raise _too_large("a payload", size, "limits.checkpointBytes", limits.payload_bytes)
-        if total > limits.put_bytes:
-            raise _too_large("the request", total, "limits.checkpointPutBytes", limits.put_bytes)
+        if size > settings.payload_bytes:
+            raise _too_large("a payload", size, "limits.checkpointBytes", settings.payload_bytes)
+        if total > settings.put_bytes:
+            raise _too_large("the request", total, "limits.checkpointPutBytes", settings.put_bytes)
 
 
 def check_place(thread: str, namespace: str, checkpoint: str, *, any_thread: bool = False) -> None:

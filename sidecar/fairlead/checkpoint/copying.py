@@ -35,7 +35,7 @@ def copy_thread(ledger: Ledger, caller: Identity, source: str, target: str, inca
             return
         message = f"thread {target} is there already: delete it first, or copy to another one"
         raise Refusal("INVALID_STATE", message, {"thread": target})
-    with ledger.usage.changing(tenant, 1, original.size_bytes, ledger.limits()):
+    with ledger.usage.changing(tenant, 1, original.size_bytes, ledger.settings()):
         marker = keys.checkpoint_garbage(tenant, incarnation)
         ledger.commit(caller, [write(marker, b"")], power=False)
         try:

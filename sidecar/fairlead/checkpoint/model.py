@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fairlead.config.sections.durability import Durability
 from fairlead.config.sections.limits import Limits
 from fairlead.internal.v1 import checkpoint_pb2 as records
 from fairlead.v1 import checkpoint_service_pb2 as pb
@@ -26,8 +27,8 @@ ValueRef = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class CheckpointLimits:
-    """Section `limits` of the configuration, as far as it is about checkpoints."""
+class CheckpointSettings:
+    """The configuration, as far as it is about checkpoints."""
 
     payload_bytes: int
     """Largest payload."""
@@ -37,15 +38,18 @@ class CheckpointLimits:
     """Threads of a tenant."""
     tenant_bytes: int
     """Keys and values of all data of a tenant."""
+    power: bool = True
+    """Whether a put survives a power cut before it is answered."""
 
     @classmethod
-    def of(cls, limits: Limits) -> CheckpointLimits:
-        """Of the section."""
+    def of(cls, limits: Limits, durability: Durability) -> CheckpointSettings:
+        """Of the two sections."""
         return cls(
             payload_bytes=limits.checkpoint_bytes,
             put_bytes=limits.checkpoint_put_bytes,
             threads=limits.checkpoint_threads,
             tenant_bytes=limits.checkpoint_tenant_bytes,
+            power=durability.checkpoint == "power",
         )
 
 

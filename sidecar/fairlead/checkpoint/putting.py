@@ -49,7 +49,7 @@ def put_checkpoint(ledger: Ledger, caller: Identity, checkpoint: pb.Checkpoint) 
         _forget(change, checkpoint, replaced, record)
     change.made_by(checkpoint.run, checkpoint.namespace, checkpoint.checkpoint)
     _put_writes(ledger, change, checkpoint.namespace, checkpoint.checkpoint, checkpoint.writes)
-    change.commit()
+    change.commit(power=ledger.settings().power)
     return []
 
 
@@ -59,7 +59,7 @@ def put_writes(ledger: Ledger, caller: Identity, request: pb.PutWritesRequest) -
     _put_writes(ledger, change, request.namespace, request.checkpoint, request.writes)
     # What is there already was committed before this call could begin.
     if change.writes:
-        change.commit()
+        change.commit(power=ledger.settings().power)
 
 
 def _channels(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from fairlead.checkpoint.model import PIECE_BYTES
 from fairlead.checkpoint.paging import InvalidToken, PageToken, list_digest
@@ -68,6 +68,30 @@ def list_checkpoints(reader: Reader, tenant: str, request: pb.ListCheckpointsReq
     return response
 
 
+def list_ancestors(reader: Reader, tenant: str, request: pb.ListAncestorsRequest) -> pb.ListAncestorsResponse:
+    """One page of what channels are added up from."""
+    response = pb.ListAncestorsResponse()
+    thread = Threads(reader).get(tenant, request.thread)
+    if thread is None:
+        return response
+    data = ThreadData(reader, tenant, thread.incarnation)
+    first = data.checkpoint(request.namespace, request.checkpoint or data.latest(request.namespace))
+    cursor, left = "" if first is None else first.parent, set(request.channels)
+    room = INLINE_BYTES
+    while cursor and left:
+        found = _read(data, request.thread, request.namespace, cursor, only=left)
+        if found is None:
+            break
+        room -= found.ByteSize()
+        if response.checkpoints and (room < 0 or len(response.checkpoints) == MAX_PAGE_SIZE):
+            response.more = True
+            break
+        response.checkpoints.append(found)
+        left -= {channel.name for channel in found.channels if channel.state == pb.CHECKPOINT_CHANNEL_STATE_SET}
+        cursor = found.parent
+    return response
+
+
 def read_piece(reader: Reader, tenant: str, request: pb.ReadPayloadRequest) -> bytes:
     """A piece of a payload; raises `Refusal` when there is none."""
     key = _key(tenant, request.handle) + keys.checkpoint_piece(request.piece)
@@ -116,15 +140,21 @@ def _ids(
 
 
 def _read(
-    data: ThreadData, thread: str, namespace: str, checkpoint: str, attributes: Mapping[str, str] | None = None
+    data: ThreadData,
+    thread: str,
+    namespace: str,
+    checkpoint: str,
+    attributes: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
 ) -> pb.Checkpoint | None:
-    """A checkpoint as it is given out; None when it is not there, or has other attributes."""
+    """A checkpoint as it is given out, as a whole or `only` some channels; None when it is not there, or has other
+    attributes."""
     for _ in range(_TRIES):
         record = data.checkpoint(namespace, checkpoint)
         if record is None or any(record.attributes.get(name) != value for name, value in (attributes or {}).items()):
             return None
         try:
-            return _Answer(data, namespace).of(thread, checkpoint, record)
+            return _Answer(data, namespace, only).of(thread, checkpoint, record)
         except _Vanished:
             continue
     raise Refusal("STORE_UNAVAILABLE", f"checkpoint {checkpoint} changes while it is read: try again")
@@ -133,9 +163,10 @@ def _read(
 class _Answer:
     """Makes a checkpoint of a record, with as many payloads as have room."""
 
-    def __init__(self, data: ThreadData, namespace: str) -> None:
+    def __init__(self, data: ThreadData, namespace: str, only: Collection[str] | None) -> None:
         self._data = data
         self._namespace = namespace
+        self._only = only
         self._room = INLINE_BYTES
 
     def of(self, thread: str, checkpoint: str, record: records.CheckpointRecord) -> pb.Checkpoint:
@@ -147,19 +178,26 @@ class _Answer:
             parent=record.parent,
             run=record.run,
             attributes=record.attributes,
-            body=pb.CheckpointPayload(type=record.body.type, data=record.body.data),
-            metadata=pb.CheckpointPayload(type=record.metadata.type, data=record.metadata.data),
             accumulating_channels=record.accumulating_channels,
         )
+        if self._only is None:
+            answer.body.CopyFrom(pb.CheckpointPayload(type=record.body.type, data=record.body.data))
+            answer.metadata.CopyFrom(pb.CheckpointPayload(type=record.metadata.type, data=record.metadata.data))
         for channel in record.channels:
-            self._channel(answer.channels.add(), channel)
+            if self._wanted(channel.name):
+                self._channel(answer.channels.add(), channel)
         for write in self._data.writes(self._namespace, checkpoint):
             said = write.record
+            if not self._wanted(said.channel):
+                continue
             added = answer.writes.add(
                 task=write.task, index=write.index, channel=said.channel, task_path=said.task_path
             )
             self._payload(added.value, said.value, write.key)
         return answer
+
+    def _wanted(self, channel: str) -> bool:
+        return self._only is None or channel in self._only
 
     def _channel(self, answer: pb.CheckpointChannel, channel: records.StoredChannel) -> None:
         answer.name, answer.version = channel.name, channel.version

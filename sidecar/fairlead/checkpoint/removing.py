@@ -39,7 +39,7 @@ def delete_thread(ledger: Ledger, caller: Identity, thread: str) -> Iterator[int
         write(keys.checkpoint_garbage(caller.tenant, record.incarnation), b""),
     ]
     detail = {"thread": thread, "checkpoints": record.checkpoints, "bytes": record.size_bytes}
-    with ledger.usage.changing(caller.tenant, -1, -record.size_bytes, ledger.limits()):
+    with ledger.usage.changing(caller.tenant, -1, -record.size_bytes, ledger.settings()):
         ledger.commit(caller, gone, subject=THREAD_DELETED, detail=detail)
     yield record.checkpoints
     yield from sweep(ledger, caller, record.incarnation)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from fairlead.checkpoint import checks, reading
 from fairlead.checkpoint.changes import Ledger
 from fairlead.checkpoint.copying import copy_thread
-from fairlead.checkpoint.model import CheckpointLimits
+from fairlead.checkpoint.model import CheckpointSettings
 from fairlead.checkpoint.putting import put_checkpoint, put_writes
 from fairlead.checkpoint.removing import delete_made_by, delete_thread, prune, sweep
 from fairlead.checkpoint.store import INCARNATION_BYTES, Reader
@@ -48,14 +48,14 @@ class CheckpointService:
         self,
         core: Core,
         reader: Reader,
-        limits: Callable[[], CheckpointLimits],
+        settings: Callable[[], CheckpointSettings],
         *,
         new_incarnation: Callable[[], bytes] = _random_incarnation,
     ) -> None:
-        """`limits` gives those of the configuration in force."""
-        self._ledger = Ledger(core, reader, limits, new_incarnation)
+        """`settings` gives those of the configuration in force."""
+        self._ledger = Ledger(core, reader, settings, new_incarnation)
         self._reader = reader
-        self._limits = limits
+        self._settings = settings
         self._uploads = Uploads()
         self._turns = _Turns()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
@@ -65,20 +65,20 @@ class CheckpointService:
     async def put(self, request: pb.PutCheckpointRequest, caller: Identity) -> pb.PutCheckpointResponse:
         """Stores a checkpoint."""
         checkpoint = request.checkpoint
-        checks.check_checkpoint(checkpoint, self._limits())
+        checks.check_checkpoint(checkpoint, self._settings())
         put = _blocking(put_checkpoint, self._ledger, caller, checkpoint)
         return pb.PutCheckpointResponse(missing_channels=await self._in_turn(put, caller, checkpoint.thread))
 
     async def put_writes(self, request: pb.PutWritesRequest, caller: Identity) -> pb.PutWritesResponse:
         """Stores writes."""
-        checks.check_writes(request, self._limits())
+        checks.check_writes(request, self._settings())
         await self._in_turn(_blocking(put_writes, self._ledger, caller, request), caller, request.thread)
         return pb.PutWritesResponse()
 
     async def put_large(self, parts: AsyncIterator[pb.PutLargeRequest], caller: Identity) -> pb.PutLargeResponse:
         """Stores a checkpoint or writes that come in parts."""
         async with self._uploads.place(caller.tenant):
-            request = await whole(parts, self._limits())
+            request = await whole(parts, self._settings())
             if isinstance(request, pb.PutWritesRequest):
                 await self.put_writes(request, caller)
                 return pb.PutLargeResponse()
@@ -94,6 +94,13 @@ class CheckpointService:
         """One page of checkpoints."""
         checks.check_place(request.thread, request.namespace, request.checkpoint or request.before, any_thread=True)
         return await _blocking(reading.list_checkpoints, self._reader, caller.tenant, request)
+
+    async def ancestors(self, request: pb.ListAncestorsRequest, caller: Identity) -> pb.ListAncestorsResponse:
+        """One page of what channels are added up from."""
+        checks.check_place(request.thread, request.namespace, request.checkpoint)
+        if not request.channels:
+            raise invalid_argument(("channels", "is required: the channels that are added up"))
+        return await _blocking(reading.list_ancestors, self._reader, caller.tenant, request)
 
     async def piece(self, request: pb.ReadPayloadRequest, caller: Identity) -> pb.ReadPayloadResponse:
         """A piece of a payload."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from fairlead.checkpoint import checks
-from fairlead.checkpoint.model import PIECE_BYTES, CheckpointLimits
+from fairlead.checkpoint.model import PIECE_BYTES, CheckpointSettings
 from fairlead.control.errors import invalid_argument
 from fairlead.v1 import checkpoint_service_pb2 as pb
 
@@ -31,7 +31,7 @@ class Uploads:
         return self._places[tenant]
 
 
-async def whole(parts: AsyncIterator[pb.PutLargeRequest], limits: CheckpointLimits) -> Large:
+async def whole(parts: AsyncIterator[pb.PutLargeRequest], settings: CheckpointSettings) -> Large:
     """The request with all its bytes; raises `Refusal` when it is too large, or when parts do not fit."""
     first = await anext(parts, pb.PutLargeRequest())
     payloads: Sequence[pb.CheckpointPayload]
@@ -47,7 +47,7 @@ async def whole(parts: AsyncIterator[pb.PutLargeRequest], limits: CheckpointLimi
             raise invalid_argument(("part", "must be a checkpoint or writes first"))
     if any(payload.data for payload in payloads):
         raise invalid_argument(("part", "has data in a payload: the bytes follow in parts of their own"))
-    checks.check_payloads(checks.sized(payloads), limits)
+    checks.check_payloads(checks.sized(payloads), settings)
     await _fill(payloads, parts)
     return request
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fairlead.checkpoint.model import CheckpointLimits
+from fairlead.checkpoint.model import CheckpointSettings
 from fairlead.checkpoint.store import Threads
 from fairlead.control.errors import Refusal
 
@@ -43,16 +43,16 @@ class Usage:
             return totals.threads, totals.size_bytes
 
     @contextmanager
-    def changing(self, tenant: str, threads: int, size_bytes: int, limits: CheckpointLimits) -> Iterator[None]:
+    def changing(self, tenant: str, threads: int, size_bytes: int, settings: CheckpointSettings) -> Iterator[None]:
         """Around the commit of a change of the totals; raises `Refusal` when a bound does not allow it."""
         totals = self._totals(tenant)
         more_threads, more_bytes = max(threads, 0), max(size_bytes, 0)
         with totals.lock:
             self._know(tenant, totals)
-            if more_threads and totals.threads + more_threads > limits.threads:
-                raise _full(tenant, "checkpointThreads", limits.threads, "delete or prune threads")
-            if more_bytes and totals.size_bytes + more_bytes > limits.tenant_bytes:
-                raise _full(tenant, "checkpointTenantBytes", limits.tenant_bytes, "delete or prune threads")
+            if more_threads and totals.threads + more_threads > settings.threads:
+                raise _full(tenant, "checkpointThreads", settings.threads, "delete or prune threads")
+            if more_bytes and totals.size_bytes + more_bytes > settings.tenant_bytes:
+                raise _full(tenant, "checkpointTenantBytes", settings.tenant_bytes, "delete or prune threads")
             totals.threads += more_threads
             totals.size_bytes += more_bytes
             totals.changing += 1

@@ -9,6 +9,7 @@ from typing import Any
 from fairlead.client._checkpoints import (
     MESSAGE_MAX_BYTES,
     TRIES,
+    AncestorWalk,
     Put,
     batches,
     changing,
@@ -74,6 +75,27 @@ class AsyncCheckpointCalls:
             if not page.next_page_token:
                 return
             asked.page_token = page.next_page_token
+
+    async def list_ancestors(
+        self,
+        thread: str,
+        namespace: str,
+        checkpoint: str,
+        channels: Sequence[str],
+        *,
+        timeout: float | None = None,
+    ) -> AsyncIterator[pb.Checkpoint]:
+        """What accumulating channels of a checkpoint are added up from, with all bytes: its ancestors, the nearest
+        first, each with those of the channels that no nearer one has a value for, and the writes to them."""
+        walk = AncestorWalk(thread, namespace, checkpoint, channels)
+        while True:
+            page = await self._call(self._checkpoints.ListAncestors, walk.request, timeout)
+            for found in page.checkpoints:
+                if not await self._completed(found, timeout):
+                    raise changing()
+                yield found
+            if not walk.passed(page):
+                return
 
     async def delete_thread(self, thread: str, *, timeout: float | None = None) -> int:
         """Deletes a thread; returns how many checkpoints it had."""

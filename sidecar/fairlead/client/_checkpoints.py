@@ -79,6 +79,35 @@ def get_request(thread: str, namespace: str, checkpoint: str) -> pb.GetCheckpoin
     return pb.GetCheckpointRequest(thread=thread, namespace=namespace, checkpoint=checkpoint)
 
 
+class AncestorWalk:
+    """What to ask for next, page by page, until every channel has a value or there are no more ancestors."""
+
+    def __init__(self, thread: str, namespace: str, checkpoint: str, channels: Iterable[str]) -> None:
+        self.request = pb.ListAncestorsRequest(
+            thread=thread, namespace=namespace, checkpoint=checkpoint, channels=sorted(set(channels))
+        )
+        self._seen: set[str] = set()
+
+    def passed(self, page: pb.ListAncestorsResponse) -> bool:
+        """Goes on behind a page; false when it was the last."""
+        names = {one.checkpoint for one in page.checkpoints}
+        found = {
+            channel.name
+            for one in page.checkpoints
+            for channel in one.channels
+            if channel.state == pb.CHECKPOINT_CHANNEL_STATE_SET
+        }
+        left = [channel for channel in self.request.channels if channel not in found]
+        # One that comes twice is its own ancestor: agents choose the parents.
+        if not (page.more and page.checkpoints and left) or names & self._seen:
+            return False
+        self._seen |= names
+        self.request.checkpoint = page.checkpoints[-1].checkpoint
+        self.request.ClearField("channels")
+        self.request.channels.extend(left)
+        return True
+
+
 def batches(names: Iterable[str]) -> Iterator[list[str]]:
     """As many names at a time as a request takes."""
     left = list(names)

@@ -45,6 +45,10 @@ class CheckpointServicer(checkpoint_service_pb2_grpc.CheckpointServiceServicer):
         return await self._service.page(request, _agent())
 
     @answer
+    async def ListAncestors(self, request: pb.ListAncestorsRequest, context: _Context) -> pb.ListAncestorsResponse:
+        return await self._service.ancestors(request, _agent())
+
+    @answer
     async def ReadPayload(self, request: pb.ReadPayloadRequest, context: _Context) -> pb.ReadPayloadResponse:
         return await self._service.piece(request, _agent())
 

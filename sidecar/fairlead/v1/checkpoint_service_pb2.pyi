@@ -191,6 +191,26 @@ class ListCheckpointsResponse(_message.Message):
     next_page_token: str
     def __init__(self, checkpoints: _Optional[_Iterable[_Union[Checkpoint, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class ListAncestorsRequest(_message.Message):
+    __slots__ = ("thread", "namespace", "checkpoint", "channels")
+    THREAD_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    thread: str
+    namespace: str
+    checkpoint: str
+    channels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, thread: _Optional[str] = ..., namespace: _Optional[str] = ..., checkpoint: _Optional[str] = ..., channels: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListAncestorsResponse(_message.Message):
+    __slots__ = ("checkpoints", "more")
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    checkpoints: _containers.RepeatedCompositeFieldContainer[Checkpoint]
+    more: bool
+    def __init__(self, checkpoints: _Optional[_Iterable[_Union[Checkpoint, _Mapping]]] = ..., more: bool = ...) -> None: ...
+
 class ReadPayloadRequest(_message.Message):
     __slots__ = ("handle", "piece")
     HANDLE_FIELD_NUMBER: _ClassVar[int]

@@ -65,6 +65,11 @@ class CheckpointServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListCheckpointsRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListCheckpointsResponse.FromString,
                 _registered_method=True)
+        self.ListAncestors = channel.unary_unary(
+                '/fairlead.v1.CheckpointService/ListAncestors',
+                request_serializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListAncestorsRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListAncestorsResponse.FromString,
+                _registered_method=True)
         self.ReadPayload = channel.unary_unary(
                 '/fairlead.v1.CheckpointService/ReadPayload',
                 request_serializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ReadPayloadRequest.SerializeToString,
@@ -136,6 +141,13 @@ class CheckpointServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAncestors(self, request, context):
+        """Lists what accumulating channels are added up from: the ancestors of a checkpoint, the nearest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadPayload(self, request, context):
         """Returns a piece of a payload that was too large to come with its checkpoint.
         """
@@ -198,6 +210,11 @@ def add_CheckpointServiceServicer_to_server(servicer, server):
                     servicer.ListCheckpoints,
                     request_deserializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListCheckpointsRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListCheckpointsResponse.SerializeToString,
+            ),
+            'ListAncestors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAncestors,
+                    request_deserializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListAncestorsRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_checkpoint__service__pb2.ListAncestorsResponse.SerializeToString,
             ),
             'ReadPayload': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadPayload,
@@ -366,6 +383,33 @@ class CheckpointService(object):
             '/fairlead.v1.CheckpointService/ListCheckpoints',
             fairlead_dot_v1_dot_checkpoint__service__pb2.ListCheckpointsRequest.SerializeToString,
             fairlead_dot_v1_dot_checkpoint__service__pb2.ListCheckpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAncestors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.CheckpointService/ListAncestors',
+            fairlead_dot_v1_dot_checkpoint__service__pb2.ListAncestorsRequest.SerializeToString,
+            fairlead_dot_v1_dot_checkpoint__service__pb2.ListAncestorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from fairlead.checkpoint.model import PIECE_BYTES as PIECE_BYTES
-from fairlead.checkpoint.model import CheckpointLimits
+from fairlead.checkpoint.model import CheckpointSettings
 from fairlead.internal.v1 import checkpoint_pb2, command_pb2
 from fairlead.store import Family, keys
 from fairlead.store.database import Write
 from fairlead.v1 import checkpoint_service_pb2 as pb
 
-LIMITS = CheckpointLimits(payload_bytes=4 << 20, put_bytes=6 << 20, threads=100, tenant_bytes=64 << 20)
+SETTINGS = CheckpointSettings(payload_bytes=4 << 20, put_bytes=6 << 20, threads=100, tenant_bytes=64 << 20)
 SET, UNCHANGED, EMPTY = (
     pb.CHECKPOINT_CHANNEL_STATE_SET,
     pb.CHECKPOINT_CHANNEL_STATE_UNCHANGED,

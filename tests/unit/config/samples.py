@@ -165,7 +165,7 @@ workflows:
         onUnknown: {ask: high}
         compensate: retract-offer
 audit: {content: digest}
-durability: {model.call: power, tool.call: process, workflow.step: process}
+durability: {model.call: power, tool.call: process, workflow.step: process, checkpoint: process}
 limits:
   requestBytes: 1MiB
   queueDepth: 1

@@ -17,5 +17,8 @@ class Durability(Section):
     model_call: Class = Field(
         default="process", alias="model.call", description="admission and settlement of model calls"
     )
+    checkpoint: Class = Field(
+        default="power", description="puts of checkpoints and writes; deletions are always `power`"
+    )
     tool_call: Class = Field(default="power", alias="tool.call", description="tool calls with side effects")
     workflow_step: Class = Field(default="power", alias="workflow.step", description="results of steps of workflows")

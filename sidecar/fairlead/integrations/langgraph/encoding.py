@@ -22,6 +22,8 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
+    PendingWrite,
     get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
@@ -130,6 +132,32 @@ def checkpoint_tuple(serde: SerializerProtocol, message: pb.Checkpoint) -> Check
         parent_config=config_of(message.thread, message.namespace, message.parent) if message.parent else None,
         pending_writes=[(write.task, write.channel, _value(serde, write.value)) for write in message.writes],
     )
+
+
+class DeltaHistory:
+    """What delta channels are added up from, put together ancestor by ancestor, the nearest first."""
+
+    def __init__(self, serde: SerializerProtocol, channels: Sequence[str]) -> None:
+        self._serde = serde
+        self._writes: dict[str, list[PendingWrite]] = {channel: [] for channel in channels}
+        self._seeds: dict[str, Any] = {}
+
+    def add(self, ancestor: pb.Checkpoint) -> None:
+        """The value of an ancestor is the one before the writes on it."""
+        for write in reversed(ancestor.writes):
+            self._writes[write.channel].append((write.task, write.channel, _value(self._serde, write.value)))
+        for channel in ancestor.channels:
+            if channel.state == SET:
+                self._seeds[channel.name] = _value(self._serde, channel.value)
+
+    def found(self) -> dict[str, DeltaChannelHistory]:
+        """By channel: the writes, the oldest first, and the value that they are added to, if there is one."""
+        history: dict[str, DeltaChannelHistory] = {}
+        for channel, writes in self._writes.items():
+            history[channel] = {"writes": writes[::-1]}
+            if channel in self._seeds:
+                history[channel]["seed"] = self._seeds[channel]
+        return history
 
 
 def list_request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
     get_checkpoint_id,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -112,9 +113,8 @@ class FairleadSaver(BaseCheckpointSaver[str]):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that the config names, by default the latest; None when it is not there."""
-        place = encoding.thread_of(config), encoding.namespace_of(config), get_checkpoint_id(config) or ""
         try:
-            return encoding.checkpoint_tuple(self.serde, self.client.get_checkpoint(*place))
+            return encoding.checkpoint_tuple(self.serde, self.client.get_checkpoint(*_place(config)))
         except NotFound:
             return None
 
@@ -136,6 +136,16 @@ class FairleadSaver(BaseCheckpointSaver[str]):
                 yield found
                 if left.was_last():
                     return
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What `DeltaChannel`s of the checkpoint that the config names are added up from."""
+        history = encoding.DeltaHistory(self.serde, channels)
+        if channels:
+            for ancestor in self.client.list_ancestors(*_place(config), channels):
+                history.add(ancestor)
+        return history.found()
 
     def delete_thread(self, thread_id: str) -> None:
         """Deletes a thread with everything in it."""
@@ -178,9 +188,8 @@ class FairleadSaver(BaseCheckpointSaver[str]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """As `get_tuple`."""
-        place = encoding.thread_of(config), encoding.namespace_of(config), get_checkpoint_id(config) or ""
         try:
-            return encoding.checkpoint_tuple(self.serde, await self.aio_client.get_checkpoint(*place))
+            return encoding.checkpoint_tuple(self.serde, await self.aio_client.get_checkpoint(*_place(config)))
         except NotFound:
             return None
 
@@ -202,6 +211,16 @@ class FairleadSaver(BaseCheckpointSaver[str]):
                 yield found
                 if left.was_last():
                     return
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """As `get_delta_channel_history`."""
+        history = encoding.DeltaHistory(self.serde, channels)
+        if channels:
+            async for ancestor in self.aio_client.list_ancestors(*_place(config), channels):
+                history.add(ancestor)
+        return history.found()
 
     async def adelete_thread(self, thread_id: str) -> None:
         """As `delete_thread`."""
@@ -277,6 +296,11 @@ class _Left:
             return False
         self._left -= 1
         return self._left <= 0
+
+
+def _place(config: RunnableConfig) -> tuple[str, str, str]:
+    """Thread, namespace and checkpoint; the latest when the config names none."""
+    return encoding.thread_of(config), encoding.namespace_of(config), get_checkpoint_id(config) or ""
 
 
 def _strategy(name: str) -> pb.PruneStrategy:

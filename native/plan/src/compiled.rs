@@ -9,7 +9,7 @@ use fairlead_expr::Program;
 use fairlead_wire::internal;
 
 use crate::health::BreakerSettings;
-use crate::ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
+use crate::ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId, TierId};
 use crate::index::Index;
 use crate::matching::Matcher;
 use crate::money::Price;
@@ -239,6 +239,8 @@ pub enum OnExceed {
     Downgrade(ModelId),
     /// Let through and record.
     Alert,
+    /// Let through, once, what the people of this tier have agreed to.
+    RequireApproval(TierId),
 }
 
 /// A rate limit.
@@ -286,6 +288,8 @@ pub enum RuleEffect {
         /// The only models that may be used, sorted.
         allowed_models: Option<Vec<ModelId>>,
     },
+    /// Let through once the people of this tier have agreed.
+    RequireApproval(TierId),
 }
 
 impl Compiled {

@@ -32,6 +32,7 @@ REFERENCES = {
     "budgets[*].onExceed.downgradeTo": "model",
     "policies[*].effect.constrain.allowedModels[*]": "model",
     "policies[*].effect.requireApproval": "approval tier",
+    "budgets[*].onExceed.requireApproval": "approval tier",
     "approvals.tiers[*].onExpire.escalateTo": "approval tier",
 }
 # Sections with a `match`: its literal tenants and agents have to exist, or the rule would silently never fit.

@@ -38,6 +38,7 @@ from fairlead import endpoints, log
 from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.tickets import TicketService
 from fairlead.approval.votes import Votes
+from fairlead.approval.watch import ApprovalWatchService
 from fairlead.audit.service import AuditLogService
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
@@ -146,6 +147,7 @@ class Daemon:
         self._tickets: TicketService | None = None
         self._workflows: WorkflowDesk | None = None
         self._outbox: Outbox | None = None
+        self._approvals: ApprovalWatchService | None = None
         self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
         self._operator_server: OperatorServer | None = None
@@ -214,8 +216,9 @@ class Daemon:
         self._tickets = TicketService(store, votes, time.time_ns)
         workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
         checkpoints = CheckpointService(core, store, lambda: self._checkpoints)
+        self._approvals = ApprovalWatchService(store, feed, time.time_ns)
         servicers = Servicers(
-            approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns)),
+            approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns), self._approvals),
             ticket=ApprovalTicketServicer(self._tickets),
             audit=AuditServicer(self._audit),
             backup=BackupServicer(
@@ -369,6 +372,8 @@ class Daemon:
             self._tickets.drain()
         if self._workflows is not None:
             await self._workflows.drain()
+        if self._approvals is not None:
+            self._approvals.drain()
         if core is not None and not await asyncio.to_thread(core.shutdown, int(self._options.grace_seconds * 1000)):
             _log.warning("calls were cut at the end of the grace")
         if self._control_server is not None:

@@ -132,7 +132,7 @@ def test_the_services_of_this_version_are_all_there() -> None:
     methods = {s.name: {m.name for m in s.method} for f, s in SERVICES if f.package == "fairlead.v1"}
     assert methods == {
         "GateService": {"Admit", "Settle", "Release", "AuthorizeTool", "CompleteTool"},
-        "ApprovalService": {"ListApprovals", "GetApproval", "DecideApproval"},
+        "ApprovalService": {"ListApprovals", "GetApproval", "DecideApproval", "WatchApprovals"},
         "ApprovalTicketService": {"GetTicket", "WaitTicket"},
         "ModelService": {"Generate", "StreamGenerate"},
         "ConfigService": {"ApplyConfig", "GetConfig", "ListConfigVersions", "DiffConfig", "RollbackConfig"},

@@ -20,7 +20,7 @@ from fairlead.client import (
     TicketState,
     ToolOutcome,
 )
-from fairlead.v1 import approval_service_pb2, approval_service_pb2_grpc
+from fairlead.v1 import approval_service_pb2, approval_service_pb2_grpc, audit_record_pb2
 
 from . import people
 from .harness import PROVIDER_KEY, TOKEN, bearer
@@ -36,7 +36,9 @@ def test_two_people_agree_with_a_crash_in_between_and_the_call_is_granted_once(t
             assert pending(refund(agent, "refund/1")).ticket == asked.ticket
         first = vote(daemon, "asha", "approve", asked.approval)
         assert (first["state"], first["missing"]) == ("APPROVAL_STATE_PENDING", [{"role": "finance", "count": 1}])
-        assert json.loads(first["arguments"])["amount"] == 1200
+        # People see what the call will be made with, not what was asked for.
+        assert json.loads(first["arguments"]) == {"amount": 500, "card": "[redacted]"}
+        assert json.loads(first["requested_arguments"])["amount"] == 1200
         daemon.kill()
         daemon.start()
         # The same person twice is one person.
@@ -57,6 +59,7 @@ def test_two_people_agree_with_a_crash_in_between_and_the_call_is_granted_once(t
             "asha (finance) approved",
             "ben (finance, legal) approved",
             "rules changed /amount, /card",
+            "with the arguments that people agreed to",
             "it happened",
             "Order: votes in records",
         ):
@@ -160,6 +163,86 @@ def test_an_agent_cannot_decide_and_others_do_not_see_its_ticket(tmp_path: Path)
                     somebody.get_ticket(asked.ticket)
                 with pytest.raises(NotFound):
                     somebody.wait_ticket(asked.ticket, timeout=1)
+
+
+def test_people_edit_across_a_crash_and_the_agent_makes_the_call_that_they_agreed_to(tmp_path: Path) -> None:
+    made: list[dict[str, Any]] = []
+    with daemon_with_people(tmp_path) as daemon:
+        with client(daemon) as agent:
+            asked = pending(refund(agent, "refund/1"))
+        vote(daemon, "asha", "approve", asked.approval)
+        edit = ("approvals", "edit", asked.approval, "--reason", "half", "--set", "/amount=250.50", "--json")
+        done = command(daemon, *edit, token=people.BEN_TOKEN)
+        assert done.returncode == 0, done.stderr
+        edited = json.loads(done.stdout)
+        assert edited["missing"] == [{"role": "finance", "count": 2}], "votes begin anew"
+        daemon.kill()
+        daemon.start()
+        blind = command(daemon, "approvals", "approve", asked.approval, "--reason", "x", token=people.ASHA_TOKEN)
+        assert blind.returncode == 2 and "ben has edited it" in blind.stderr
+        seen = ("approvals", "approve", asked.approval, "--reason", "ok", "--digest", edited["digest"])
+        for token in (people.ASHA_TOKEN, people.BEN_TOKEN):
+            assert command(daemon, *seen, token=token).returncode == 0
+        with client(daemon) as agent:
+            grant = granted(refund(agent, "refund/1", ticket=asked.ticket))
+            assert (grant.arguments, grant.differs) == ({"amount": 250.50, "card": "[redacted]"}, True)
+            made.append(grant.arguments)
+            agent.complete_tool(grant.grant, ToolOutcome.SUCCEEDED)
+        told = command(daemon, "explain", asked.approval).stdout
+        assert "ben (finance, legal) edited" in told and "votes begin anew" in told
+
+
+def test_an_edit_that_rules_deny_changes_nothing(tmp_path: Path) -> None:
+    with daemon_with_people(tmp_path) as daemon, client(daemon) as agent:
+        asked = pending(refund(agent, "refund/1"))
+        wrong = ("approvals", "edit", asked.approval, "--reason", "x", "--set", "/amount=many")
+        done = command(daemon, *wrong, token=people.ASHA_TOKEN)
+        assert done.returncode == 2 and "edited_arguments/amount" in done.stderr
+        shown = json.loads(command(daemon, "approvals", "show", asked.approval, "--json").stdout)
+        assert json.loads(shown["arguments"])["amount"] == 500 and "votes" not in shown
+
+
+def test_a_stream_of_approvals_goes_on_after_a_restart(tmp_path: Path) -> None:
+    with daemon_with_people(tmp_path) as daemon:
+        with client(daemon) as agent:
+            first = pending(refund(agent, "refund/1"))
+            stream: Any = approval_service_pb2_grpc.ApprovalServiceStub(daemon.operator()).WatchApprovals(
+                approval_service_pb2.WatchApprovalsRequest(), timeout=30
+            )
+            opened, complete = next(stream), next(stream)
+            assert opened.initial and opened.approval.name == first.approval
+            second = pending(refund(agent, "refund/2"))
+            assert next(stream).approval.name == second.approval
+            stream.cancel()
+        daemon.kill()
+        daemon.start()
+        vote(daemon, "asha", "reject", first.approval)
+        again: Any = approval_service_pb2_grpc.ApprovalServiceStub(daemon.operator()).WatchApprovals(
+            approval_service_pb2.WatchApprovalsRequest(resume_token=complete.resume_token), timeout=30
+        )
+        names = {first.approval: None, second.approval: None}
+        while names[first.approval] != approval_service_pb2.APPROVAL_STATE_REJECTED:
+            response = next(again)
+            names[response.approval.name] = response.approval.state
+        assert names[second.approval] == approval_service_pb2.APPROVAL_STATE_PENDING
+        again.cancel()
+
+
+def test_what_a_tier_does_not_decide_goes_to_another_and_the_agent_waits_with_the_same_ticket(tmp_path: Path) -> None:
+    passed_on = people.CONFIG.replace(
+        "{name: soon, require: [{role: legal}], expiresAfter: 1s}",
+        "{name: soon, require: [{role: legal}], expiresAfter: 1s, onExpire: {escalateTo: high}}",
+    )
+    with daemon_with_people(tmp_path, passed_on) as daemon, client(daemon) as agent:
+        asked = pending(agent.authorize_tool("mail.soon", {}, idempotency_key="m-1", session="s-1"))
+        people.wait_for_record(daemon, audit_record_pb2.EVENT_KIND_APPROVAL_ESCALATED)
+        for who in ("asha", "ben"):
+            vote(daemon, who, "approve", asked.approval)
+        granted(agent.authorize_tool("mail.soon", {}, idempotency_key="m-1", session="s-1", ticket=asked.ticket))
+        round_trip = passed_on.replace("expiresAfter: 72h", "onExpire: {escalateTo: soon}")
+        daemon.config.write_text(round_trip)
+        refused = command(daemon, "config", "apply", str(daemon.config))
+        assert refused.returncode != 0 and "escalates in a circle" in refused.stderr + refused.stdout
 
 
 def test_a_policy_that_became_stricter_counts_when_the_agent_comes_back(tmp_path: Path) -> None:

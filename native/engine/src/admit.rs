@@ -3,14 +3,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_plan::{CallFacts, Compiled, InputSize, OutputRule, Pins, Tokens, UnixNanos};
-use fairlead_wire::internal::{InvocationRecord, RequestRecord};
+use fairlead_plan::{CallFacts, Compiled, InputSize, Pins, Tokens, UnixNanos};
+use fairlead_wire::internal::{InvocationRecord, NeedsRecord, RequestRecord};
 use fairlead_wire::v1::admit_request::Input;
-use fairlead_wire::v1::{
-    AdmitRequest, AdmitResponse, Decision, DroppedCandidate, InvocationState, PlannedTarget, Reservation,
-};
+use fairlead_wire::v1::{AdmitRequest, AdmitResponse, AgreedCall, InvocationState, Reservation};
 use prost::Message;
 
+use crate::approval::{FoundCall, ModelCallQuestion};
 use crate::command::{AdmitExtra, Applied, Cached, Caller, Refusal};
 use crate::digest;
 use crate::engine::{Engine, Open, UnitBuilder};
@@ -19,6 +18,7 @@ use crate::keys::{self, InvocationId, RequestHash};
 use crate::pin;
 use crate::record::{self, Content, DecisionFacts, Head, OpenFacts, Shared};
 use crate::rejection::Rejection;
+use crate::reply::{model_name, name_output_rules, reply};
 use crate::share::Bound;
 use crate::ttl;
 use crate::unit::{Write, family};
@@ -37,6 +37,8 @@ pub(crate) struct Admission<'a> {
     /// Where the request id is remembered; `None` when it is not.
     pub(crate) request: Option<RequestHash>,
     pub(crate) cached: Option<Cached<'a>>,
+    /// What people were asked about the call before, and said.
+    agreed: Option<&'a AgreedCall>,
     wait_allowed: bool,
     settled_by_sidecar: bool,
 }
@@ -67,6 +69,9 @@ impl Admission<'_> {
             cached: self.cached.map(|cached| (cached.model, cached.invocation)),
             is_hit: matches!(judgement.outcome, Outcome::Cached),
             session_switch: pin::switch(compiled, judgement),
+            agreed: self.agreed,
+            asks: None,
+            over: &judgement.over,
         }
     }
 }
@@ -98,9 +103,8 @@ impl Engine {
     ) -> Result<Applied<AdmitResponse>, Refusal> {
         let now = self.tick(now)?;
         validate::admit(request, extra.remember, extra.choices, extra.content_bytes)?;
-        let request_digest = extra
-            .request_digest
-            .unwrap_or_else(|| digest::without_request_id(request, &request.request_id));
+        let request_digest = extra.request_digest.unwrap_or_else(|| request_digest(request));
+        let unknown_ticket = self.unknown_ticket(&request.ticket);
         let remembered = if extra.remember {
             let name = if caller.agent.is_empty() {
                 caller.operator
@@ -108,14 +112,21 @@ impl Engine {
                 caller.agent
             };
             let hash = keys::request_hash(caller.tenant, name, extra.method.as_str(), &request.request_id);
-            if let Some(reply) = self.first_answer(now, caller, &hash, &request_digest, extra.known)? {
+            if let Some(reply) = self.first_answer(now, caller, &hash, &request_digest, &unknown_ticket, extra.known)? {
                 return Ok(Applied::replay(reply));
             }
             Some(hash)
         } else {
+            if extra.known.is_none() && !unknown_ticket.is_empty() {
+                return Err(Refusal::NeedsRecord(NeedsRecord {
+                    approval_key: unknown_ticket,
+                    ..NeedsRecord::default()
+                }));
+            }
             None
         };
         let bound_run = self.bind_run(caller.tenant, &request.run, &request.step)?;
+        let found = self.found_call(now, caller, request, &extra)?;
         let compiled = Arc::clone(&self.compiled);
         let bound = Bound::new(&compiled, "openReservations", compiled.limits().open_reservations);
         let own = self.held_by.of(caller.tenant);
@@ -139,6 +150,8 @@ impl Engine {
         } else {
             String::new()
         };
+        let asked = found.as_ref().and_then(|found| found.record.model_call.as_ref());
+        let drawn = asked.map(|asked| asked.split_key.clone());
         let facts = CallFacts {
             tenant: caller.tenant,
             agent: caller.agent,
@@ -163,8 +176,10 @@ impl Engine {
             capabilities: &request.capabilities,
             stream: request.stream,
             choices: extra.choices,
-            // Without an id every call is drawn by itself.
-            split_key: if request.request_id.is_empty() {
+            // Without an id every call is drawn by itself; one that comes back from people as it was drawn for them.
+            split_key: if let Some(drawn) = &drawn {
+                drawn
+            } else if request.request_id.is_empty() {
                 &name
             } else {
                 &request.request_id
@@ -178,6 +193,7 @@ impl Engine {
             digest: extra.content_digest.as_ref().map_or(&[], |digest| digest.as_slice()),
             bytes: extra.content_bytes,
         };
+        let agreed = found.as_ref().map(|found| found.agreed.clone());
         self.decide(
             &compiled,
             Admission {
@@ -190,18 +206,27 @@ impl Engine {
                 cached: extra
                     .cached
                     .filter(|cached| cached.config_version == compiled.version()),
+                agreed: agreed.as_ref(),
                 wait_allowed: extra.wait_allowed,
                 settled_by_sidecar: extra.settled_by_sidecar,
             },
+            (request, &extra),
+            found,
         )
     }
 
-    fn decide(&mut self, compiled: &Compiled, admission: Admission<'_>) -> Result<Applied<AdmitResponse>, Refusal> {
+    fn decide(
+        &mut self,
+        compiled: &Compiled,
+        mut admission: Admission<'_>,
+        (request, extra): (&AdmitRequest, &AdmitExtra<'_>),
+        found: Option<FoundCall>,
+    ) -> Result<Applied<AdmitResponse>, Refusal> {
         let (facts, now) = (admission.facts, admission.now);
         let output_rules = compiled.output_rules_for(facts, UnixNanos(now));
         let tenant = facts.tenant;
         let of_runs = self.run_budgets(tenant, facts.run);
-        let budgets: Vec<BudgetCase> = compiled
+        let mut budgets: Vec<BudgetCase> = compiled
             .budgets_for(facts)
             .map(|(id, instance)| (BudgetOf::Config(id), None, instance))
             .chain(of_runs)
@@ -221,6 +246,9 @@ impl Engine {
                 }
             })
             .collect();
+        if let Some((_, waiting)) = found.as_ref().and_then(|found| found.waiting.as_ref()) {
+            self.without_own_hold(&mut budgets, waiting);
+        }
         let rates: Vec<RateCase> = compiled
             .rate_limits_for(facts)
             .map(|(id, instance)| RateCase {
@@ -236,6 +264,7 @@ impl Engine {
             budgets: &budgets,
             rates: &rates,
             cached: admission.cached.map(|cached| cached.model),
+            agreed: admission.agreed,
             now: UnixNanos(now),
         };
         let mut judgement = question.judge();
@@ -243,10 +272,32 @@ impl Engine {
         match judgement.outcome {
             Outcome::Granted(grant) => {
                 self.make_room(compiled, tenant, &budgets, &rates, now)?;
+                if let Some((waiting, _)) = found.as_ref().and_then(|found| found.waiting.as_ref()) {
+                    admission.id = *waiting;
+                }
                 reply.invocation = keys::invocation_name(&admission.id);
                 name_output_rules(&mut reply, &output_rules);
-                let reply = self.grant(compiled, &admission, &judgement, grant, &budgets, &rates, reply);
+                let reply = self.grant(compiled, &admission, &judgement, grant, &budgets, &rates, reply, found);
                 Ok(reply)
+            }
+            Outcome::Ask(ref asking, grant) => {
+                self.make_room(compiled, tenant, &budgets, &[], now)?;
+                reply.invocation = keys::invocation_name(&admission.id);
+                let question = ModelCallQuestion {
+                    asking,
+                    grant,
+                    request,
+                    extra,
+                    budgets: &budgets,
+                    rates: &rates,
+                    found,
+                };
+                self.ask_about_call(compiled, &admission, &judgement, reply, question)
+            }
+            Outcome::Waiting => {
+                let reason = reply.decision.map(|decision| decision.reason).unwrap_or_default();
+                let rejection = found.map(|found| self.pending_model_call(&found.id, &reason));
+                Err(rejection.unwrap_or_else(|| self.nothing_waits()).into())
             }
             Outcome::Cached => {
                 self.make_room(compiled, tenant, &[], &rates, now)?;
@@ -311,6 +362,7 @@ impl Engine {
         budgets: &[BudgetCase],
         rates: &[RateCase],
         mut reply: AdmitResponse,
+        found: Option<FoundCall>,
     ) -> Applied<AdmitResponse> {
         let (now, tenant) = (admission.now, admission.facts.tenant);
         let ttl = ttl::nanos(compiled, judgement, admission.settled_by_sidecar);
@@ -324,15 +376,23 @@ impl Engine {
         reply.admitted_at = Some(timestamp(now));
 
         // From here on nothing can fail: all instances are charged, or none was.
-        let mut soft = Vec::new();
-        for case in budgets {
+        if let Some((id, waiting)) = found.as_ref().and_then(|found| found.waiting.as_ref()) {
+            self.give_up_waiting(now, id, waiting);
+        }
+        let (mut soft, mut over) = (Vec::new(), Vec::new());
+        for (position, case) in budgets.iter().enumerate() {
             let Some((at, found)) = case.place else { continue };
             let slot = found.or_else(|| self.ledger.ensure(at, tenant, case.instance.as_str(), now));
             let Some(slot) = slot else { continue };
             if let Some(book) = self.ledger.book_mut(at) {
                 // INVARIANT (I1): the judgement has left room for this amount in every hard instance.
                 // INVARIANT (I2): held here, and in the open record below; both end together.
-                book.hold(slot, grant.amount, now);
+                if judgement.over.contains(&position) {
+                    book.hold_over(slot, grant.amount, now);
+                    over.push((at, slot));
+                } else {
+                    book.hold(slot, grant.amount, now);
+                }
                 if !book.rule.hard {
                     soft.push((at, slot));
                 }
@@ -355,6 +415,22 @@ impl Engine {
             ..admission.decided(compiled, judgement, budgets, rates, &reply)
         };
         let shared = self.append_decision(&mut unit, admission, &decided);
+        let approval = found.as_ref().map(|found| keys::approval_name(&found.id));
+        let mut sequences = Vec::new();
+        if let Some(found) = found {
+            let needed = judgement.decision.approval.is_some() || !judgement.over.is_empty();
+            self.use_approval(
+                &mut unit,
+                now,
+                admission.caller,
+                &found,
+                needed,
+                &reply.invocation,
+                &over,
+                grant.amount,
+            );
+            sequences = found.waiting.map(|(_, waiting)| waiting.sequences).unwrap_or_default();
+        }
         for at in soft {
             if self.append_alerts(&mut unit, now, admission.caller, &reply.invocation, at, true) {
                 unit.writes
@@ -366,15 +442,17 @@ impl Engine {
         let request_key = admission
             .request
             .map(|hash| self.remember(&mut unit, admission, &hash, &reply.invocation));
+        sequences.extend(&unit.sequences);
         let mut record = Vec::with_capacity(RECORD_BYTES);
         OpenFacts {
             decision: &decided,
             caller: admission.caller,
             create_time: now,
-            sequences: &unit.sequences,
+            sequences: &sequences,
             plan: &judgement.plan,
             request_key: request_key.as_deref().unwrap_or_default(),
             grant,
+            approval: approval.as_deref().unwrap_or_default(),
             audit: &self.scratch,
             shared,
             of_workflow: keys::run_id(admission.facts.run).is_some(),
@@ -401,7 +479,8 @@ impl Engine {
         self.open.insert(admission.id, open);
         self.held_by.add(tenant);
         self.expiries.insert((expires_at, admission.id));
-        Applied::done(reply, Some(unit.done(self.is_power())))
+        // INVARIANT (A1): what people agreed to must not come back after a loss of power.
+        Applied::done(reply, Some(unit.done(approval.is_some() || self.is_power())))
     }
 
     pub(crate) fn append_decision(
@@ -470,6 +549,18 @@ impl Engine {
     }
 }
 
+/// SHA-256 of a request without its id and ticket: with the ticket it is the same call again.
+fn request_digest(request: &AdmitRequest) -> [u8; 32] {
+    if request.ticket.is_empty() {
+        return digest::without_request_id(request, &request.request_id);
+    }
+    let bare = AdmitRequest {
+        ticket: String::new(),
+        ..request.clone()
+    };
+    digest::without_request_id(&bare, &bare.request_id)
+}
+
 /// The agent's labels over the call's; a copy only when the agent has some.
 pub(crate) fn merged_labels<'a>(
     compiled: &Compiled,
@@ -485,70 +576,6 @@ pub(crate) fn merged_labels<'a>(
     let mut labels = labels.clone();
     compiled.merge_labels(caller.tenant, caller.agent, &mut labels);
     Cow::Owned(labels)
-}
-
-fn model_name(compiled: &Compiled, model: Option<fairlead_plan::ModelId>) -> &str {
-    model.and_then(|id| compiled.model(id)).map_or("", |model| &model.name)
-}
-
-/// The part of the answer that does not depend on the hold. Its parts are the record's parts, too.
-pub(crate) fn reply(compiled: &Compiled, judgement: &mut Judgement) -> AdmitResponse {
-    let decision = &judgement.decision;
-    let rule_name = |id| {
-        compiled
-            .policy(id)
-            .map(|rule| rule.name.to_string())
-            .unwrap_or_default()
-    };
-    let limit = match &judgement.outcome {
-        Outcome::Granted(grant) => grant.max_output,
-        Outcome::Cached | Outcome::Refused(_) | Outcome::RateLimited { .. } => 0,
-    };
-    AdmitResponse {
-        decision: Some(Decision {
-            config_version: compiled.version().to_owned(),
-            route: decision
-                .route
-                .and_then(|id| compiled.route(id))
-                .map(|route| route.name.to_string())
-                .unwrap_or_default(),
-            rules: decision.rules.iter().map(|id| rule_name(*id)).collect(),
-            deciding_rule: decision.deciding_rule.map(rule_name).unwrap_or_default(),
-            reason: std::mem::take(&mut judgement.reason),
-            output_rules: Vec::new(),
-        }),
-        plan: judgement
-            .plan
-            .iter()
-            .filter_map(|one| {
-                let model = compiled.model(one.model())?;
-                Some(PlannedTarget {
-                    model: model.name.to_string(),
-                    provider: model.provider_name.to_string(),
-                    upstream_model: model.upstream.to_string(),
-                    timeout: prost_types::Duration::try_from(one.planned.timeout).ok(),
-                    max_output_tokens: one.cap(limit),
-                })
-            })
-            .collect(),
-        dropped: decision
-            .dropped
-            .iter()
-            .map(|one| DroppedCandidate {
-                model: model_name(compiled, Some(one.model)).to_owned(),
-                reason: one.reason as i32,
-                detail: one.detail.clone(),
-            })
-            .collect(),
-        ..AdmitResponse::default()
-    }
-}
-
-/// Which rules on `model.output` the answer has to pass, or has passed.
-pub(crate) fn name_output_rules(reply: &mut AdmitResponse, rules: &[&OutputRule]) {
-    if let Some(decision) = &mut reply.decision {
-        decision.output_rules = rules.iter().map(|rule| rule.name.to_string()).collect();
-    }
 }
 
 /// A moment as a message.

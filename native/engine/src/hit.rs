@@ -17,8 +17,9 @@ use crate::record::DecisionFacts;
 use crate::unit::{Write, family};
 
 impl<H> Question<'_, H> {
-    /// Whether the answer that the cache has may be given: the route keeps answers, and the model may take the call now. An answer that was made before
-    /// policy lowered the output could be longer than policy allows, so it is not given then.
+    /// Whether the answer that the cache has may be given: the route keeps answers, and the model may take the call now. An
+    /// answer that was made before policy lowered the output could be longer than policy allows, so it is not given then;
+    /// nor is one of a call that people have to agree to.
     pub(crate) fn is_hit(&self, decision: &PlanDecision) -> bool {
         let model = self.cached.and_then(|name| self.compiled.model_id(name));
         let may_answer = model.is_some_and(|model| decision.plan.iter().any(|planned| planned.model == model));
@@ -26,7 +27,7 @@ impl<H> Question<'_, H> {
             .route
             .and_then(|id| self.compiled.route(id))
             .is_some_and(|route| route.cache_ttl.is_some());
-        may_answer && keeps_answers && !decision.policy_clamped
+        may_answer && keeps_answers && !decision.policy_clamped && decision.approval.is_none()
     }
 }
 
@@ -38,6 +39,7 @@ impl Judgement {
             decision,
             plan: Vec::new(),
             downgraded_to: None,
+            over: Vec::new(),
             outcome: Outcome::Cached,
         }
     }

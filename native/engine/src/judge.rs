@@ -3,23 +3,25 @@
 //!
 //! ```text
 //! policy · route · constraints · selection (plan)
-//!   └► budgets: clamp ─► leave out models that fit no budget ─► downgrade ─► refuse
-//!        └► rate limits
+//!   └► budgets: clamp ─► leave out models that fit no budget ─► downgrade ─► go over, if people agree ─► refuse
+//!        └► people, where a rule or a budget lets them decide
+//!             └► rate limits
 //! ```
 use std::sync::Arc;
 
 use fairlead_plan::{
-    Budget, BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InputSize, InstanceKey, ModelId,
-    NoRouteCause, OnExceed, Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
+    Budget, BudgetId, CallFacts, Compiled, DroppedCandidate, HealthSource, InputSize, InstanceKey, ModelId, OnExceed,
+    Overflow, PlanDecision, RateExceeded, RateLimitId, RateState, Tokens, UnixNanos, Verdict,
 };
-use fairlead_wire::v1::{Amount, DropReason, Untranslatable};
+use fairlead_wire::v1::{AgreedCall, Amount, DropReason};
 
 use crate::amount::{self, Measure};
+use crate::approval::Asking;
 use crate::budget::{Limit, Slot, View, is_hard};
 use crate::command::RateWait;
 use crate::fit::{self, Costed, Tries};
 use crate::rates;
-use crate::rejection::{FieldViolation, Reason, Rejection};
+use crate::rejection::{Reason, Rejection};
 
 /// How long a call that meets a full concurrency limit is told to wait: 100 ms. Nobody knows when a call ends.
 const CONCURRENCY_RETRY_NANOS: i64 = 100_000_000;
@@ -79,6 +81,10 @@ pub(crate) enum Outcome {
     Granted(Grant),
     /// The response cache has the answer, and it may be given.
     Cached,
+    /// People have to be asked first; what would be granted, whose amount is what they agree to.
+    Ask(Box<Asking>, Grant),
+    /// People have been asked already.
+    Waiting,
     Refused(Rejection),
     /// Only rate limits are in the way. With `wait`, all of them let a call wait.
     RateLimited {
@@ -96,6 +102,8 @@ pub(crate) struct Judgement {
     pub plan: Vec<Costed>,
     /// Model that a budget's `downgradeTo` switched to.
     pub downgraded_to: Option<ModelId>,
+    /// Budget cases that the plan goes over the limit of, by their position: only with the consent of people.
+    pub over: Vec<usize>,
     /// One sentence for people.
     pub reason: String,
     pub outcome: Outcome,
@@ -110,31 +118,48 @@ pub(crate) struct Question<'a, H> {
     pub rates: &'a [RateCase],
     /// Model of the answer that the response cache has.
     pub cached: Option<&'a str>,
+    /// What people have said about the call before.
+    pub agreed: Option<&'a AgreedCall>,
     pub now: UnixNanos,
 }
 
 /// Why a plan does not fit the budgets.
-struct Blocked<'a> {
-    case: &'a BudgetCase,
-    measure: Measure,
+pub(crate) struct Blocked<'a> {
+    /// Its position.
+    at: usize,
+    pub(crate) case: &'a BudgetCase,
+    pub(crate) measure: Measure,
     /// What the smallest useful answer of the first model would need.
-    requested: i64,
+    pub(crate) requested: i64,
+}
+
+/// What a plan has to keep to, beside the budgets.
+struct Terms<'t> {
+    tries: Tries,
+    /// Positions of budgets whose limit does not count: people are asked about it.
+    over: &'t [usize],
+    /// Most output tokens that people have agreed to.
+    agreed_output: Option<i64>,
 }
 
 impl<H: HealthSource> Question<'_, H> {
     /// Decides.
     pub(crate) fn judge(&self) -> Judgement {
+        let judgement = self.with_people(self.judge_within(None));
+        self.within_rates(judgement)
+    }
+
+    /// Decides as far as neither people nor rate limits are concerned. With `within` the plan keeps to what people agreed
+    /// to: their models, and no more output.
+    pub(crate) fn judge_within(&self, within: Option<&AgreedCall>) -> Judgement {
         let decision = self.compiled.decide(self.facts, self.health, self.now);
         if let Some(refusal) = self.refusal(&decision) {
             return Judgement::refused(decision, refusal);
         }
         if self.is_hit(&decision) {
-            return self.within_rates(Judgement::cached(decision));
+            return Judgement::cached(decision);
         }
-        match self.within_budgets(decision) {
-            Ok(judgement) => self.within_rates(judgement),
-            Err(judgement) => *judgement,
-        }
+        self.within_budgets(decision, within).unwrap_or_else(|refused| *refused)
     }
 
     fn tries(&self, decision: &PlanDecision) -> Tries {
@@ -157,88 +182,28 @@ impl<H: HealthSource> Question<'_, H> {
                 .any(|rule| rule.rule.may_reject())
     }
 
-    /// Policy and routing as an error.
-    fn refusal(&self, decision: &PlanDecision) -> Option<Rejection> {
-        let reason = &decision.reason;
-        match &decision.verdict {
-            Verdict::Allowed => None,
-            Verdict::Denied { rule, cause } => {
-                let rule = rule
-                    .and_then(|id| self.compiled.policy(id))
-                    .map_or("", |rule| &*rule.name);
-                let mut rejection = Rejection::new(Reason::PolicyDenied, reason.clone())
-                    .with("rule", rule)
-                    .with("cause", cause.as_str())
-                    .with("config_version", self.compiled.version());
-                if let fairlead_plan::DenyCause::ExpressionFailed { error } = cause {
-                    rejection = rejection.with("error", error);
-                }
-                Some(rejection)
-            }
-            Verdict::NoRoute {
-                cause: NoRouteCause::Unavailable { retry_at },
-            } => {
-                let mut rejection = Rejection::new(Reason::TargetsExhausted, reason.clone())
-                    .with("cause", "unavailable")
-                    .with("route", self.route_name(decision));
-                for (at, dropped) in decision.dropped.iter().enumerate() {
-                    let text = format!(
-                        "{} {}: {}",
-                        self.model_name(dropped.model),
-                        drop_name(dropped.reason),
-                        dropped.detail
-                    );
-                    rejection = rejection.with(&format!("attempt.{}", at + 1), text);
-                }
-                rejection.retry_after = retry_at.map(|at| at.since(self.now));
-                Some(rejection)
-            }
-            Verdict::NoRoute {
-                cause: NoRouteCause::Untranslatable { fields },
-            } => Some(self.untranslatable(decision, fields)),
-            Verdict::NoRoute { cause } => {
-                let mut rejection = Rejection::new(Reason::NoRoute, reason.clone())
-                    .with("cause", cause.as_str())
-                    .with("model", self.facts.model)
-                    .with("config_version", self.compiled.version());
-                if let NoRouteCause::ExpressionFailed { route, error } = cause {
-                    let name = self.compiled.route(*route).map_or("", |route| &*route.name);
-                    rejection = rejection.with("route", name).with("error", error);
-                } else if decision.route.is_some() {
-                    rejection = rejection.with("route", self.route_name(decision));
-                }
-                Some(rejection)
-            }
-        }
-    }
-
-    /// The caller's own fields are in the way: it can leave them out, or name a model that takes them.
-    fn untranslatable(&self, decision: &PlanDecision, fields: &[Untranslatable]) -> Rejection {
-        let violations = fields.iter().map(|one| {
-            let remedy = if one.essential {
-                "leave it out or ask a model whose provider speaks the dialect of the request"
-            } else {
-                "leave it out, or let the route say `onUntranslatable: drop`"
-            };
-            FieldViolation {
-                field: one.field.clone(),
-                description: format!("has no place in {}, the dialect of a model: {remedy}", one.dialect),
-            }
-        });
-        Rejection::invalid(violations.collect())
-            .with("cause", "untranslatable")
-            .with("route", self.route_name(decision))
-            .with("config_version", self.compiled.version())
-    }
-
     /// Finds a plan and an output limit whose worst case fits every hard budget, or says which budget is in the way.
-    fn within_budgets(&self, mut decision: PlanDecision) -> Result<Judgement, Box<Judgement>> {
+    fn within_budgets(
+        &self,
+        mut decision: PlanDecision,
+        within: Option<&AgreedCall>,
+    ) -> Result<Judgement, Box<Judgement>> {
         let mut downgraded_to = None;
+        let mut over: Vec<usize> = Vec::new();
         let mut downgraded_by = String::new();
         let mut tried: Vec<ModelId> = Vec::new();
         loop {
-            let tries = self.tries(&decision);
-            let fitted = self.fit(&mut decision, tries);
+            if let Some(within) = within
+                && let Err(rejection) = self.keep_to(within, &mut decision)
+            {
+                return Err(Box::new(Judgement::refused(decision, rejection)));
+            }
+            let terms = Terms {
+                tries: self.tries(&decision),
+                over: &over,
+                agreed_output: within.map(|within| within.max_output_tokens),
+            };
+            let fitted = self.fit(&mut decision, &terms);
             let blocked = match fitted {
                 Ok(Ok((plan, grant))) => {
                     let mut reason = std::mem::take(&mut decision.reason);
@@ -253,6 +218,7 @@ impl<H: HealthSource> Question<'_, H> {
                         decision,
                         plan,
                         downgraded_to,
+                        over,
                         reason,
                         outcome,
                     });
@@ -274,8 +240,14 @@ impl<H: HealthSource> Question<'_, H> {
                     downgraded_by = budget.map(|budget| budget.name.to_string()).unwrap_or_default();
                     downgraded_to = Some(model);
                     decision = replaced(decision, next);
+                    // Another plan may fit where the first one did not.
+                    over.clear();
                     continue;
                 }
+            }
+            if let Some(OnExceed::RequireApproval(_)) = budget.map(|budget| budget.on_exceed) {
+                over.push(blocked.at);
+                continue;
             }
             let rejection = self.exhausted(&blocked);
             let mut judgement = Judgement::refused(decision, rejection);
@@ -288,23 +260,23 @@ impl<H: HealthSource> Question<'_, H> {
     fn fit(
         &self,
         decision: &mut PlanDecision,
-        tries: Tries,
+        terms: &Terms<'_>,
     ) -> Result<Result<(Vec<Costed>, Grant), Blocked<'_>>, Overflow> {
         let mut plan = Vec::with_capacity(decision.plan.len());
         for planned in &decision.plan {
             plan.extend(Costed::of(self.compiled, planned)?);
         }
-        let Some(limit) = self.clamp(decision, &plan, tries)?.ok() else {
-            let (fitting, left_out) = self.leave_out(decision, plan, tries)?;
+        let Some(limit) = self.clamp(decision, &plan, terms)?.ok() else {
+            let (fitting, left_out) = self.leave_out(decision, plan, terms)?;
             let limit = if fitting.is_empty() {
                 None
             } else {
-                self.clamp(decision, &fitting, tries)?.ok()
+                self.clamp(decision, &fitting, terms)?.ok()
             };
             let Some(limit) = limit else {
                 let first = left_out.first().or(fitting.first());
                 let first = first.map_or(&[] as &[Costed], std::slice::from_ref);
-                return match self.clamp(decision, first, tries)? {
+                return match self.clamp(decision, first, terms)? {
                     Err(blocked) => Ok(Err(blocked)),
                     // Cannot be: a plan is left out when it does not fit alone. Nothing is granted in doubt.
                     Ok(_) => Err(Overflow),
@@ -318,9 +290,9 @@ impl<H: HealthSource> Question<'_, H> {
                     detail,
                 });
             }
-            return self.grant(decision, fitting, limit, tries).map(Ok);
+            return self.grant(decision, fitting, limit, terms).map(Ok);
         };
-        self.grant(decision, plan, limit, tries).map(Ok)
+        self.grant(decision, plan, limit, terms).map(Ok)
     }
 
     fn grant(
@@ -328,9 +300,9 @@ impl<H: HealthSource> Question<'_, H> {
         decision: &mut PlanDecision,
         plan: Vec<Costed>,
         limit: i64,
-        tries: Tries,
+        terms: &Terms<'_>,
     ) -> Result<(Vec<Costed>, Grant), Overflow> {
-        let amount = fit::worst_case(&plan, limit, tries)?;
+        let amount = fit::worst_case(&plan, limit, terms.tries)?;
         for case in self.budgets {
             // The sum has to stay in range also where nothing is limited.
             amount::add(amount::add(case.view.spent, case.view.reserved)?, amount)?;
@@ -338,7 +310,7 @@ impl<H: HealthSource> Question<'_, H> {
         let wanted = plan.first().map_or(0, |first| first.planned.max_output.0);
         decision.max_output_tokens = wanted;
         let first_tokens = plan.first().map_or(Ok(Tokens::ZERO), |first| {
-            let output = Tokens(limit).times(tries.choices)?;
+            let output = Tokens(limit).times(terms.tries.choices)?;
             let input = match self.facts.input {
                 // A window is no estimate, and would never fit most limits: the settlement takes what is missing.
                 InputSize::Stored(bytes) => first.planned.input_bound.min(Tokens(bytes)),
@@ -363,25 +335,30 @@ impl<H: HealthSource> Question<'_, H> {
         &self,
         decision: &PlanDecision,
         plan: &[Costed],
-        tries: Tries,
+        terms: &Terms<'_>,
     ) -> Result<Result<i64, Blocked<'_>>, Overflow> {
         let wanted = plan.first().map_or(0, |first| first.planned.max_output.0);
+        let wanted = terms.agreed_output.map_or(wanted, |agreed| agreed.min(wanted));
         let least = decision.min_output_tokens.min(wanted);
         let mut limit = wanted;
-        for case in self.budgets {
+        for (at, case) in self.budgets.iter().enumerate() {
             let Some(budget) = case.of.get(self.compiled).filter(|budget| is_hard(budget)) else {
                 continue;
             };
+            if terms.over.contains(&at) {
+                continue;
+            }
             let limits = Limit::of(budget);
             for measure in Measure::ALL {
                 let Some(most) = limits.get(measure) else { continue };
                 // INVARIANT (I1): the room is what the limit leaves after everything spent and held.
                 let room = most.saturating_sub(case.view.used(measure));
-                match fit::affordable(plan, measure, room, wanted, tries)? {
+                match fit::affordable(plan, measure, room, wanted, terms.tries)? {
                     Some(affordable) if affordable >= least => limit = limit.min(affordable),
                     _ => {
-                        let requested = measure.of(fit::worst_case(plan, least, tries)?);
+                        let requested = measure.of(fit::worst_case(plan, least, terms.tries)?);
                         return Ok(Err(Blocked {
+                            at,
                             case,
                             measure,
                             requested,
@@ -399,49 +376,17 @@ impl<H: HealthSource> Question<'_, H> {
         &self,
         decision: &PlanDecision,
         plan: Vec<Costed>,
-        tries: Tries,
+        terms: &Terms<'_>,
     ) -> Result<(Vec<Costed>, Vec<Costed>), Overflow> {
         let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
         for one in plan {
-            let fits = self.clamp(decision, std::slice::from_ref(&one), tries)?.is_ok();
+            let fits = self.clamp(decision, std::slice::from_ref(&one), terms)?.is_ok();
             if fits { fitting.push(one) } else { left_out.push(one) }
         }
-        while fitting.len() > 1 && self.clamp(decision, &fitting, tries)?.is_err() {
+        while fitting.len() > 1 && self.clamp(decision, &fitting, terms)?.is_err() {
             left_out.extend(fitting.pop());
         }
         Ok((fitting, left_out))
-    }
-
-    fn exhausted(&self, blocked: &Blocked<'_>) -> Rejection {
-        let Some(budget) = blocked.case.of.get(self.compiled) else {
-            return Rejection::new(Reason::BudgetExhausted, "a budget is exhausted");
-        };
-        let (measure, view) = (blocked.measure, blocked.case.view);
-        let limit = Limit::of(budget).get(measure).unwrap_or(0);
-        let (spent, reserved) = (measure.of(view.spent), measure.of(view.reserved));
-        let resets = rfc3339(view.resets_at);
-        let until = if view.resets_at == 0 {
-            String::new()
-        } else {
-            format!(", it resets at {resets}")
-        };
-        let message = format!(
-            "budget `{}` has no room: the call needs up to {}, the limit is {}, {} spent and {} held{until}",
-            budget.name,
-            amount::spoken(measure, blocked.requested),
-            amount::spoken(measure, limit),
-            amount::spoken(measure, spent),
-            amount::spoken(measure, reserved),
-        );
-        Rejection::new(Reason::BudgetExhausted, message)
-            .with("budget", &budget.name)
-            .with("instance", &blocked.case.instance)
-            .with("unit", measure.as_str())
-            .with("limit", limit)
-            .with("spent", spent)
-            .with("reserved", reserved)
-            .with("requested", blocked.requested)
-            .with("resets_at", if view.resets_at == 0 { "never" } else { &resets })
     }
 
     /// Asks the rate limits; changes nothing.
@@ -449,7 +394,9 @@ impl<H: HealthSource> Question<'_, H> {
         let (tokens, is_hit) = match &judgement.outcome {
             Outcome::Granted(grant) => (Tokens(grant.rate_tokens), false),
             Outcome::Cached => (Tokens::ZERO, true),
-            Outcome::Refused(_) | Outcome::RateLimited { .. } => return judgement,
+            Outcome::Ask(..) | Outcome::Waiting | Outcome::Refused(_) | Outcome::RateLimited { .. } => {
+                return judgement;
+            }
         };
         let mut worst: Option<(&RateCase, RateExceeded)> = None;
         let mut may_wait = true;
@@ -506,26 +453,16 @@ impl<H: HealthSource> Question<'_, H> {
         judgement.outcome = Outcome::RateLimited { rejection, wait };
         judgement
     }
-
-    fn route_name(&self, decision: &PlanDecision) -> &str {
-        decision
-            .route
-            .and_then(|id| self.compiled.route(id))
-            .map_or("", |route| &route.name)
-    }
-
-    fn model_name(&self, id: ModelId) -> &str {
-        self.compiled.model(id).map_or("", |model| &model.name)
-    }
 }
 
 impl Judgement {
-    fn refused(decision: PlanDecision, rejection: Rejection) -> Self {
+    pub(crate) fn refused(decision: PlanDecision, rejection: Rejection) -> Self {
         let reason = rejection.message.clone();
         Self {
             decision,
             plan: Vec::new(),
             downgraded_to: None,
+            over: Vec::new(),
             reason,
             outcome: Outcome::Refused(rejection),
         }
@@ -556,18 +493,4 @@ fn replaced(first: PlanDecision, mut next: PlanDecision) -> PlanDecision {
     health.append(&mut next.health);
     next.health = health;
     next
-}
-
-fn drop_name(reason: DropReason) -> &'static str {
-    reason
-        .as_str_name()
-        .strip_prefix("DROP_REASON_")
-        .unwrap_or("UNSPECIFIED")
-}
-
-/// A moment for people and programs, such as `2026-12-01T00:00:00Z`.
-fn rfc3339(unix_nanos: i64) -> String {
-    let seconds = unix_nanos.div_euclid(1_000_000_000);
-    let nanos = i32::try_from(unix_nanos.rem_euclid(1_000_000_000)).unwrap_or(0);
-    prost_types::Timestamp { seconds, nanos }.to_string()
 }

@@ -10,7 +10,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | `admit` → `judge` → `fit` | a call is decided by a pure function of its inputs, then held everywhere or nowhere |
+//! | `admit` → `judge` → `fit`, `reply`, `refusals` | a call is decided by a pure function of its inputs, then held everywhere or nowhere |
 //! | `hit` | answers from the response cache, which hold nothing |
 //! | `pin` | the model that a session or run keeps |
 //! | `ending`, `settle`, `release`, `expire`, `usage` | every hold ends exactly once |
@@ -56,9 +56,11 @@ mod rates;
 mod recompute;
 mod record;
 mod recover;
+mod refusals;
 mod rejection;
 mod release;
 mod replay;
+mod reply;
 mod requests;
 mod session;
 mod settle;

@@ -6,14 +6,15 @@ use fairlead_plan::{Budget, CallFacts, Compiled, InputSize, InstanceKey, Pins, R
 use fairlead_wire::v1::{AuditRecord, DecisionInputs, DecisionRecord, Reservation, audit_record::Body};
 use prost::Message;
 
-use crate::admit::{name_output_rules, reply, timestamp};
+use crate::admit::timestamp;
 use crate::amount::ZERO;
 use crate::budget::View;
 use crate::encode::Encoder;
 use crate::engine::Engine;
 use crate::judge::{BudgetCase, BudgetOf, Outcome, Question, RateCase};
 use crate::pin;
-use crate::record::{Content, DecisionFacts};
+use crate::record::{Asks, Content, DecisionFacts};
+use crate::reply::{name_output_rules, reply};
 use crate::ttl;
 
 /// A decision that cannot be made again.
@@ -71,6 +72,7 @@ impl Engine {
             budgets: &budgets,
             rates: &rates,
             cached: (!inputs.cached_model.is_empty()).then_some(&inputs.cached_model),
+            agreed: inputs.agreed.as_ref(),
             now,
         };
         let mut judgement = question.judge();
@@ -80,6 +82,7 @@ impl Engine {
         let is_hit = matches!(judgement.outcome, Outcome::Cached);
         let session_switch = pin::switch(compiled, &judgement);
         let (mut held, mut expires_at, mut rejection) = (None, 0, None);
+        let mut tiers = None;
         match judgement.outcome {
             Outcome::Granted(grant) => {
                 name_output_rules(&mut reply, &compiled.output_rules_for(&facts, now));
@@ -96,6 +99,15 @@ impl Engine {
                 name_output_rules(&mut reply, &compiled.output_rules_for(&facts, now));
                 held = Some(ZERO);
             }
+            Outcome::Ask(asking, grant) => {
+                held = Some(grant.amount);
+                expires_at = now.0.saturating_add(asking.tier.expires_after_nanos());
+                reply.max_output_tokens = grant.max_output;
+                reply.clamped = grant.clamped;
+                tiers = Some(asking.tiers);
+            }
+            // Nothing is decided, and nothing recorded, while people are asked.
+            Outcome::Waiting => return Err(RecomputeError::NotADecision),
             Outcome::Refused(refused) | Outcome::RateLimited { rejection: refused, .. } => {
                 rejection = Some(refused.with("invocation", &record.invocation));
             }
@@ -121,6 +133,12 @@ impl Engine {
             cached: question.cached.map(|model| (model, inputs.cached_invocation.as_str())),
             is_hit,
             session_switch,
+            agreed: question.agreed,
+            asks: tiers.as_deref().map(|tiers| Asks {
+                approval: &recorded.approval,
+                tiers,
+            }),
+            over: &judgement.over,
         };
         let mut bytes = Vec::new();
         decision.encode(&mut Encoder::new(&mut bytes));

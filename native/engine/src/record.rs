@@ -2,7 +2,7 @@
 use std::ops::Range;
 
 use fairlead_plan::{CallFacts, Compiled, InputSize, PlanDecision};
-use fairlead_wire::v1::{AdmitResponse, Amount, EventKind, InvocationState, SessionSwitch};
+use fairlead_wire::v1::{AdmitResponse, AgreedCall, Amount, EventKind, InvocationState, SessionSwitch};
 
 use crate::budget::Limit;
 use crate::budget::window_code;
@@ -42,6 +42,21 @@ pub(crate) struct DecisionFacts<'a> {
     /// True when that answer is given: nothing is charged.
     pub is_hit: bool,
     pub session_switch: Option<SessionSwitch>,
+    /// What people have said about the call before.
+    pub agreed: Option<&'a AgreedCall>,
+    /// Whom the call waits for.
+    pub asks: Option<Asks<'a>>,
+    /// Positions of the budgets that it goes over the limit of, or that people are asked about.
+    pub over: &'a [usize],
+}
+
+/// Whom a call waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asks<'a> {
+    /// Resource name of the approval.
+    pub approval: &'a str,
+    /// Names of the tiers.
+    pub tiers: &'a str,
 }
 
 /// Head of an audit record.
@@ -65,10 +80,10 @@ pub(crate) struct Shared {
 pub(crate) fn audit_decision(value: &mut Vec<u8>, head: &Head<'_>, decision: &DecisionFacts<'_>) -> Shared {
     value.clear();
     value.resize(HASH_BYTES, 0);
-    let kind = if decision.held.is_some() {
-        EventKind::InvocationAdmitted
-    } else {
-        EventKind::InvocationRejected
+    let kind = match (decision.held, decision.asks) {
+        (Some(_), None) => EventKind::InvocationAdmitted,
+        (Some(_), Some(_)) => EventKind::InvocationPending,
+        (None, _) => EventKind::InvocationRejected,
     };
     let mut out = Encoder::new(value);
     out.uint(1, head.sequence);
@@ -115,7 +130,9 @@ impl DecisionFacts<'_> {
         out.flag(8, self.reply.clamped);
         let charges = out.position();
         if let Some(held) = self.held.as_ref().filter(|_| !self.is_hit) {
-            encode_charges(out, 9, self.compiled, self.budgets, held);
+            // What people are asked about is not held: there is no room for it.
+            let without = if self.asks.is_some() { self.over } else { &[] };
+            encode_charges(out, self.compiled, self.budgets, held, without);
         }
         let charges = charges..out.position();
         if let Some(rejection) = self.rejection {
@@ -127,6 +144,14 @@ impl DecisionFacts<'_> {
             out.message(13, switch);
         }
         out.flag(14, self.is_hit);
+        if let Some(asks) = &self.asks {
+            out.text(15, asks.approval);
+            out.text(16, asks.tiers);
+        }
+        for case in self.over.iter().filter_map(|at| self.budgets.get(*at)) {
+            let budget = case.of.get(self.compiled).map_or("", |budget| &budget.name);
+            out.element(17, format!("{budget}/instances/{}", case.instance).as_bytes());
+        }
         Shared { answer, charges }
     }
 
@@ -199,6 +224,9 @@ impl DecisionFacts<'_> {
             out.text(30, invocation);
         }
         out.flag(31, matches!(facts.input, InputSize::Stored(_)));
+        if let Some(agreed) = self.agreed {
+            out.message(32, agreed);
+        }
         out.text(40, facts.root_run);
         for case in self.budgets {
             if let BudgetOf::Run(budget) = &case.of {
@@ -212,12 +240,21 @@ impl DecisionFacts<'_> {
     }
 }
 
-fn encode_charges(out: &mut Encoder<'_>, field: u32, compiled: &Compiled, budgets: &[BudgetCase], held: &Amount) {
-    for case in budgets {
+fn encode_charges(
+    out: &mut Encoder<'_>,
+    compiled: &Compiled,
+    budgets: &[BudgetCase],
+    held: &Amount,
+    without: &[usize],
+) {
+    for (at, case) in budgets.iter().enumerate() {
+        if without.contains(&at) {
+            continue;
+        }
         let Some(budget) = case.of.get(compiled) else {
             continue;
         };
-        out.nested(field, |charge| {
+        out.nested(9, |charge| {
             charge.text(1, &budget.name);
             charge.text(2, case.instance.as_str());
             charge.int(3, case.view.window_start);
@@ -236,6 +273,8 @@ pub(crate) struct OpenFacts<'a> {
     pub plan: &'a [Costed],
     pub request_key: &'a [u8],
     pub grant: Grant,
+    /// Id of the approval that it was admitted with; empty when people were not asked.
+    pub approval: &'a str,
     /// The audit record, and where in it shared parts are.
     pub audit: &'a [u8],
     pub shared: Shared,
@@ -317,9 +356,10 @@ impl OpenFacts<'_> {
         out.flag(19, self.decision.settled_by_sidecar);
         let route = self.decision.decision.route.and_then(|id| compiled.route(id));
         out.text(20, route.map_or("", |route| route.keeps_by(self.decision.facts)));
+        out.text(21, self.approval);
         if self.of_workflow {
-            out.text(21, self.decision.facts.run);
-            out.text(22, self.decision.facts.step);
+            out.text(40, self.decision.facts.run);
+            out.text(41, self.decision.facts.step);
         }
     }
 }

@@ -117,7 +117,8 @@ impl Engine {
         match keys::parse_state(key).ok_or_else(|| broken("state key", key))? {
             StateKey::Open { tenant, id } => {
                 let record = InvocationRecord::decode(value).map_err(|_| broken("open invocation", key))?;
-                if record.tenant != tenant || record.state() != InvocationState::Open {
+                let is_open = matches!(record.state(), InvocationState::Open | InvocationState::Pending);
+                if record.tenant != tenant || !is_open {
                     return Err(broken("open invocation", key));
                 }
                 self.recovering.open.push((id, record, value.into()));

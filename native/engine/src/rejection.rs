@@ -17,6 +17,8 @@ pub enum Reason {
     QueueFull,
     /// A policy refuses.
     PolicyDenied,
+    /// People have to agree first; the ticket is in the metadata.
+    ApprovalPending,
     /// No credential.
     CredentialMissing,
     /// A credential of nobody.
@@ -58,6 +60,7 @@ impl Reason {
             Self::RateLimited => "RATE_LIMITED",
             Self::QueueFull => "QUEUE_FULL",
             Self::PolicyDenied => "POLICY_DENIED",
+            Self::ApprovalPending => "APPROVAL_PENDING",
             Self::CredentialMissing => "CREDENTIAL_MISSING",
             Self::CredentialInvalid => "CREDENTIAL_INVALID",
             Self::NotFound => "NOT_FOUND",

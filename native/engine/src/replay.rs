@@ -8,23 +8,26 @@ use crate::keys::{self, RequestHash};
 use crate::rejection::{FieldViolation, Reason, Rejection};
 
 impl Engine {
-    /// The first answer to a repeated request id; `None` when the id is new.
+    /// The first answer to a repeated request id; `None` when the id is new. `approval_key` is where the store has an approval
+    /// that the call needs as well: whoever asks the store asks once.
     pub(crate) fn first_answer(
         &self,
         now: i64,
         caller: Caller<'_>,
         hash: &RequestHash,
         digest: &[u8; 32],
+        approval_key: &[u8],
         known: Option<&Known>,
     ) -> Result<Option<AdmitResponse>, Refusal> {
         let Some(known) = known else {
             let hours = self.requests.hours(hash, keys::hour(now));
-            if hours.is_empty() {
+            if hours.is_empty() && approval_key.is_empty() {
                 return Ok(None);
             }
             let request_keys = hours.into_iter().map(|hour| keys::request(hour, hash)).collect();
             return Err(Refusal::NeedsRecord(NeedsRecord {
                 request_keys,
+                approval_key: approval_key.to_vec(),
                 ..NeedsRecord::default()
             }));
         };

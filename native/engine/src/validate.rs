@@ -69,6 +69,16 @@ impl Check {
         self.text("request_id", value, MOST_ID_CHARS);
     }
 
+    /// A ticket, when there is one.
+    pub(crate) fn ticket(&mut self, value: &str) {
+        if !value.is_empty() && keys::ticket_id(value).is_none() {
+            self.fail(
+                "ticket",
+                "must be the ticket of an earlier answer: tkt_ and 32 hexadecimal digits",
+            );
+        }
+    }
+
     fn count(&mut self, field: &str, value: i64) {
         if !(0..=MOST_TOKENS).contains(&value) {
             self.fail(field, format!("must be between 0 and {MOST_TOKENS}"));
@@ -227,6 +237,7 @@ pub(crate) fn admit(request: &AdmitRequest, remember: bool, choices: i64, conten
         check.fail("n", format!("must be between 1 and {MOST_CHOICES}"));
     }
     check.count("content_bytes", content_bytes);
+    check.ticket(&request.ticket);
     check.done()
 }
 

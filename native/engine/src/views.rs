@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use fairlead_plan::{ModelId, UnixNanos};
 use fairlead_wire::internal::{BudgetKey, BudgetView, Snapshot};
-use fairlead_wire::v1::Amount;
+use fairlead_wire::v1::{Amount, InvocationState};
 
 use crate::budget::{self, Filter, InWindow, Instance};
 use crate::engine::Engine;
+use crate::keys;
 
 /// How much of a budget instance is used.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +139,7 @@ impl Engine {
         self.tools.check(&self.approvals)?;
         self.approvals.check()?;
         self.runs.check()?;
+        self.check_waiting()?;
         self.check_running()
     }
 
@@ -163,6 +165,27 @@ impl Engine {
         }
         if self.held_by != self.open.values().map(|open| &*open.tenant).collect() {
             return Err("I3: the open holds of a tenant are miscounted".to_owned());
+        }
+        Ok(())
+    }
+
+    /// INVARIANT (I3): what waits for people has an approval, which ends it, and the other way round.
+    fn check_waiting(&self) -> Result<(), String> {
+        let mut waiting = 0;
+        for open in self.open.values() {
+            let record = open.decode().ok_or("I3: an open invocation cannot be decoded")?;
+            if record.state() != InvocationState::Pending {
+                continue;
+            }
+            waiting += 1;
+            let approval = keys::approval_id(&record.approval).and_then(|id| self.approvals.get(&id));
+            if approval.is_none_or(|approval| approval.call != record.invocation) {
+                return Err("I3: a call waits for nobody".to_owned());
+            }
+        }
+        let asked = self.approvals.model_calls();
+        if waiting != asked {
+            return Err(format!("I3: {waiting} calls wait but people are asked about {asked}"));
         }
         Ok(())
     }

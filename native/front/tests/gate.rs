@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fairlead_wire::internal::{Budget, Effect, OnExceed, PolicyRule, RateLimit, WindowKind};
+use fairlead_wire::internal::{ApprovalTier, Budget, Effect, OnExceed, PolicyRule, Quorum, RateLimit, WindowKind};
 use fairlead_wire::v1::{
     AdmitRequest, AdmitResponse, Attempt, AttemptOutcome, ReleaseRequest, SettleRequest, SettleResponse, Usage,
 };
@@ -330,4 +330,51 @@ async fn wait_until(condition: impl Fn() -> bool) {
         assert!(tokio::time::Instant::now() < patience, "it did not happen");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_needs_people_gets_a_ticket_and_waits_with_it() {
+    let mut config = config();
+    config.approval_tiers = vec![ApprovalTier {
+        name: "one".into(),
+        require: vec![Quorum {
+            role: "finance".into(),
+            count: 1,
+        }],
+        expires_after_millis: 60_000,
+        ..ApprovalTier::default()
+    }];
+    config.policies.push(PolicyRule {
+        name: "ask".into(),
+        on: "model.call".into(),
+        effect: Effect::RequireApproval as i32,
+        tier: "one".into(),
+        ..PolicyRule::default()
+    });
+    limits(&mut config).open_approvals = 10;
+    let daemon = Daemon::start(config);
+    let client = daemon.client().await;
+    let asked = client.admit(admit_request("a-1")).await.unwrap_err();
+    with_reason(&asked, Code::FailedPrecondition, "APPROVAL_PENDING");
+    let facts = asked.get_details_error_info().unwrap().metadata;
+    for fact in [
+        "approval",
+        "expires_at",
+        "poll_after",
+        "price_nano_usd",
+        "tier",
+        "invocation",
+    ] {
+        assert!(facts.contains_key(fact), "{fact} of {facts:?}");
+    }
+    let again = AdmitRequest {
+        ticket: facts["ticket"].clone(),
+        ..admit_request("a-1")
+    };
+    let waits = client.admit(again).await.unwrap_err();
+    with_reason(&waits, Code::FailedPrecondition, "APPROVAL_PENDING");
+    assert_eq!(
+        waits.get_details_error_info().unwrap().metadata["ticket"],
+        facts["ticket"]
+    );
 }

@@ -9,7 +9,7 @@ use fairlead_expr::Program;
 use fairlead_wire::internal;
 
 use crate::health::BreakerSettings;
-use crate::ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
+use crate::ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId, TierId};
 use crate::index::Index;
 use crate::matching::{Matcher, Pattern};
 use crate::money::Price;
@@ -241,6 +241,8 @@ pub enum OnExceed {
     Downgrade(ModelId),
     /// Let through and record.
     Alert,
+    /// Let through, once, what the people of this tier have agreed to.
+    RequireApproval(TierId),
 }
 
 impl Budget {
@@ -308,6 +310,8 @@ pub enum RuleEffect {
         /// The only models that may be used, sorted.
         allowed_models: Option<Vec<ModelId>>,
     },
+    /// Let through once the people of this tier have agreed.
+    RequireApproval(TierId),
 }
 
 impl Compiled {

@@ -46,6 +46,7 @@ impl Compiled {
         let PolicyOutcome {
             matched,
             deciding,
+            approval,
             ruling,
         } = self.rule(facts, &variables);
         let policy = match ruling {
@@ -82,6 +83,7 @@ impl Compiled {
             considered: SmallVec::new(),
             decision: PlanDecision::refused(Verdict::Allowed, matched, deciding),
         };
+        planner.decision.approval = approval;
         if let Some(route) = route {
             planner.decision.pinned = route.pinned(facts).to_owned();
         }
@@ -304,6 +306,7 @@ impl PlanDecision {
             pinned: String::new(),
             rules,
             deciding_rule,
+            approval: None,
             reason: String::new(),
             plan: Vec::new(),
             dropped: Vec::new(),

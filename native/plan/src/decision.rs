@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fairlead_wire::v1::{DropReason, HealthSnapshot, Untranslatable};
 
-use crate::ids::{ModelId, PolicyId, RouteId};
+use crate::ids::{ModelId, PolicyId, RouteId, TierId};
 use crate::units::{Tokens, UnixNanos};
 
 /// Whether the call may go out, as far as policy and routing are concerned.
@@ -139,6 +139,8 @@ pub struct PlanDecision {
     pub rules: Vec<PolicyId>,
     /// The rule that decided; `None` when a default did.
     pub deciding_rule: Option<PolicyId>,
+    /// The rule that lets people decide, and its tier: the verdict holds once they have agreed. `None` when none does.
+    pub approval: Option<(PolicyId, TierId)>,
     /// One sentence for people.
     pub reason: String,
     /// Models in the order to try them; not empty exactly when the verdict is [`Verdict::Allowed`].

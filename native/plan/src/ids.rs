@@ -46,3 +46,7 @@ id! {
     /// A policy rule.
     PolicyId
 }
+id! {
+    /// A tier of approval.
+    TierId
+}

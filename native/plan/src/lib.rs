@@ -59,7 +59,7 @@ pub use compiled::{
 pub use decision::{DenyCause, DroppedCandidate, NoRouteCause, PlanDecision, PlannedModel, Verdict};
 pub use facts::{CallFacts, InputSize, UNKNOWN_CONTEXT};
 pub use health::{AttemptReport, HealthBook, HealthSource, Probe, RecordedHealth};
-pub use ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId};
+pub use ids::{BudgetId, ModelId, PolicyId, ProviderId, RateLimitId, RouteId, TierId};
 pub use money::{Price, counted_tokens};
 pub use output::OutputRule;
 pub use pin::{Pinned, Pins};

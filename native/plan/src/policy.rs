@@ -1,8 +1,9 @@
 //! Policy: which rules match a call and what they say together.
 //!
-//! deny > constrain > allow > the default. All matching rules are looked at, because constraints add up (the smallest
-//! output limit, the intersection of allowed models) and because an invariant is named as the deciding rule before any
-//! other denial, wherever it stands. A rule whose expression fails refuses the call, whatever its effect is: nobody can
+//! deny > require approval > constrain > allow > the default. All matching rules are looked at, because constraints add up
+//! (the smallest output limit, the intersection of allowed models), also for a call that people agree to, because of several
+//! rules that ask for approval the one whose tier asks for the most people decides (the first of them in configuration
+//! order), and because an invariant is named as the deciding rule before any other denial, wherever it stands. A rule whose expression fails refuses the call, whatever its effect is: nobody can
 //! say what it would have said.
 
 use smallvec::SmallVec;
@@ -10,8 +11,9 @@ use smallvec::SmallVec;
 use crate::compiled::{Compiled, RuleEffect};
 use crate::decision::DenyCause;
 use crate::facts::CallFacts;
-use crate::ids::{ModelId, PolicyId};
+use crate::ids::{ModelId, PolicyId, TierId};
 use crate::matching;
+use crate::tool::Tier;
 use crate::units::Tokens;
 use crate::variables::CallVariables;
 
@@ -22,6 +24,8 @@ pub(crate) struct PolicyOutcome<'c> {
     pub(crate) matched: Vec<PolicyId>,
     /// The rule that decided; `None` when the default did.
     pub(crate) deciding: Option<PolicyId>,
+    /// The rule that lets people decide, and its tier; `None` when none does.
+    pub(crate) approval: Option<(PolicyId, TierId)>,
     /// What the call may do, or why it may not.
     pub(crate) ruling: Result<Constraints<'c>, DenyCause>,
 }
@@ -59,6 +63,7 @@ impl Compiled {
         let mut denial = Denial::default();
         let mut constraints = Constraints::default();
         let (mut constrained_by, mut allowed_by) = (None, None);
+        let mut approval: Option<(PolicyId, TierId)> = None;
         for at in self.policy_index.candidates(facts) {
             let id = PolicyId(at);
             let Some(rule) = self.policy(id).filter(|rule| rule.matcher.fits(&values, facts.labels)) else {
@@ -99,12 +104,18 @@ impl Compiled {
                     constrained_by.get_or_insert(id);
                     constraints.tighten(id, *max_output, allowed_models.as_deref());
                 }
+                RuleEffect::RequireApproval(tier) => {
+                    let people = |tier: TierId| self.tier_at(tier).map_or(0, Tier::people);
+                    if approval.is_none_or(|(_, strictest)| people(*tier) > people(strictest)) {
+                        approval = Some((id, *tier));
+                    }
+                }
             }
         }
         let (deciding, ruling) = match (denial.invariant, denial.first) {
             (Some(invariant), _) => (Some(invariant), Err(DenyCause::Rule)),
             (None, Some((rule, cause))) => (Some(rule), Err(cause)),
-            (None, None) => match constrained_by.or(allowed_by) {
+            (None, None) => match approval.map(|(rule, _)| rule).or(constrained_by).or(allowed_by) {
                 Some(rule) => (Some(rule), Ok(constraints)),
                 None if self.allow_by_default => (None, Ok(constraints)),
                 None => (None, Err(DenyCause::Default)),
@@ -113,6 +124,7 @@ impl Compiled {
         PolicyOutcome {
             matched,
             deciding,
+            approval,
             ruling,
         }
     }

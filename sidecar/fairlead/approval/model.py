@@ -94,6 +94,15 @@ def state_names() -> list[str]:
     return [state_name(state) for state in pb.ApprovalState.values() if state]
 
 
+def subject_name(subject: int) -> str:
+    """What an approval is about, as people read it: `model call`."""
+    try:
+        name = pb.ApprovalSubject.Name(cast(pb.ApprovalSubject, subject))
+    except ValueError:
+        return f"subject-{subject}"
+    return name.removeprefix("APPROVAL_SUBJECT_").lower().replace("_", " ")
+
+
 def quorums(wanted: Sequence[pb.ApprovalQuorum]) -> str:
     """People in words: `2 of finance, 1 of legal`."""
     return ", ".join(f"{quorum.count} of {quorum.role}" for quorum in wanted)

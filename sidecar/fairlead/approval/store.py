@@ -45,11 +45,16 @@ class Approvals:
         value = self.reader.get(Family.APPROVALS, keys.approval(approval))
         return None if value is None else state_pb2.ApprovalRecord.FromString(value)
 
+    def open_ids(self, tenant: str) -> list[bytes]:
+        """The ids of those that are not ended, the oldest first, of one tenant or (empty) of all."""
+        return sorted(key[-_ID_BYTES:] for one in self._tenants(tenant) for key, _ in self._open(one))
+
     def newest_open(self, tenant: str, before: bytes | None) -> Iterator[tuple[bytes, state_pb2.ApprovalRecord, int]]:
         """As `newest`, only those that are not ended, of one tenant or (empty) of all. It reads the state and not every
-        approval there ever was: there are never more open ones than `limits.openToolCalls`."""
-        found = (key[-_ID_BYTES:] for one in self._tenants(tenant) for key, _ in self._open(one))
-        for approval in sorted((one for one in found if before is None or one < before), reverse=True):
+        approval there ever was: there are never more open ones than `limits.openApprovals`."""
+        for approval in reversed(self.open_ids(tenant)):
+            if before is not None and approval >= before:
+                continue
             value = self.reader.get(Family.APPROVALS, keys.approval(approval))
             if value is not None:
                 yield approval, state_pb2.ApprovalRecord.FromString(value), len(value)

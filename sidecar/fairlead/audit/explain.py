@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from fairlead.audit.approval_narrative import narrate_approval
 from fairlead.audit.model import event_of
 from fairlead.audit.narrative import narrate
 from fairlead.audit.store import AuditLog, Invocations
-from fairlead.audit.tool_narrative import approval_sentence, narrate_tool_call
+from fairlead.audit.tool_narrative import narrate_tool_call
 from fairlead.audit.wording import visible
 from fairlead.internal.v1 import state_pb2
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
@@ -19,28 +20,29 @@ from fairlead.workflow.model import full_name
 def explain(
     log: AuditLog, invocations: Invocations, invocation: str
 ) -> audit_service_pb2.ExplainInvocationResponse | None:
-    """The records of an invocation, or of a tool call with its approval, in order, and their story; None when there is
-    no such thing.
+    """The records of an invocation or of a tool call, with their approval, or of an approval of a step, in order, and
+    their story; None when there is no such thing.
 
     A record that is missing does not hide the others: the story says so in its place.
     """
-    known = invocations.find(invocation)
+    approval = invocations.find_approval(invocation)
+    name = approval.call if approval is not None else invocation
+    known = invocations.find(name)
     if known is not None:
-        return _explain_invocation(log, known)
-    call = invocations.find_tool_call(invocation)
+        return _explain_invocation(log, known, invocations.sequences_of(known))
+    call = invocations.find_tool_call(name)
     if call is not None:
         return _explain_tool_call(log, call, invocations.sequences_of(call))
-    asked = invocations.approval(invocation)
-    return None if asked is None else _explain_approval(log, asked)
+    return None if approval is None else _explain_approval(log, approval)
 
 
 def _explain_invocation(
-    log: AuditLog, known: state_pb2.InvocationRecord
+    log: AuditLog, known: state_pb2.InvocationRecord, sequences: Sequence[int]
 ) -> audit_service_pb2.ExplainInvocationResponse:
     response = audit_service_pb2.ExplainInvocationResponse(
         invocation=known.invocation, state=known.state, create_time=_timestamp(known.create_time_unix_nanos)
     )
-    missing = _add_events(response, log, known.sequences)
+    missing = _add_events(response, log, sequences)
     response.narrative.extend(narrate(_records(response), known.state))
     response.narrative.extend(missing)
     return response
@@ -63,7 +65,7 @@ def _explain_approval(log: AuditLog, asked: state_pb2.ApprovalRecord) -> audit_s
     approval = asked.approval
     response = audit_service_pb2.ExplainInvocationResponse(invocation=approval.name, create_time=approval.create_time)
     missing = _add_events(response, log, asked.sequences)
-    response.narrative.extend(map(approval_sentence, _records(response)))
+    response.narrative.extend(narrate_approval(_records(response)))
     if approval.run:
         step = f"step {visible(approval.step)} of " if approval.step else ""
         run = visible(full_name(approval.run))

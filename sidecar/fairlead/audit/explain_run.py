@@ -118,6 +118,6 @@ class _Gathering:
 
     def _of_approvals(self, names: Iterable[str]) -> Iterator[int]:
         for name in names:
-            stored = self._invocations.approval(name)
+            stored = self._invocations.find_approval(name)
             if stored is not None and stored.approval.tenant == self._record.tenant:
                 yield from stored.sequences

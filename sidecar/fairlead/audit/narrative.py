@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairlead.audit import sentences, wording
+from fairlead.approval.model import state_name
+from fairlead.audit import approval_narrative, sentences, wording
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount
 from fairlead.v1 import audit_record_pb2, decision_pb2
 
+_PENDING = audit_record_pb2.EVENT_KIND_INVOCATION_PENDING
+_VOTED = audit_record_pb2.EVENT_KIND_APPROVAL_VOTED
 _DECISIONS = (audit_record_pb2.EVENT_KIND_INVOCATION_ADMITTED, audit_record_pb2.EVENT_KIND_INVOCATION_REJECTED)
 
 
@@ -25,6 +28,10 @@ def narrate(records: Sequence[audit_record_pb2.AuditRecord], state: audit_record
             sentences += _hold_ended(record)
         elif body == "budget":
             sentences.append(_budget_event(record))
+        elif body == "approval":
+            sentences.append(approval_narrative.event(record))
+    if state == audit_record_pb2.INVOCATION_STATE_PENDING:
+        sentences.append("Still waiting for people; the hold stays open until they have decided.")
     if state == audit_record_pb2.INVOCATION_STATE_OPEN:
         sentences.append("The hold is still open: no settlement or release has been recorded.")
     sentences.append(order_of_check(records))
@@ -34,9 +41,16 @@ def narrate(records: Sequence[audit_record_pb2.AuditRecord], state: audit_record
 def order_of_check(records: Sequence[audit_record_pb2.AuditRecord]) -> str:
     """Whether the budget was checked before the first attempt, by the order of the records."""
     decision = next((record for record in records if record.kind in _DECISIONS), None)
+    asked = next((record for record in records if record.kind == _PENDING), None)
+    if decision is None and asked is not None:
+        return f"Order: people were asked in record {asked.sequence}; the call has not been admitted."
     if decision is None:
         return "Order: no decision is recorded, so it cannot be shown that a budget was checked."
     place = f"record {decision.sequence}"
+    votes = [record.sequence for record in records if record.kind == _VOTED]
+    if votes and max(votes) > decision.sequence:
+        listed = ", ".join(map(str, votes))
+        return f"Order: VIOLATED: the call was admitted in {place}, but votes are in records {listed}."
     snapshots = decision.decision.inputs.budgets
     charges = decision.decision.charges
     attempts = next((record for record in records if record.settlement.attempts), None)
@@ -60,6 +74,10 @@ def order_of_check(records: Sequence[audit_record_pb2.AuditRecord]) -> str:
 def _decision(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
     decided = record.decision
     yield _question(record)
+    if decided.inputs.HasField("agreed"):
+        agreed = decided.inputs.agreed
+        said = "; ".join(approval_narrative.vote(vote) for vote in agreed.votes) or "nobody voted"
+        yield f"It came back for approval {visible(agreed.approval)}, {state_name(agreed.state)}: {said}."
     yield f"Decided with configuration {wording.version(record.config_version or decided.decision.config_version)}."
     yield sentences.rules(decided.decision)
     for health in decided.inputs.health:
@@ -85,7 +103,16 @@ def _decision(record: audit_record_pb2.AuditRecord) -> Iterable[str]:
     else:
         yield _plan(decided)
         yield _output_limit(decided)
-        yield f"Held {format_amount(decided.reserved)} until {wording.utc(decided.expires_at_unix_nanos)}."
+        over = ", ".join(map(visible, decided.over_budgets))
+        if record.kind == _PENDING:
+            yield (
+                f"Waits for people until {wording.utc(decided.expires_at_unix_nanos)}: approval "
+                f"{visible(decided.approval)}, tier {visible(decided.tier)}, for at most "
+                f"{format_amount(decided.reserved)}{f', also over the limit of {over}' if over else ''}."
+            )
+        else:
+            consent = f", over the limit of {over} with the consent of people" if over else ""
+            yield f"Held {format_amount(decided.reserved)} until {wording.utc(decided.expires_at_unix_nanos)}{consent}."
         if decided.decision.output_rules:
             yield f"Rules that the answer has to pass: {', '.join(map(visible, decided.decision.output_rules))}."
     yield from _budgets(decided)
@@ -261,7 +288,8 @@ def _budget_event(record: audit_record_pb2.AuditRecord) -> str:
     name = _instance(event.budget, event.instance)
     stands = f"{format_amount(event.spent)} spent of {format_amount(event.limit)}"
     if record.kind == audit_record_pb2.EVENT_KIND_BUDGET_OVERDRAFT:
-        return f"Budget {name}: overdrawn by {format_amount(event.amount)}; {stands}."
+        why = f" ({visible(event.reason)})" if event.reason else ""
+        return f"Budget {name}: overdrawn by {format_amount(event.amount)}{why}; {stands}."
     if record.kind == audit_record_pb2.EVENT_KIND_BUDGET_ALERT:
         return f"Budget {name}: passed {event.threshold_percent} %; {stands}."
     return f"Budget {name}: adjusted by {format_amount(event.amount)} ({visible(event.reason)}); {stands}."

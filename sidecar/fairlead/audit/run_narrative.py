@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from fairlead.audit import sentences, wording
+from fairlead.audit import approval_narrative, sentences, wording
 from fairlead.audit.run_summary import failure
-from fairlead.audit.tool_narrative import approval_sentence
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount
 from fairlead.v1 import audit_record_pb2 as pb
@@ -241,8 +240,8 @@ def _event(at: str, record: pb.AuditRecord) -> str:
 
 def _approval(record: pb.AuditRecord) -> str:
     if record.kind == pb.EVENT_KIND_APPROVAL_OPENED:
-        return approval_sentence(record)
-    return f"{approval_sentence(record)} Configuration in force: {wording.version(record.config_version)}."
+        return approval_narrative.event(record)
+    return f"{approval_narrative.event(record)} Configuration in force: {wording.version(record.config_version)}."
 
 
 def _model_call(record: pb.AuditRecord) -> str:

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 
 from fairlead.audit.explain import explain
 from fairlead.audit.explain_run import explain_run
+from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.listing import Listing
-from fairlead.audit.model import Undecodable
 from fairlead.audit.store import Acknowledgements, AuditLog, Invocations, Reader
 from fairlead.audit.tokens import START, InvalidToken, PageToken, Position, filter_digest
 from fairlead.audit.verification import LogVerification
-from fairlead.audit.watch import Draining, Feed, LogDamaged, watch
+from fairlead.audit.watch import Feed, watch
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.control.requests import ControlRequest
 from fairlead.internal.v1 import command_pb2
-from fairlead.store import StoreUnavailable, keys
+from fairlead.store import keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 from fairlead.workflow.model import InvalidName, run_id
 from fairlead.workflow.store import Runs
@@ -32,7 +32,6 @@ from fairlead.workflow.store import Runs
 MAX_WATCHERS = 64
 _SUBSCRIBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SUBSCRIBER_RULE = "must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or digit"
-_NOT_IN_LOG = "names a record that is not in this log: it is of another data directory, or was lost in a power cut"
 
 WatchStream = AsyncGenerator[audit_service_pb2.WatchEventsResponse, None]
 
@@ -109,7 +108,7 @@ class AuditLogService:
             if (token.descending, token.filter_digest) != (request.descending, filter_digest(request.filter)):
                 raise invalid_argument(("page_token", "belongs to a list with another filter or order"))
         listing = Listing(self._log, self._invocations)
-        with _faults_refused():
+        with faults_refused():
             return await asyncio.to_thread(listing.page, request, token)
 
     async def explain(
@@ -121,7 +120,7 @@ class AuditLogService:
             raise invalid_argument(
                 ("invocation", "must be inv_, grt_ or approvals/apr_ and 32 lower-case hexadecimal digits")
             )
-        with _faults_refused():
+        with faults_refused():
             explained = await asyncio.to_thread(explain, self._log, self._invocations, request.invocation)
         if explained is None:
             raise Refusal(
@@ -133,7 +132,7 @@ class AuditLogService:
         """Everything about one run."""
         if wrong := _wrong_run("name", request.name):
             raise invalid_argument(*wrong)
-        with _faults_refused():
+        with faults_refused():
             explained = await asyncio.to_thread(explain_run, self._log, self._invocations, self._runs, request.name)
         if explained is None:
             raise Refusal("NOT_FOUND", f"{request.name} is not known", {"name": request.name})
@@ -151,7 +150,7 @@ class AuditLogService:
         verification = LogVerification(
             self._log, request.from_sequence, max(last, request.from_sequence) if last else 0
         )
-        with _faults_refused():
+        with faults_refused():
             while await asyncio.to_thread(verification.step):
                 pass
         return verification.result().response()
@@ -159,7 +158,7 @@ class AuditLogService:
     async def _acknowledge(
         self, subscriber: str, given: Position, identity: ControlRequest
     ) -> audit_service_pb2.AcknowledgeEventsResponse:
-        with _faults_refused():
+        with faults_refused():
             async with self._acknowledging:
                 now = self._clock()
                 answer = await asyncio.to_thread(
@@ -183,7 +182,7 @@ class AuditLogService:
         """Where a stream begins: its token, else the subscriber's position, else the first or the next record."""
         if request.subscriber:
             _check_subscriber(request.subscriber)
-        with _faults_refused():
+        with faults_refused():
             if request.resume_token:
                 position = self._position(request.resume_token)
                 await self._check_contained(position, "resume_token")
@@ -196,7 +195,7 @@ class AuditLogService:
             return START if request.from_start else await asyncio.to_thread(self._log.head_position)
 
     async def _responses(self, events: AsyncIterator[tuple[audit_service_pb2.AuditEvent, Position]]) -> WatchStream:
-        with _faults_refused():
+        with faults_refused():
             async for event, position in events:
                 yield audit_service_pb2.WatchEventsResponse(event=event, resume_token=position.encode())
 
@@ -209,7 +208,7 @@ class AuditLogService:
 
     async def _check_contained(self, position: Position, field: str) -> None:
         if not await asyncio.to_thread(self._log.contains, position):
-            raise invalid_argument((field, _NOT_IN_LOG))
+            raise invalid_argument((field, NOT_IN_LOG))
 
 
 def _check_subscriber(subscriber: str) -> None:
@@ -246,18 +245,3 @@ def _check_filter(filter: audit_service_pb2.EventFilter) -> None:
         wrong.append(("filter.invocation", "must be empty with filter.run: no record is about both"))
     if wrong:
         raise invalid_argument(*wrong)
-
-
-@contextmanager
-def _faults_refused() -> Iterator[None]:
-    """Says in the API's words why the log could not be read."""
-    try:
-        yield
-    except Draining as error:
-        raise Refusal("DRAINING", "the sidecar is stopping: resume at its successor with the last token") from error
-    except StoreUnavailable as error:
-        raise Refusal("STORE_UNAVAILABLE", "the audit log cannot be read now") from error
-    except LogDamaged as error:
-        raise Refusal("INTERNAL", str(error), {"sequence": str(error.sequence)}) from error
-    except (Undecodable, InvalidToken) as error:
-        raise Refusal("INTERNAL", f"{error}; run fairlead audit verify") from error

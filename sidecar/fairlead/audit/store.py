@@ -171,36 +171,33 @@ class Invocations:
         value = self._value(raw_id, (Family.STATE, _OPEN), (Family.INVOCATIONS, b""))
         return None if value is None else state_pb2.InvocationRecord.FromString(value)
 
+    def find_approval(self, name: str) -> state_pb2.ApprovalRecord | None:
+        """The record of an approval, by `approvals/apr_…` or the id alone, or None."""
+        approval = keys.approval_id_bytes(name.removeprefix("approvals/"))
+        stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
+        return None if stored is None else state_pb2.ApprovalRecord.FromString(stored)
+
     def find_tool_call(self, call: str) -> state_pb2.ToolCallRecord | None:
-        """The record of a tool call, or None; also by the name of the approval that it waits or waited for."""
-        if keys.approval_id_bytes(call.removeprefix("approvals/")) is not None:
-            approval = self.approval(call)
-            call = "" if approval is None else approval.call
+        """The record of a tool call, or None."""
         raw_id = keys.tool_call_id_bytes(call)
         value = self._value(raw_id, (Family.STATE, _OPEN_TOOL_CALL), (Family.TOOLS, _ENDED_TOOL_CALL))
         return None if value is None else state_pb2.ToolCallRecord.FromString(value)
 
     def sequences(self, name: str) -> list[int]:
-        """Where the records of an invocation, or of a tool call with its approval, are in the log, in order."""
-        if keys.invocation_id_bytes(name) is not None:
-            known = self.find(name)
-            return [] if known is None else sorted(known.sequences)
-        call = self.find_tool_call(name)
-        return [] if call is None else self.sequences_of(call)
+        """Where the records of an invocation, a tool call or an approval are in the log, in order."""
+        approval = self.find_approval(name)
+        name = approval.call if approval is not None else name
+        known = self.find(name) or self.find_tool_call(name)
+        if known is not None:
+            return self.sequences_of(known)
+        return [] if approval is None else sorted(approval.sequences)
 
-    def sequences_of(self, call: state_pb2.ToolCallRecord) -> list[int]:
-        """Where the records of a tool call and of its approval are in the log, in order."""
+    def sequences_of(self, call: state_pb2.InvocationRecord | state_pb2.ToolCallRecord) -> list[int]:
+        """Where the records of an invocation or tool call, and of its approval, are in the log, in order."""
         found = set(call.sequences)
-        approval = self.approval(call.approval)
-        if approval is not None:
+        if (approval := self.find_approval(call.approval)) is not None:
             found.update(approval.sequences)
         return sorted(found)
-
-    def approval(self, name: str) -> state_pb2.ApprovalRecord | None:
-        """The record of an approval `approvals/apr_…` or `apr_…`, or None."""
-        approval = keys.approval_id_bytes(name.removeprefix("approvals/"))
-        stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
-        return None if stored is None else state_pb2.ApprovalRecord.FromString(stored)
 
     def sequences_of_run(self, name: str) -> list[int]:
         """Where the records of a run and of its steps are in the log, in order; `name` is `runs/run_…`."""

@@ -102,6 +102,8 @@ def _decision(decided: audit_record_pb2.DecisionRecord) -> str:
     route = visible(decided.decision.route) or "no route"
     if decided.cached:
         return f"{route}: answered from the cache"
+    if decided.approval:
+        return f"{route}: waits for {visible(decided.tier)}, holds {format_usd(decided.reserved.nano_usd)}"
     plan = " > ".join(visible(target.model) for target in decided.plan)
     clamp = f", clamped to {decided.max_output_tokens:,} output tokens" if decided.clamped else ""
     return f"{route}: {plan}, held {format_usd(decided.reserved.nano_usd)}{clamp}"

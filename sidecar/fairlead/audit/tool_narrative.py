@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairlead.approval.model import quorums, state_name
-from fairlead.audit import sentences, wording
+from fairlead.approval.model import state_name
+from fairlead.audit import approval_narrative, sentences, wording
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count
-from fairlead.v1 import approval_service_pb2, audit_record_pb2
+from fairlead.v1 import audit_record_pb2
 
 _GRANTED = audit_record_pb2.EVENT_KIND_TOOL_AUTHORIZED
 _VOTED = audit_record_pb2.EVENT_KIND_APPROVAL_VOTED
-_OPENED = audit_record_pb2.EVENT_KIND_APPROVAL_OPENED
-_ESCALATED = audit_record_pb2.EVENT_KIND_APPROVAL_ESCALATED
-_EDITED = audit_record_pb2.EVENT_KIND_APPROVAL_EDITED
 _NOT_OVER = {
     audit_record_pb2.TOOL_CALL_STATE_PENDING: "Still waiting for people.",
     audit_record_pb2.TOOL_CALL_STATE_OPEN: "The grant is still open: no outcome has been reported.",
@@ -34,7 +31,7 @@ def narrate_tool_call(
         elif body == "tool_completed":
             story.append(_completion(record))
         elif body == "approval":
-            story.append(approval_sentence(record))
+            story.append(approval_narrative.event(record))
     if state in _NOT_OVER:
         story.append(_NOT_OVER[state])
     story.append(order_of_permission(records))
@@ -134,12 +131,7 @@ def _changed(decided: audit_record_pb2.ToolDecisionRecord) -> str:
 
 
 def _votes(inputs: audit_record_pb2.ToolInputs) -> str:
-    return "; ".join(_vote(vote) for vote in inputs.votes) or "nobody voted"
-
-
-def _vote(vote: approval_service_pb2.ApprovalVote) -> str:
-    roles = f" ({', '.join(map(visible, vote.roles))})" if vote.roles else ""
-    return f"{visible(vote.operator)}{roles} {wording.decision_word(vote.decision)}"
+    return "; ".join(approval_narrative.vote(vote) for vote in inputs.votes) or "nobody voted"
 
 
 def _completion(record: audit_record_pb2.AuditRecord) -> str:
@@ -151,38 +143,3 @@ def _completion(record: audit_record_pb2.AuditRecord) -> str:
         kept = "kept for later callers with the same key" if ended.result_kept else "not kept"
         said += f"; result of {count(ended.result_bytes, 'byte')}, {kept}"
     return f"{wording.utc(record.time_unix_nanos)}: {said}."
-
-
-def approval_sentence(record: audit_record_pb2.AuditRecord) -> str:
-    """What a person said to an approval, or how it ended."""
-    event = record.approval
-    at, name = wording.utc(record.time_unix_nanos), visible(event.approval)
-    missing = f"; still missing: {visible(quorums(event.missing))}" if event.missing else ""
-    if record.kind in (_VOTED, _EDITED):
-        said = wording.resolution(event.resolution)
-        why = (f", saying that {said}" if said else "") + (
-            f": {visible(event.vote.reason)}" if event.vote.reason else ""
-        )
-        if record.kind == _EDITED:
-            was, now = event.previous_digest[: wording.VERSION_DIGITS], event.digest[: wording.VERSION_DIGITS]
-            why += f"; its digest was {visible(was)} and is {visible(now)}, votes begin anew"
-            why += f", tier {visible(event.tier)} is asked" if event.previous_tier else ""
-        return f"{at}: {_vote(event.vote)} {name}{why}{missing}."
-    if record.kind == _OPENED:
-        return _opened(record, at, name)
-    why = f" ({visible(event.reason)})" if event.reason else ""
-    if record.kind == _ESCALATED:
-        tiers = f"from tier {visible(event.previous_tier)} to {visible(event.tier)}"
-        return f"{at}: approval {name} was passed on {tiers}{why}{missing}."
-    return f"{at}: approval {name} is {state_name(event.state)}{why}."
-
-
-def _opened(record: audit_record_pb2.AuditRecord, at: str, name: str) -> str:
-    """That people are asked about something that is not a tool call."""
-    event = record.approval
-    rule = f", rule {visible(event.rule)}" if event.rule else ""
-    about = f" about {visible(event.tool)}" if event.tool else ""
-    return (
-        f"{at}: people are asked{about}: {name}, tier {visible(event.tier)}{rule}, digest of what they see "
-        f"{visible(event.digest[: wording.VERSION_DIGITS])}, configuration {wording.version(record.config_version)}."
-    )

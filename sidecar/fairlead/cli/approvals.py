@@ -1,24 +1,18 @@
-"""`fairlead approvals`: what waits for people, and their votes."""
+"""`fairlead approvals`: what waits for people, and what they say to it."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC
-from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from fairlead.approval.model import COLLECTION, quorums, state_name, state_names, state_of
-from fairlead.audit.rendering import message_to_dict
-from fairlead.audit.wording import decision_word, tool_effect, tool_risk, visible
-from fairlead.cli import bounded, operator, operator_token
+from fairlead.approval.model import COLLECTION, state_names, state_of
+from fairlead.cli import approval_text, approvals_edit, approvals_watch, bounded, operator, operator_token
 from fairlead.cli.table import fitting, table
 from fairlead.v1 import approval_service_pb2 as pb
 from fairlead.v1 import approval_service_pb2_grpc
@@ -26,16 +20,20 @@ from fairlead.v1 import approval_service_pb2_grpc
 DEFAULT_LINES = 50
 _LINES_MAX = 1_000_000
 _NAME_HELP = "approvals/apr_…, as fairlead approvals list prints it"
-_APPROVE, _REJECT = pb.APPROVAL_DECISION_APPROVE, pb.APPROVAL_DECISION_REJECT
+_APPROVE, _REJECT, _EDIT = pb.APPROVAL_DECISION_APPROVE, pb.APPROVAL_DECISION_REJECT, pb.APPROVAL_DECISION_EDIT
+_RESOLUTIONS = {
+    "happened": pb.RESOLUTION_OUTCOME_HAPPENED,
+    "did-not-happen": pb.RESOLUTION_OUTCOME_DID_NOT_HAPPEN,
+}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the commands."""
     group = subparsers.add_parser(
         "approvals",
-        help="list what waits for people, and approve or reject it",
-        description="Tool calls that people have to agree to. A vote counts for the operator whose token it comes "
-        "with; without a token nobody's roles apply.",
+        help="list what waits for people, and approve, edit or reject it",
+        description="Tool calls, model calls and steps that people have to agree to. A vote counts for the operator "
+        "whose token it comes with; without a token nobody's roles apply.",
     )
     group.set_defaults(run=_usage(group))
     commands = group.add_subparsers(metavar="COMMAND", title="commands")
@@ -53,25 +51,41 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     listing.set_defaults(run=run_list)
 
-    show = commands.add_parser("show", help="one approval: the exact arguments, who asked for it and who is missing")
-    show.add_argument("name", metavar="NAME", type=_name, help=_NAME_HELP)
+    show = commands.add_parser("show", help="one approval: exactly what will be done, who asked and who is missing")
     show.set_defaults(run=run_show)
 
-    for word, decision, summary in (
-        ("approve", _APPROVE, "agree to one"),
-        ("reject", _REJECT, "refuse one, which ends it"),
-    ):
-        vote = commands.add_parser(word, help=summary, description="The vote and its reason go into the audit log.")
-        vote.add_argument("name", metavar="NAME", type=_name, help=_NAME_HELP)
+    watching = commands.add_parser("watch", help="what waits, then every change as it comes")
+    approvals_watch.add_arguments(watching)
+
+    approve = commands.add_parser("approve", help="agree to one", description=_ON_RECORD)
+    approve.add_argument(
+        "--resolution", choices=sorted(_RESOLUTIONS), help="of an interrupted step: what became of it; reject stops it"
+    )
+    approve.add_argument("--result", metavar="JSON", help="of an interrupted step that happened: its result")
+    reject = commands.add_parser("reject", help="refuse one, which ends it", description=_ON_RECORD)
+    edit = commands.add_parser(
+        "edit",
+        help="put other arguments in the place of those that are shown",
+        description=f"{_ON_RECORD} All votes begin anew, and whoever edits has not agreed yet.",
+    )
+    approvals_edit.add_arguments(edit)
+    for vote, decision in ((approve, _APPROVE), (reject, _REJECT), (edit, _EDIT)):
         vote.add_argument("--reason", required=True, help="why, for the audit log; the agent sees that of a refusal")
         vote.add_argument(
-            "--digest", metavar="HEX", help="digest of what you saw (default: of what is stored, which never changes)"
+            "--digest",
+            metavar="HEX",
+            help="digest of what you saw (default: of what is stored, as long as nobody has edited it)",
         )
         vote.add_argument("--request-id", metavar="ID", help="makes a retry safe: the same id votes once in 24 hours")
         vote.set_defaults(run=run_vote, decision=decision)
-        _add_common(vote)
-    for command in (listing, show):
-        _add_common(command)
+    for command in (show, approve, reject, edit):
+        command.add_argument("name", metavar="NAME", type=_name, help=_NAME_HELP)
+    for command in (listing, show, watching, approve, reject, edit):
+        command.add_argument("--json", action="store_true", help="JSON instead of text; one line for each approval")
+        operator.add_arguments(command)
+
+
+_ON_RECORD = "What you say and its reason go into the audit log."
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -83,10 +97,11 @@ def run_list(arguments: argparse.Namespace) -> int:
         found = itertools.islice(_pages(channel, request), arguments.lines)
         if arguments.json:
             for approval in found:
-                print(_line(approval))
+                print(approval_text.line(approval))
         else:
-            header = ("NAME", "STATE", "AGENT", "TOOL", "TIER", "MISSING", "EXPIRES")
-            print("\n".join(map(fitting, table(header, map(_row, found), "<" * len(header)))))
+            header = approval_text.HEADER
+            lines = table(header, map(approval_text.row, found), "<" * len(header))
+            print("\n".join(map(fitting, lines)))
         sys.stdout.flush()
     return codes[0] if codes else 0
 
@@ -99,7 +114,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_vote(arguments: argparse.Namespace) -> int:
-    """Votes on one approval and prints it as it is afterwards."""
+    """Says something about one approval and prints it as it is afterwards."""
     request = pb.DecideApprovalRequest(
         request_id=arguments.request_id or str(uuid.uuid4()),
         name=arguments.name,
@@ -108,7 +123,12 @@ def run_vote(arguments: argparse.Namespace) -> int:
     )
     again = "" if arguments.request_id else f"to try this same vote again, add --request-id {request.request_id}"
     with operator.refusals_reported(again) as codes, operator.connected(arguments) as channel:
-        request.digest = arguments.digest or _get(channel, arguments.name).digest
+        approval = _get(channel, arguments.name)
+        try:
+            _fill(request, arguments, approval)
+        except approvals_edit.NothingToSay as refusal:
+            print(f"fairlead: {refusal}", file=sys.stderr)
+            return 2
         stub = approval_service_pb2_grpc.ApprovalServiceStub(channel)
         answer = stub.DecideApproval(request, timeout=operator.DEFAULT_TIMEOUT_SECONDS)
         _print(answer.approval, as_json=arguments.json)
@@ -120,10 +140,22 @@ def run_vote(arguments: argparse.Namespace) -> int:
     return codes[0] if codes else 0
 
 
-def exact(arguments: bytes) -> str:
-    """JSON as it is, without anything a terminal would act on or hide: such characters become their JSON escapes."""
-    text = arguments.decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+def _fill(request: pb.DecideApprovalRequest, arguments: argparse.Namespace, approval: pb.Approval) -> None:
+    """What is said, and of what; raises `NothingToSay`."""
+    edits = [vote for vote in approval.votes if vote.decision == _EDIT]
+    if arguments.digest is None and edits and arguments.decision == _APPROVE:
+        # What is stored may be another thing than what was looked at.
+        raise approvals_edit.NothingToSay(
+            f"{edits[-1].operator} has edited it: look at it with fairlead approvals show and give --digest"
+        )
+    request.digest = arguments.digest or approval.digest
+    if arguments.decision == _EDIT:
+        request.edited_arguments = approvals_edit.edited(arguments, approval)
+    if arguments.decision == _APPROVE and arguments.resolution is not None:
+        request.resolution.outcome = _RESOLUTIONS[arguments.resolution]
+        request.resolution.result = (arguments.result or "").encode()
+    elif arguments.decision == _APPROVE and arguments.result is not None:
+        raise approvals_edit.NothingToSay("--result is for --resolution happened")
 
 
 def _get(channel: grpc.Channel, name: str) -> pb.Approval:
@@ -144,74 +176,14 @@ def _pages(channel: grpc.Channel, request: pb.ListApprovalsRequest) -> Iterator[
         request.page_token = page.next_page_token
 
 
-def _row(approval: pb.Approval) -> tuple[str, ...]:
-    return (
-        visible(approval.name),
-        state_name(approval.state),
-        visible(f"{approval.tenant}/{approval.agent}"),
-        visible(approval.tool),
-        visible(approval.tier),
-        _missing(approval),
-        _time(approval.expire_time),
-    )
-
-
-def _missing(approval: pb.Approval) -> str:
-    return quorums(approval.missing) if approval.state == pb.APPROVAL_STATE_PENDING and approval.missing else "-"
-
-
 def _print(approval: pb.Approval, *, as_json: bool) -> None:
-    print(_line(approval) if as_json else "\n".join(_text(approval)))
+    print(approval_text.line(approval) if as_json else "\n".join(approval_text.text(approval)))
     sys.stdout.flush()
-
-
-def _text(approval: pb.Approval) -> Iterator[str]:
-    facts = {
-        "name": visible(approval.name),
-        "state": state_name(approval.state),
-        "asked by": f"agent {visible(approval.agent)} of tenant {visible(approval.tenant)}",
-        "session": visible(approval.session),
-        "run": visible(approval.run),
-        "step": visible(approval.step),
-        "tool": f"{visible(approval.tool)} ({tool_effect(approval.effect)}, {tool_risk(approval.risk)} risk)",
-        "key": visible(approval.idempotency_key),
-        "arguments": exact(approval.arguments),
-        "digest": visible(approval.digest),
-        "rule": f"{visible(approval.rule)} of configuration {visible(approval.config_version[:12])}",
-        "tier": f"{visible(approval.tier)}: {visible(quorums(approval.require))}",
-        "missing": _missing(approval),
-        "asked at": _time(approval.create_time),
-        "expires": _time(approval.expire_time),
-        "ended": _time(approval.end_time) if approval.HasField("end_time") else "",
-    }
-    for label, fact in facts.items():
-        if fact:
-            yield f"{label:<9} {fact}"
-    for vote in approval.votes:
-        roles = f" ({', '.join(map(visible, vote.roles))})" if vote.roles else ""
-        said = f"{visible(vote.operator)}{roles} {decision_word(vote.decision)}: {visible(vote.reason)}"
-        yield f"{'vote':<9} {_time(vote.vote_time)} {said}"
-
-
-def _line(approval: pb.Approval) -> str:
-    fields: dict[str, Any] = message_to_dict(approval)
-    # As text: the mapping's base64 would hide from `jq` what people have to agree to.
-    fields["arguments"] = approval.arguments.decode("utf-8", "replace")
-    return json.dumps(fields, ensure_ascii=False)
-
-
-def _time(time: Timestamp) -> str:
-    return f"{time.ToDatetime(tzinfo=UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _name(text: str) -> str:
     """The id alone will do."""
     return text if text.startswith(COLLECTION) else COLLECTION + text
-
-
-def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="JSON instead of text; one line for each approval")
-    operator.add_arguments(command)
 
 
 def _usage(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:

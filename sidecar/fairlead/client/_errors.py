@@ -88,7 +88,8 @@ class NoRoute(FairleadError):
 
 
 class ApprovalPending(FairleadError):
-    """People have to agree first, and have not yet. `retry_after` says when to ask again."""
+    """People have to agree first, and have not yet. `metadata["ticket"]` is to be given with the same call again once
+    they have; `retry_after` says when to ask."""
 
 
 class ApprovalRejected(PolicyDenied):
@@ -136,6 +137,7 @@ _BY_REASON: dict[str, type[FairleadError]] = {
     "RATE_LIMITED": RateLimited,
     "QUEUE_FULL": QueueFull,
     "POLICY_DENIED": PolicyDenied,
+    "APPROVAL_PENDING": ApprovalPending,
     "CREDENTIAL_MISSING": CredentialRefused,
     "CREDENTIAL_INVALID": CredentialRefused,
     "NOT_FOUND": NotFound,

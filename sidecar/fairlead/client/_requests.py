@@ -57,9 +57,11 @@ def admit(
     min_quality: float | None = None,
     capabilities: Sequence[str] = (),
     stream: bool = False,
+    ticket: str = "",
     request_id: str | None = None,
 ) -> gate_service_pb2.AdmitRequest:
-    """An admission. Exactly one of `input_tokens` and `input_bytes` (bytes of prompt text) is needed."""
+    """An admission. Exactly one of `input_tokens` and `input_bytes` (bytes of prompt text) is needed. `ticket` is that
+    of an earlier ApprovalPending, to go on with the same call."""
     request = gate_service_pb2.AdmitRequest(
         request_id=request_id or new_request_id(),
         model=model,
@@ -72,6 +74,7 @@ def admit(
         min_output_tokens=min_output_tokens,
         capabilities=capabilities,
         stream=stream,
+        ticket=ticket,
     )
     if input_tokens is not None:
         request.input_tokens = input_tokens
@@ -158,24 +161,26 @@ def wait_ticket(ticket: str, seconds: float) -> approval_service_pb2.WaitTicketR
 def generate(
     body: Mapping[str, Any] | bytes, request_id: str | None, context: Mapping[str, Any]
 ) -> model_service_pb2.GenerateRequest:
-    """A unary call in the OpenAI chat dialect."""
+    """A unary call in the OpenAI chat dialect; `context` may have the `ticket` of an earlier ApprovalPending."""
     return model_service_pb2.GenerateRequest(
         request_id=request_id or new_request_id(),
         dialect=model_service_pb2.DIALECT_OPENAI_CHAT,
         body=_encode(body),
         context=_context(context),
+        ticket=context.get("ticket", ""),
     )
 
 
 def stream_generate(
     body: Mapping[str, Any] | bytes, request_id: str | None, context: Mapping[str, Any]
 ) -> model_service_pb2.StreamGenerateRequest:
-    """A streaming call in the OpenAI chat dialect."""
+    """A streaming call in the OpenAI chat dialect; `context` as in `generate`."""
     return model_service_pb2.StreamGenerateRequest(
         request_id=request_id or new_request_id(),
         dialect=model_service_pb2.DIALECT_OPENAI_CHAT,
         body=_encode(body),
         context=_context(context),
+        ticket=context.get("ticket", ""),
     )
 
 
@@ -190,6 +195,7 @@ def _json(value: Any) -> bytes:
 def _context(values: Mapping[str, Any]) -> model_service_pb2.CallContext:
     values = dict(values)
     attributes = values.pop("attributes", None)
+    values.pop("ticket", None)
     context = model_service_pb2.CallContext(**values)
     if attributes:
         context.attributes.update(attributes)

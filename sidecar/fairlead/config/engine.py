@@ -205,7 +205,7 @@ def _route(route: Route) -> pb.Route:
 
 
 def _budget(budget: Budget) -> pb.Budget:
-    word = budget.on_exceed if isinstance(budget.on_exceed, str) else None
+    on_exceed, downgrade_to, tier = _on_exceed(budget)
     return pb.Budget(
         name=budget.name,
         match=match(budget.match),
@@ -215,11 +215,21 @@ def _budget(budget: Budget) -> pb.Budget:
         limit_requests=budget.limit.requests,
         window=_WINDOWS[budget.window] if isinstance(budget.window, str) else pb.WINDOW_KIND_ROLLING,
         rolling_millis=budget.window.rolling if isinstance(budget.window, Rolling) else 0,
-        on_exceed=_ON_EXCEED[word] if word is not None else pb.ON_EXCEED_DOWNGRADE,
-        downgrade_to="" if isinstance(budget.on_exceed, str) else budget.on_exceed.downgrade_to or "",
+        on_exceed=on_exceed,
+        downgrade_to=downgrade_to,
+        tier=tier,
         alert_at=budget.alert_at,
         count_cached=budget.count_cached,
     )
+
+
+def _on_exceed(budget: Budget) -> tuple[pb.OnExceed, str, str]:
+    """What happens at the limit, with its model or its tier."""
+    if isinstance(budget.on_exceed, str):
+        return _ON_EXCEED[budget.on_exceed], "", ""
+    if budget.on_exceed.require_approval is not None:
+        return pb.ON_EXCEED_REQUIRE_APPROVAL, "", budget.on_exceed.require_approval
+    return pb.ON_EXCEED_DOWNGRADE, budget.on_exceed.downgrade_to or "", ""
 
 
 def _rate_limit(limit: RateLimit) -> pb.RateLimit:

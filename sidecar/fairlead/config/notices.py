@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from fairlead.config.schema import Config
 from fairlead.config.sections.approvals import OnExpireMapping
+from fairlead.config.sections.budgets import OnExceedMapping
 from fairlead.config.sections.policies import EffectMapping
 from fairlead.config.sections.routes import Route
 from fairlead.config.sections.step_tasks import AskTier
@@ -54,14 +55,17 @@ def _idle(config: Config) -> Iterator[str]:
         policy.effect.require_approval for policy in config.policies if isinstance(policy.effect, EffectMapping)
     }
     asked_for |= {
+        budget.on_exceed.require_approval for budget in config.budgets if isinstance(budget.on_exceed, OnExceedMapping)
+    }
+    asked_for |= {
         tier.on_expire.escalate_to for tier in config.approvals.tiers if isinstance(tier.on_expire, OnExpireMapping)
     }
     asked_for.update(tier for workflow in config.workflows for tier in _tiers(workflow))
     for tier in config.approvals.tiers:
         if tier.name not in asked_for:
             yield (
-                f"approval tier {tier.name}: nobody is asked: no rule has effect: {{requireApproval: {tier.name}}} and "
-                "no workflow has a step for it"
+                f"approval tier {tier.name}: nobody is asked: no rule or budget has {{requireApproval: {tier.name}}} "
+                "and no workflow has a step for it"
             )
 
 

@@ -33,6 +33,7 @@ REFERENCES = {
     "budgets[*].onExceed.downgradeTo": "model",
     "policies[*].effect.constrain.allowedModels[*]": "model",
     "policies[*].effect.requireApproval": "approval tier",
+    "budgets[*].onExceed.requireApproval": "approval tier",
     "approvals.tiers[*].onExpire.escalateTo": "approval tier",
     "workflows[*].tenants[*]": "tenant",
     "workflows[*].unknownTier": "approval tier",

@@ -215,6 +215,24 @@ class DecideApprovalResponse(_message.Message):
     approval: Approval
     def __init__(self, approval: _Optional[_Union[Approval, _Mapping]] = ...) -> None: ...
 
+class WatchApprovalsRequest(_message.Message):
+    __slots__ = ("resume_token", "tenant")
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    resume_token: str
+    tenant: str
+    def __init__(self, resume_token: _Optional[str] = ..., tenant: _Optional[str] = ...) -> None: ...
+
+class WatchApprovalsResponse(_message.Message):
+    __slots__ = ("approval", "resume_token", "initial")
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_FIELD_NUMBER: _ClassVar[int]
+    approval: Approval
+    resume_token: str
+    initial: bool
+    def __init__(self, approval: _Optional[_Union[Approval, _Mapping]] = ..., resume_token: _Optional[str] = ..., initial: bool = ...) -> None: ...
+
 class Ticket(_message.Message):
     __slots__ = ("ticket", "approval", "state", "reason", "expire_time")
     TICKET_FIELD_NUMBER: _ClassVar[int]

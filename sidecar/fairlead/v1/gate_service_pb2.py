@@ -30,7 +30,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61irlead/v1/gate_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1a\x66\x61irlead/v1/decision.proto\x1a\x16\x66\x61irlead/v1/tool.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x03\n\x0c\x41\x64mitRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08workload\x18\x03 \x01(\t\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x0b\n\x03run\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\t\x12\x35\n\x06labels\x18\x07 \x03(\x0b\x32%.fairlead.v1.AdmitRequest.LabelsEntry\x12\x16\n\x0cinput_tokens\x18\x08 \x01(\x03H\x00\x12\x15\n\x0binput_bytes\x18\t \x01(\x03H\x00\x12\x19\n\x11max_output_tokens\x18\n \x01(\x03\x12+\n\nattributes\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x19\n\x11min_output_tokens\x18\x0c \x01(\x03\x12\x18\n\x0bmin_quality\x18\r \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x0c\x63\x61pabilities\x18\x0e \x03(\t\x12\x0e\n\x06stream\x18\x0f \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05inputB\x0e\n\x0c_min_quality\"\xb2\x02\n\rAdmitResponse\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\'\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x15.fairlead.v1.Decision\x12(\n\x04plan\x18\x03 \x03(\x0b\x32\x1a.fairlead.v1.PlannedTarget\x12-\n\x0breservation\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.Reservation\x12\x19\n\x11max_output_tokens\x18\x05 \x01(\x03\x12.\n\x07\x64ropped\x18\x06 \x03(\x0b\x32\x1d.fairlead.v1.DroppedCandidate\x12\x0f\n\x07\x63lamped\x18\x07 \x01(\x08\x12/\n\x0b\x61\x64mitted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\rSettleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ninvocation\x18\x02 \x01(\t\x12&\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32\x14.fairlead.v1.Attempt\"~\n\x0eSettleResponse\x12$\n\x07\x63harged\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12%\n\x08released\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x0c\n\x04late\x18\x03 \x01(\x08\x12\x11\n\toverdraft\x18\x04 \x01(\x08\"H\n\x0eReleaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ninvocation\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"8\n\x0fReleaseResponse\x12%\n\x08released\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Amount\"\xb7\x02\n\x14\x41uthorizeToolRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\x0c\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x17.fairlead.v1.ToolEffect\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x12\x0b\n\x03run\x18\x06 \x01(\t\x12\x0c\n\x04step\x18\x07 \x01(\t\x12=\n\x06labels\x18\x08 \x03(\x0b\x32-.fairlead.v1.AuthorizeToolRequest.LabelsEntry\x12\x0e\n\x06ticket\x18\t \x01(\t\x12\x0f\n\x07session\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd4\x01\n\x15\x41uthorizeToolResponse\x12+\n\x07granted\x18\x01 \x01(\x0b\x32\x18.fairlead.v1.ToolGrantedH\x00\x12+\n\x07pending\x18\x02 \x01(\x0b\x32\x18.fairlead.v1.ToolPendingH\x00\x12-\n\x08replayed\x18\x03 \x01(\x0b\x32\x19.fairlead.v1.ToolReplayedH\x00\x12\'\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32\x15.fairlead.v1.DecisionB\t\n\x07outcome\"\xab\x01\n\x0bToolGranted\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x31\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32\x1c.fairlead.v1.ToolConstraints\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\targuments\x18\x05 \x01(\x0c\"5\n\x0fToolConstraints\x12\x11\n\targuments\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63hanged\x18\x02 \x03(\t\"\x8e\x01\n\x0bToolPending\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\npoll_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x0cToolReplayed\x12\x0e\n\x06result\x18\x01 \x01(\x0c\x12\r\n\x05grant\x18\x02 \x01(\t\"s\n\x13\x43ompleteToolRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05grant\x18\x02 \x01(\t\x12)\n\x07outcome\x18\x03 \x01(\x0e\x32\x18.fairlead.v1.ToolOutcome\x12\x0e\n\x06result\x18\x04 \x01(\x0c\".\n\x14\x43ompleteToolResponse\x12\x16\n\x0esession_labels\x18\x01 \x03(\t*z\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16TOOL_OUTCOME_SUCCEEDED\x10\x01\x12\x17\n\x13TOOL_OUTCOME_FAILED\x10\x02\x12\x18\n\x14TOOL_OUTCOME_UNKNOWN\x10\x03\x32\x83\x03\n\x0bGateService\x12>\n\x05\x41\x64mit\x12\x19.fairlead.v1.AdmitRequest\x1a\x1a.fairlead.v1.AdmitResponse\x12\x41\n\x06Settle\x12\x1a.fairlead.v1.SettleRequest\x1a\x1b.fairlead.v1.SettleResponse\x12\x44\n\x07Release\x12\x1b.fairlead.v1.ReleaseRequest\x1a\x1c.fairlead.v1.ReleaseResponse\x12V\n\rAuthorizeTool\x12!.fairlead.v1.AuthorizeToolRequest\x1a\".fairlead.v1.AuthorizeToolResponse\x12S\n\x0c\x43ompleteTool\x12 .fairlead.v1.CompleteToolRequest\x1a!.fairlead.v1.CompleteToolResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61irlead/v1/gate_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1a\x66\x61irlead/v1/decision.proto\x1a\x16\x66\x61irlead/v1/tool.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x03\n\x0c\x41\x64mitRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08workload\x18\x03 \x01(\t\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x0b\n\x03run\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\t\x12\x35\n\x06labels\x18\x07 \x03(\x0b\x32%.fairlead.v1.AdmitRequest.LabelsEntry\x12\x16\n\x0cinput_tokens\x18\x08 \x01(\x03H\x00\x12\x15\n\x0binput_bytes\x18\t \x01(\x03H\x00\x12\x19\n\x11max_output_tokens\x18\n \x01(\x03\x12+\n\nattributes\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x19\n\x11min_output_tokens\x18\x0c \x01(\x03\x12\x18\n\x0bmin_quality\x18\r \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x0c\x63\x61pabilities\x18\x0e \x03(\t\x12\x0e\n\x06stream\x18\x0f \x01(\x08\x12\x0e\n\x06ticket\x18\x10 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05inputB\x0e\n\x0c_min_quality\"\xb2\x02\n\rAdmitResponse\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\'\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x15.fairlead.v1.Decision\x12(\n\x04plan\x18\x03 \x03(\x0b\x32\x1a.fairlead.v1.PlannedTarget\x12-\n\x0breservation\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.Reservation\x12\x19\n\x11max_output_tokens\x18\x05 \x01(\x03\x12.\n\x07\x64ropped\x18\x06 \x03(\x0b\x32\x1d.fairlead.v1.DroppedCandidate\x12\x0f\n\x07\x63lamped\x18\x07 \x01(\x08\x12/\n\x0b\x61\x64mitted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\rSettleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ninvocation\x18\x02 \x01(\t\x12&\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32\x14.fairlead.v1.Attempt\"~\n\x0eSettleResponse\x12$\n\x07\x63harged\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12%\n\x08released\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x0c\n\x04late\x18\x03 \x01(\x08\x12\x11\n\toverdraft\x18\x04 \x01(\x08\"H\n\x0eReleaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ninvocation\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"8\n\x0fReleaseResponse\x12%\n\x08released\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Amount\"\xb7\x02\n\x14\x41uthorizeToolRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\x0c\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x17.fairlead.v1.ToolEffect\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x12\x0b\n\x03run\x18\x06 \x01(\t\x12\x0c\n\x04step\x18\x07 \x01(\t\x12=\n\x06labels\x18\x08 \x03(\x0b\x32-.fairlead.v1.AuthorizeToolRequest.LabelsEntry\x12\x0e\n\x06ticket\x18\t \x01(\t\x12\x0f\n\x07session\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd4\x01\n\x15\x41uthorizeToolResponse\x12+\n\x07granted\x18\x01 \x01(\x0b\x32\x18.fairlead.v1.ToolGrantedH\x00\x12+\n\x07pending\x18\x02 \x01(\x0b\x32\x18.fairlead.v1.ToolPendingH\x00\x12-\n\x08replayed\x18\x03 \x01(\x0b\x32\x19.fairlead.v1.ToolReplayedH\x00\x12\'\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32\x15.fairlead.v1.DecisionB\t\n\x07outcome\"\xab\x01\n\x0bToolGranted\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x31\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32\x1c.fairlead.v1.ToolConstraints\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\targuments\x18\x05 \x01(\x0c\"5\n\x0fToolConstraints\x12\x11\n\targuments\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63hanged\x18\x02 \x03(\t\"\x8e\x01\n\x0bToolPending\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\npoll_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x0cToolReplayed\x12\x0e\n\x06result\x18\x01 \x01(\x0c\x12\r\n\x05grant\x18\x02 \x01(\t\"s\n\x13\x43ompleteToolRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05grant\x18\x02 \x01(\t\x12)\n\x07outcome\x18\x03 \x01(\x0e\x32\x18.fairlead.v1.ToolOutcome\x12\x0e\n\x06result\x18\x04 \x01(\x0c\".\n\x14\x43ompleteToolResponse\x12\x16\n\x0esession_labels\x18\x01 \x03(\t*z\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16TOOL_OUTCOME_SUCCEEDED\x10\x01\x12\x17\n\x13TOOL_OUTCOME_FAILED\x10\x02\x12\x18\n\x14TOOL_OUTCOME_UNKNOWN\x10\x03\x32\x83\x03\n\x0bGateService\x12>\n\x05\x41\x64mit\x12\x19.fairlead.v1.AdmitRequest\x1a\x1a.fairlead.v1.AdmitResponse\x12\x41\n\x06Settle\x12\x1a.fairlead.v1.SettleRequest\x1a\x1b.fairlead.v1.SettleResponse\x12\x44\n\x07Release\x12\x1b.fairlead.v1.ReleaseRequest\x1a\x1c.fairlead.v1.ReleaseResponse\x12V\n\rAuthorizeTool\x12!.fairlead.v1.AuthorizeToolRequest\x1a\".fairlead.v1.AuthorizeToolResponse\x12S\n\x0c\x43ompleteTool\x12 .fairlead.v1.CompleteToolRequest\x1a!.fairlead.v1.CompleteToolResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,40 +41,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMITREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_AUTHORIZETOOLREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_AUTHORIZETOOLREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_TOOLOUTCOME']._serialized_start=2452
-  _globals['_TOOLOUTCOME']._serialized_end=2574
+  _globals['_TOOLOUTCOME']._serialized_start=2468
+  _globals['_TOOLOUTCOME']._serialized_end=2590
   _globals['_ADMITREQUEST']._serialized_start=221
-  _globals['_ADMITREQUEST']._serialized_end=669
-  _globals['_ADMITREQUEST_LABELSENTRY']._serialized_start=599
-  _globals['_ADMITREQUEST_LABELSENTRY']._serialized_end=644
-  _globals['_ADMITRESPONSE']._serialized_start=672
-  _globals['_ADMITRESPONSE']._serialized_end=978
-  _globals['_SETTLEREQUEST']._serialized_start=980
-  _globals['_SETTLEREQUEST']._serialized_end=1075
-  _globals['_SETTLERESPONSE']._serialized_start=1077
-  _globals['_SETTLERESPONSE']._serialized_end=1203
-  _globals['_RELEASEREQUEST']._serialized_start=1205
-  _globals['_RELEASEREQUEST']._serialized_end=1277
-  _globals['_RELEASERESPONSE']._serialized_start=1279
-  _globals['_RELEASERESPONSE']._serialized_end=1335
-  _globals['_AUTHORIZETOOLREQUEST']._serialized_start=1338
-  _globals['_AUTHORIZETOOLREQUEST']._serialized_end=1649
-  _globals['_AUTHORIZETOOLREQUEST_LABELSENTRY']._serialized_start=599
-  _globals['_AUTHORIZETOOLREQUEST_LABELSENTRY']._serialized_end=644
-  _globals['_AUTHORIZETOOLRESPONSE']._serialized_start=1652
-  _globals['_AUTHORIZETOOLRESPONSE']._serialized_end=1864
-  _globals['_TOOLGRANTED']._serialized_start=1867
-  _globals['_TOOLGRANTED']._serialized_end=2038
-  _globals['_TOOLCONSTRAINTS']._serialized_start=2040
-  _globals['_TOOLCONSTRAINTS']._serialized_end=2093
-  _globals['_TOOLPENDING']._serialized_start=2096
-  _globals['_TOOLPENDING']._serialized_end=2238
-  _globals['_TOOLREPLAYED']._serialized_start=2240
-  _globals['_TOOLREPLAYED']._serialized_end=2285
-  _globals['_COMPLETETOOLREQUEST']._serialized_start=2287
-  _globals['_COMPLETETOOLREQUEST']._serialized_end=2402
-  _globals['_COMPLETETOOLRESPONSE']._serialized_start=2404
-  _globals['_COMPLETETOOLRESPONSE']._serialized_end=2450
-  _globals['_GATESERVICE']._serialized_start=2577
-  _globals['_GATESERVICE']._serialized_end=2964
+  _globals['_ADMITREQUEST']._serialized_end=685
+  _globals['_ADMITREQUEST_LABELSENTRY']._serialized_start=615
+  _globals['_ADMITREQUEST_LABELSENTRY']._serialized_end=660
+  _globals['_ADMITRESPONSE']._serialized_start=688
+  _globals['_ADMITRESPONSE']._serialized_end=994
+  _globals['_SETTLEREQUEST']._serialized_start=996
+  _globals['_SETTLEREQUEST']._serialized_end=1091
+  _globals['_SETTLERESPONSE']._serialized_start=1093
+  _globals['_SETTLERESPONSE']._serialized_end=1219
+  _globals['_RELEASEREQUEST']._serialized_start=1221
+  _globals['_RELEASEREQUEST']._serialized_end=1293
+  _globals['_RELEASERESPONSE']._serialized_start=1295
+  _globals['_RELEASERESPONSE']._serialized_end=1351
+  _globals['_AUTHORIZETOOLREQUEST']._serialized_start=1354
+  _globals['_AUTHORIZETOOLREQUEST']._serialized_end=1665
+  _globals['_AUTHORIZETOOLREQUEST_LABELSENTRY']._serialized_start=615
+  _globals['_AUTHORIZETOOLREQUEST_LABELSENTRY']._serialized_end=660
+  _globals['_AUTHORIZETOOLRESPONSE']._serialized_start=1668
+  _globals['_AUTHORIZETOOLRESPONSE']._serialized_end=1880
+  _globals['_TOOLGRANTED']._serialized_start=1883
+  _globals['_TOOLGRANTED']._serialized_end=2054
+  _globals['_TOOLCONSTRAINTS']._serialized_start=2056
+  _globals['_TOOLCONSTRAINTS']._serialized_end=2109
+  _globals['_TOOLPENDING']._serialized_start=2112
+  _globals['_TOOLPENDING']._serialized_end=2254
+  _globals['_TOOLREPLAYED']._serialized_start=2256
+  _globals['_TOOLREPLAYED']._serialized_end=2301
+  _globals['_COMPLETETOOLREQUEST']._serialized_start=2303
+  _globals['_COMPLETETOOLREQUEST']._serialized_end=2418
+  _globals['_COMPLETETOOLRESPONSE']._serialized_start=2420
+  _globals['_COMPLETETOOLRESPONSE']._serialized_end=2466
+  _globals['_GATESERVICE']._serialized_start=2593
+  _globals['_GATESERVICE']._serialized_end=2980
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ TOOL_OUTCOME_FAILED: ToolOutcome
 TOOL_OUTCOME_UNKNOWN: ToolOutcome
 
 class AdmitRequest(_message.Message):
-    __slots__ = ("request_id", "model", "workload", "session", "run", "step", "labels", "input_tokens", "input_bytes", "max_output_tokens", "attributes", "min_output_tokens", "min_quality", "capabilities", "stream")
+    __slots__ = ("request_id", "model", "workload", "session", "run", "step", "labels", "input_tokens", "input_bytes", "max_output_tokens", "attributes", "min_output_tokens", "min_quality", "capabilities", "stream", "ticket")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class AdmitRequest(_message.Message):
     MIN_QUALITY_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     workload: str
@@ -65,7 +66,8 @@ class AdmitRequest(_message.Message):
     min_quality: float
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     stream: bool
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ...) -> None: ...
+    ticket: str
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., ticket: _Optional[str] = ...) -> None: ...
 
 class AdmitResponse(_message.Message):
     __slots__ = ("invocation", "decision", "plan", "reservation", "max_output_tokens", "dropped", "clamped", "admitted_at")

@@ -27,7 +27,7 @@ from fairlead.v1 import decision_pb2 as fairlead_dot_v1_dot_decision__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61irlead/v1/model_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1a\x66\x61irlead/v1/decision.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xa2\x02\n\x0b\x43\x61llContext\x12\x10\n\x08workload\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x34\n\x06labels\x18\x05 \x03(\x0b\x32$.fairlead.v1.CallContext.LabelsEntry\x12+\n\nattributes\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x19\n\x11min_output_tokens\x18\x07 \x01(\x03\x12\x18\n\x0bmin_quality\x18\x08 \x01(\x01H\x00\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_min_quality\"\x85\x01\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x07\x64ialect\x18\x02 \x01(\x0e\x32\x14.fairlead.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.CallContext\"\xca\x01\n\x10GenerateResponse\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\'\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x15.fairlead.v1.Decision\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12&\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32\x14.fairlead.v1.Attempt\x12$\n\x07\x63harged\x18\x06 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x0e\n\x06\x63\x61\x63hed\x18\x07 \x01(\x08\"\x8b\x01\n\x15StreamGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x07\x64ialect\x18\x02 \x01(\x0e\x32\x14.fairlead.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.CallContext\"\x83\x01\n\x16StreamGenerateResponse\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x18.fairlead.v1.StreamStartH\x00\x12\x0f\n\x05\x65vent\x18\x02 \x01(\x0cH\x00\x12%\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x16.fairlead.v1.StreamEndH\x00\x42\x06\n\x04part\"i\n\x0bStreamStart\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\'\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x15.fairlead.v1.Decision\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\"Y\n\tStreamEnd\x12&\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32\x14.fairlead.v1.Attempt\x12$\n\x07\x63harged\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount*y\n\x07\x44ialect\x12\x17\n\x13\x44IALECT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44IALECT_OPENAI_CHAT\x10\x01\x12\x1c\n\x18\x44IALECT_OPENAI_RESPONSES\x10\x02\x12\x1e\n\x1a\x44IALECT_ANTHROPIC_MESSAGES\x10\x03\x32\xb4\x01\n\x0cModelService\x12G\n\x08Generate\x12\x1c.fairlead.v1.GenerateRequest\x1a\x1d.fairlead.v1.GenerateResponse\x12[\n\x0eStreamGenerate\x12\".fairlead.v1.StreamGenerateRequest\x1a#.fairlead.v1.StreamGenerateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61irlead/v1/model_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x1a\x66\x61irlead/v1/decision.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xa2\x02\n\x0b\x43\x61llContext\x12\x10\n\x08workload\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x34\n\x06labels\x18\x05 \x03(\x0b\x32$.fairlead.v1.CallContext.LabelsEntry\x12+\n\nattributes\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x19\n\x11min_output_tokens\x18\x07 \x01(\x03\x12\x18\n\x0bmin_quality\x18\x08 \x01(\x01H\x00\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_min_quality\"\x95\x01\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x07\x64ialect\x18\x02 \x01(\x0e\x32\x14.fairlead.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.CallContext\x12\x0e\n\x06ticket\x18\x05 \x01(\t\"\xca\x01\n\x10GenerateResponse\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\'\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x15.fairlead.v1.Decision\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12&\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32\x14.fairlead.v1.Attempt\x12$\n\x07\x63harged\x18\x06 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x0e\n\x06\x63\x61\x63hed\x18\x07 \x01(\x08\"\x9b\x01\n\x15StreamGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x07\x64ialect\x18\x02 \x01(\x0e\x32\x14.fairlead.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.CallContext\x12\x0e\n\x06ticket\x18\x05 \x01(\t\"\x83\x01\n\x16StreamGenerateResponse\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x18.fairlead.v1.StreamStartH\x00\x12\x0f\n\x05\x65vent\x18\x02 \x01(\x0cH\x00\x12%\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x16.fairlead.v1.StreamEndH\x00\x42\x06\n\x04part\"i\n\x0bStreamStart\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12\'\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x15.fairlead.v1.Decision\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\"Y\n\tStreamEnd\x12&\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32\x14.fairlead.v1.Attempt\x12$\n\x07\x63harged\x18\x02 \x01(\x0b\x32\x13.fairlead.v1.Amount*y\n\x07\x44ialect\x12\x17\n\x13\x44IALECT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44IALECT_OPENAI_CHAT\x10\x01\x12\x1c\n\x18\x44IALECT_OPENAI_RESPONSES\x10\x02\x12\x1e\n\x1a\x44IALECT_ANTHROPIC_MESSAGES\x10\x03\x32\xb4\x01\n\x0cModelService\x12G\n\x08Generate\x12\x1c.fairlead.v1.GenerateRequest\x1a\x1d.fairlead.v1.GenerateResponse\x12[\n\x0eStreamGenerate\x12\".fairlead.v1.StreamGenerateRequest\x1a#.fairlead.v1.StreamGenerateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +36,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CALLCONTEXT_LABELSENTRY']._loaded_options = None
   _globals['_CALLCONTEXT_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_DIALECT']._serialized_start=1240
-  _globals['_DIALECT']._serialized_end=1361
+  _globals['_DIALECT']._serialized_start=1272
+  _globals['_DIALECT']._serialized_end=1393
   _globals['_CALLCONTEXT']._serialized_start=133
   _globals['_CALLCONTEXT']._serialized_end=423
   _globals['_CALLCONTEXT_LABELSENTRY']._serialized_start=362
   _globals['_CALLCONTEXT_LABELSENTRY']._serialized_end=407
   _globals['_GENERATEREQUEST']._serialized_start=426
-  _globals['_GENERATEREQUEST']._serialized_end=559
-  _globals['_GENERATERESPONSE']._serialized_start=562
-  _globals['_GENERATERESPONSE']._serialized_end=764
-  _globals['_STREAMGENERATEREQUEST']._serialized_start=767
-  _globals['_STREAMGENERATEREQUEST']._serialized_end=906
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=909
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=1040
-  _globals['_STREAMSTART']._serialized_start=1042
-  _globals['_STREAMSTART']._serialized_end=1147
-  _globals['_STREAMEND']._serialized_start=1149
-  _globals['_STREAMEND']._serialized_end=1238
-  _globals['_MODELSERVICE']._serialized_start=1364
-  _globals['_MODELSERVICE']._serialized_end=1544
+  _globals['_GENERATEREQUEST']._serialized_end=575
+  _globals['_GENERATERESPONSE']._serialized_start=578
+  _globals['_GENERATERESPONSE']._serialized_end=780
+  _globals['_STREAMGENERATEREQUEST']._serialized_start=783
+  _globals['_STREAMGENERATEREQUEST']._serialized_end=938
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=941
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=1072
+  _globals['_STREAMSTART']._serialized_start=1074
+  _globals['_STREAMSTART']._serialized_end=1179
+  _globals['_STREAMEND']._serialized_start=1181
+  _globals['_STREAMEND']._serialized_end=1270
+  _globals['_MODELSERVICE']._serialized_start=1396
+  _globals['_MODELSERVICE']._serialized_end=1576
 # @@protoc_insertion_point(module_scope)

@@ -49,16 +49,18 @@ class CallContext(_message.Message):
     def __init__(self, workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "dialect", "body", "context")
+    __slots__ = ("request_id", "dialect", "body", "context", "ticket")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DIALECT_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     dialect: Dialect
     body: bytes
     context: CallContext
-    def __init__(self, request_id: _Optional[str] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., context: _Optional[_Union[CallContext, _Mapping]] = ...) -> None: ...
+    ticket: str
+    def __init__(self, request_id: _Optional[str] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., context: _Optional[_Union[CallContext, _Mapping]] = ..., ticket: _Optional[str] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("invocation", "decision", "body", "model", "attempts", "charged", "cached")
@@ -79,16 +81,18 @@ class GenerateResponse(_message.Message):
     def __init__(self, invocation: _Optional[str] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., body: _Optional[bytes] = ..., model: _Optional[str] = ..., attempts: _Optional[_Iterable[_Union[_decision_pb2.Attempt, _Mapping]]] = ..., charged: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., cached: bool = ...) -> None: ...
 
 class StreamGenerateRequest(_message.Message):
-    __slots__ = ("request_id", "dialect", "body", "context")
+    __slots__ = ("request_id", "dialect", "body", "context", "ticket")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DIALECT_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     dialect: Dialect
     body: bytes
     context: CallContext
-    def __init__(self, request_id: _Optional[str] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., context: _Optional[_Union[CallContext, _Mapping]] = ...) -> None: ...
+    ticket: str
+    def __init__(self, request_id: _Optional[str] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., context: _Optional[_Union[CallContext, _Mapping]] = ..., ticket: _Optional[str] = ...) -> None: ...
 
 class StreamGenerateResponse(_message.Message):
     __slots__ = ("start", "event", "end")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fairlead.internal.v1 import command_pb2, state_pb2
-from fairlead.store import Family, keys
+from fairlead.store import CommitFeed, Family, keys
 from fairlead.v1 import approval_service_pb2 as pb
-from fairlead.v1 import tool_pb2
+from fairlead.v1 import audit_record_pb2, tool_pb2
 from tests.unit.audit.fakes import FakeCore, FakeStore
-from tests.unit.audit.records import T0, VERSION
+from tests.unit.audit.records import T0, VERSION, chain, record, started
 
 DIGEST = "d1" * 32
 HOUR = 3_600_000_000_000
@@ -62,15 +63,27 @@ class ApprovalCore(FakeCore):
     def __init__(self, *approvals: pb.Approval) -> None:
         super().__init__(FakeStore())
         self.now = T0 + HOUR
+        self.feed: CommitFeed | None = None
+        self.records = [started(1)]
         for one in approvals:
             self.put(one)
 
     def put(self, one: pb.Approval) -> None:
-        record = state_pb2.ApprovalRecord(approval=one, call="grt_" + one.name[-32:])
-        value = record.SerializeToString()
+        stored = state_pb2.ApprovalRecord(approval=one, call="grt_" + one.name[-32:])
+        value = stored.SerializeToString()
         self.store.put(Family.APPROVALS, _key(one.name), value)
         is_open = one.state in (pb.APPROVAL_STATE_PENDING, pb.APPROVAL_STATE_APPROVED)
         self.store.put(Family.STATE, keys.open_approval(one.tenant, _key(one.name)), value if is_open else None)
+        kind = "APPROVAL_VOTED" if one.votes else "APPROVAL_OPENED"
+        event = audit_record_pb2.ApprovalEvent(approval=one.name, state=one.state)
+        self.log(kind, tenant=one.tenant, approval=event)
+
+    def log(self, kind: str, **fields: Any) -> None:
+        """Something is committed."""
+        self.records.append(record(len(self.records) + 1, kind, **fields))
+        self.store.append(chain(self.records))
+        if self.feed is not None:
+            self.feed.publish(len(self.records))
 
     def apply(self, command: bytes) -> bytes:
         decoded = command_pb2.Command.FromString(command)
@@ -120,8 +133,8 @@ class ApprovalCore(FakeCore):
     def _answer(self, one: pb.Approval, vote: command_pb2.DecideApproval) -> command_pb2.CommandResult:
         self.put(one)
         answer = pb.DecideApprovalResponse(approval=one).SerializeToString()
-        record = state_pb2.RequestRecord(digest=vote.request_digest, answer=answer)
-        self.store.put(Family.REQUESTS, vote.request_key, record.SerializeToString())
+        remembered = state_pb2.RequestRecord(digest=vote.request_digest, answer=answer)
+        self.store.put(Family.REQUESTS, vote.request_key, remembered.SerializeToString())
         return command_pb2.CommandResult(approval=one)
 
 

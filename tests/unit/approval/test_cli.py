@@ -12,13 +12,17 @@ import pytest
 from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.store import Approvals
 from fairlead.approval.votes import Votes
-from fairlead.cli.approvals import exact
+from fairlead.approval.watch import ApprovalWatchService
+from fairlead.audit.tokens import Position
+from fairlead.cli.approval_text import exact
 from fairlead.cli.main import main
 from fairlead.control.access import OperatorCredential, OperatorDoor, Operators
 from fairlead.control.approval_service import ApprovalServicer
+from fairlead.store import CommitFeed
 from fairlead.v1 import approval_service_pb2 as pb
 from fairlead.v1 import approval_service_pb2_grpc
 from tests.unit.approval.fakes import DIGEST, ROLES, ApprovalCore, approval
+from tests.unit.audit.records import chain
 
 ONE = approval(1)
 
@@ -33,7 +37,10 @@ def run(data: Path, core: ApprovalCore, *commands: list[str]) -> list[int]:
     async def beside() -> list[int]:
         server = grpc.aio.server(interceptors=(OperatorDoor(operators, token_required=False),))
         desk = ApprovalDeskService(core, core.store, Votes(), lambda: core.now)
-        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(ApprovalServicer(desk), server)
+        core.feed = CommitFeed(asyncio.get_running_loop())
+        core.feed.publish(len(core.records))
+        watching = ApprovalWatchService(core.store, core.feed, lambda: core.now)
+        approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(ApprovalServicer(desk, watching), server)
         server.add_insecure_port(f"unix:{data}/admin.sock")
         await server.start()
         try:
@@ -163,3 +170,127 @@ def test_a_number_that_cannot_be_meant_is_said(
         main(command)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def edit(core: ApprovalCore, data: Path, *arguments: str) -> int:
+    given = ["edit", ONE.name, "--reason", "too much", *arguments, *as_("asha", data)]
+    return run(data, core, given)[0]
+
+
+def sent(core: ApprovalCore) -> bytes:
+    return core.applied[-1].decide_approval.edited_arguments
+
+
+def test_single_values_are_set_and_the_others_keep_their_spelling(tmp_path: Path) -> None:
+    text = b'{"amount": 20000, "rate": 1.10, "to": [{"iban/1": "x"}], "big": 12345678901234567890123}'
+    core = ApprovalCore(approval(1, arguments=text))
+    settings = ["/amount=80.50", "/to/0/iban~11=DE 4", "/to/-={}", "/note=null"]
+    assert edit(core, tmp_path, *(part for one in settings for part in ("--set", one))) == 0
+    assert sent(core) == (
+        b'{"amount":80.50,"rate":1.10,"to":[{"iban/1":"DE 4"},{}],"big":12345678901234567890123,"note":null}'
+    )
+    assert core.applied[-1].decide_approval.decision == pb.APPROVAL_DECISION_EDIT
+
+
+def test_arguments_come_from_a_file_or_an_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = ApprovalCore(ONE)
+    (tmp_path / "edited.json").write_text('{"amount": 7}\n')
+    assert edit(core, tmp_path, "--arguments", str(tmp_path / "edited.json")) == 0
+    assert sent(core) == b'{"amount": 7}'
+    monkeypatch.setenv("EDITOR", "sed -i s/20000/8/")
+    monkeypatch.delenv("VISUAL", raising=False)
+    core = ApprovalCore(ONE)
+    assert edit(core, tmp_path) == 0
+    assert sent(core) == ONE.arguments.replace(b"20000", b"8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--set", "amount=1"], "write a JSON pointer and a value"),
+        (["--set", "/no/way=1"], "there is nothing at 'no'"),
+        (["--set", "/amount/x=1"], "there is nothing at 'x'"),
+        (["--arguments", "/nowhere/at/all"], "cannot be read"),
+    ],
+)
+def test_edits_that_cannot_be_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    core = ApprovalCore(ONE)
+    assert edit(core, tmp_path, *arguments) == 2
+    assert said in capsys.readouterr().err and core.applied == []
+
+
+def test_an_editor_that_changes_nothing_or_fails_sends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    for editor, said in (
+        ("true", "nothing was changed"),
+        ("false", "ended with 1"),
+        ("/no/such/editor", "cannot be started"),
+        ("sed -i s/20000/{/", "no JSON"),
+    ):
+        monkeypatch.setenv("EDITOR", editor)
+        core = ApprovalCore(ONE)
+        assert edit(core, tmp_path) == 2
+        assert said in capsys.readouterr().err and core.applied == []
+
+
+def test_nobody_approves_an_edit_that_was_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = pb.ApprovalVote(operator="ben", decision=pb.APPROVAL_DECISION_EDIT, digest=DIGEST, reason="less")
+    core = ApprovalCore(approval(1, votes=[changed], requested_arguments=b"{}"))
+    approve = ["approve", ONE.name, "--reason", "ok", *as_("asha", tmp_path)]
+    assert run(tmp_path, core, approve) == [2]
+    assert "ben has edited it" in capsys.readouterr().err and core.applied == []
+    assert run(tmp_path, core, [*approve, "--digest", DIGEST]) == [0]
+    out = capsys.readouterr().out
+    assert "requested {}" in out and "ben edited: less" in out
+
+
+def test_an_interrupted_step_is_resolved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step = approval(
+        1, subject=pb.APPROVAL_SUBJECT_UNKNOWN_STEP, tool="Send the offer", requested_by_operator="carla", agent=""
+    )
+    step.agent = ""
+    core = ApprovalCore(step)
+    approve = ["approve", ONE.name, "--reason", "seen at the bank", *as_("asha", tmp_path)]
+    assert run(tmp_path, core, [*approve, "--result", "{}"]) == [2]
+    assert run(tmp_path, core, [*approve, "--resolution", "happened", "--result", '{"id": 7}']) == [0]
+    said = core.applied[-1].decide_approval.resolution
+    assert (said.outcome, said.result) == (pb.RESOLUTION_OUTCOME_HAPPENED, b'{"id": 7}')
+    out = capsys.readouterr().out
+    for part in (
+        "about     unknown step",
+        "title     Send the offer",
+        'resolved  it happened, result {"id": 7}',
+        "asked by  operator carla of tenant acme, who does not vote",
+    ):
+        assert part in out, out
+
+
+def test_watch_prints_what_waits_and_what_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    core = ApprovalCore(ONE)
+    token = Position.after(chain(core.records)[0]).encode()
+    seen: list[str] = []
+
+    def stop_at_two(text: str, **_: object) -> None:
+        seen.append(text)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fairlead.cli.approvals_watch.print", stop_at_two, raising=False)
+        assert run(tmp_path, core, ["watch", "--json"]) == [0]
+    opened, end = (json.loads(line) for line in seen)
+    assert (opened["initial"], opened["approval"]["name"], end["initial"]) == (True, ONE.name, False)
+    assert end["resume_token"]
+    seen.clear()
+    core.put(approval(2, "globex"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fairlead.cli.approvals_watch.print", stop_at_two, raising=False)
+        assert run(tmp_path, core, ["watch", "--resume-token", token]) == [0]
+    assert seen[0].startswith(f"{ONE.name}  pending    acme/support-bot  payments.refund: high, missing 2 of finance")
+    assert seen[1].startswith(f"{approval(2).name}  pending    globex/support-bot")
+    assert run(tmp_path, core, ["watch", "--resume-token", "nonsense"]) == [2]
+    assert "resume_token" in capsys.readouterr().err

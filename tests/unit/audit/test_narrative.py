@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from fairlead.audit.narrative import narrate, order_of_check
 from fairlead.audit.summary import kind_name, kind_names, kind_of, summarize, who
 from fairlead.audit.wording import MAX_VALUE_CHARS, visible
-from fairlead.v1 import audit_record_pb2, decision_pb2
+from fairlead.v1 import approval_service_pb2, audit_record_pb2, decision_pb2
 from tests.unit.audit.records import INVOCATION, T0, admitted, record, settled, started, usd
 
 OPEN = audit_record_pb2.INVOCATION_STATE_OPEN
@@ -59,6 +59,41 @@ def test_a_refused_call() -> None:
         "Budget tenant-month: $12.00 spent and nothing held before; nothing was held.",
         "Order: the budgets were looked at in record 7, and the call was refused before any attempt.",
     ]
+
+
+def test_a_call_that_people_agreed_to() -> None:
+    def vote(sequence: int) -> audit_record_pb2.AuditRecord:
+        said = approval_service_pb2.ApprovalVote(
+            operator="asha", roles=["finance"], decision=approval_service_pb2.APPROVAL_DECISION_APPROVE, reason="once"
+        )
+        event = audit_record_pb2.ApprovalEvent(approval="approvals/apr_1", vote=said)
+        return record(sequence, "APPROVAL_VOTED", tenant="acme", operator="asha", approval=event)
+
+    asked = admitted(2, approval="approvals/apr_1", tier="high", over_budgets=["run/instances/run=r-1"])
+    asked.kind = audit_record_pb2.EVENT_KIND_INVOCATION_PENDING
+    told = narrate([asked], audit_record_pb2.INVOCATION_STATE_PENDING)
+    assert (
+        "Waits for people until 2026-11-18 11:16:40.000 UTC: approval approvals/apr_1, tier high, for at most "
+        "$0.0125, 1,840 tokens, also over the limit of run/instances/run=r-1." in told
+    )
+    assert told[-2:] == [
+        "Still waiting for people; the hold stays open until they have decided.",
+        "Order: people were asked in record 2; the call has not been admitted.",
+    ]
+    assert summarize(asked) == "classification: waits for high, holds $0.0125"
+    agreed = admitted(4, over_budgets=["run/instances/run=r-1"])
+    agreed.decision.inputs.agreed.approval = "approvals/apr_1"
+    agreed.decision.inputs.agreed.state = approval_service_pb2.APPROVAL_STATE_APPROVED
+    agreed.decision.inputs.agreed.votes.add().CopyFrom(vote(3).approval.vote)
+    told = narrate([asked, vote(3), agreed], audit_record_pb2.INVOCATION_STATE_OPEN)
+    assert "2026-11-18 11:06:43.000 UTC: asha (finance) approved approvals/apr_1: once." in told
+    assert "It came back for approval approvals/apr_1, approved: asha (finance) approved." in told
+    assert (
+        "Held $0.0125, 1,840 tokens until 2026-11-18 11:16:40.000 UTC, over the limit of run/instances/run=r-1 with "
+        "the consent of people." in told
+    )
+    late = narrate([asked, agreed, vote(5)], audit_record_pb2.INVOCATION_STATE_OPEN)
+    assert late[-1] == "Order: VIOLATED: the call was admitted in record 4, but votes are in records 5."
 
 
 def test_an_open_hold_says_so() -> None:

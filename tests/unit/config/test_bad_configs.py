@@ -277,7 +277,7 @@ ADDED: list[tuple[str, str, str, str]] = [
     ("downgrade to nothing", "budgets: [{name: b, limit: {tokens: 1}, onExceed: {downgradeTo: x}}]",
      "budgets[0].onExceed.downgradeTo", "unknown model 'x'"),
     ("approval", "budgets: [{name: b, limit: {tokens: 1}, onExceed: {requireApproval: high}}]",
-     "budgets[0].onExceed.requireApproval", "is not available in this version"),
+     "budgets[0].onExceed.requireApproval", "unknown approval tier 'high'"),
     ("alert", "budgets: [{name: b, limit: {tokens: 1}, alertAt: [0]}]", "budgets[0].alertAt[0]", "at least 1"),
     ("rate without limit", "rateLimits: [{name: r}]", "rateLimits[0]", "limits nothing"),
     ("burst alone", "rateLimits: [{name: r, concurrent: 1, burstRequests: 2}]", "rateLimits[0].burstRequests",

@@ -33,7 +33,7 @@ def test_the_quickstart_is_valid_and_says_what_it_promises() -> None:
 
 
 def test_the_notifications_are_valid() -> None:
-    environment = {name: name for name in ("ACME_SUPPORT_TOKEN", "ASHA_TOKEN", "BEN_TOKEN", "CLEO_TOKEN")}
+    environment = {name: name for name in ("ACME_SUPPORT_TOKEN", "ASHA_TOKEN", "BEN_TOKEN")}
     environment["DESK_SECRET"] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     config = Loader(None, environment).load(ROOT / "examples/notifications/fairlead.yaml").config
     assert [receiver.name for receiver in config.notifications] == ["desk"]
@@ -41,7 +41,7 @@ def test_the_notifications_are_valid() -> None:
 
 
 def test_the_quickstart_s_directory_adds_tools_and_people() -> None:
-    environment = {name: name for name in ("ACME_SUPPORT_TOKEN", "ACME_BATCH_TOKEN", "ASHA_TOKEN", "BEN_TOKEN", "CLEO_TOKEN")}
+    environment = {name: name for name in ("ACME_SUPPORT_TOKEN", "ACME_BATCH_TOKEN", "ASHA_TOKEN", "BEN_TOKEN")}
     config = Loader(None, environment).load(QUICKSTART.parent).config
     assert [operator.name for operator in config.operators] == ["asha", "ben"]
     assert "payments.refund" in [tool.name for tool in config.tools]

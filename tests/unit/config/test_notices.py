@@ -55,13 +55,14 @@ PROXIED = VALID.replace("kind: ollama}", "kind: ollama, proxy: {url: 'http://h:1
         (VALID + TIER, "approval tier high: nobody is asked"),
         (VALID + TIER + ASK, None),
         (VALID + ESCALATING + ASK, None),
+        (VALID + TIER + "budgets: [{name: b, limit: {tokens: 1}, onExceed: {requireApproval: high}}]\n", None),
         (PROXIED % "'*'", "provider local: its proxy has no effect"),
         (PROXIED % ".internal", None),
         (VALID + FLAG, "policy p: check.window has no effect"),
         (VALID + FLAG.replace("flag", "redact"), None),
         (VALID + FLAG.replace(", window: 1KiB", ""), None),
     ],
-    ids=range(23),
+    ids=range(24),
 )  # fmt: skip
 def test_what_has_no_effect_is_said_and_nothing_else(text: str, said: str | None) -> None:
     found = notices(load(text))

@@ -95,6 +95,18 @@ def test_a_rule_that_asks_people_names_its_tier_and_the_core_knows_who_they_are(
     assert [(o.name, list(o.roles)) for o in config.operators] == [("asha", ["finance", "legal"]), ("ben", ["finance"])]
 
 
+def test_people_may_be_asked_about_model_calls_and_budgets() -> None:
+    config = engine(
+        OPERATORS
+        + TIER
+        + rule("{requireApproval: high}", "model.call")
+        + "\nbudgets: [{name: b, limit: {tokens: 1}, onExceed: {requireApproval: high}}]\n"
+    )
+    (compiled,), (budget,) = config.policies, config.budgets
+    assert (compiled.on, compiled.effect, compiled.tier) == ("model.call", pb.EFFECT_REQUIRE_APPROVAL, "high")
+    assert (budget.on_exceed, budget.tier, budget.downgrade_to) == (pb.ON_EXCEED_REQUIRE_APPROVAL, "high", "")
+
+
 def test_a_tier_passes_on_what_it_does_not_decide() -> None:
     tiers = TIER.replace("high,", "high, onExpire: {escalateTo: last},").replace(
         "]}\n", ", {name: last, require: [{role: finance}]}]}\n"
@@ -154,8 +166,6 @@ BAD: list[tuple[str, str, str, str]] = [
      "policies[0].effect", "must have exactly one of"),
     ("unknown tier", OPERATORS + TIER + rule("{requireApproval: hihg}"), "policies[0].effect.requireApproval",
      "unknown approval tier 'hihg': did you mean 'high'?"),
-    ("approval of a model call", OPERATORS + TIER + rule("{requireApproval: high}", "model.call"),
-     "policies[0].effect.requireApproval", "is not available in this version on model.call"),
     ("approve on expiry", OPERATORS + TIER.replace("high,", "high, onExpire: approve,"), "approvals.tiers[0].onExpire",
      "what nobody agreed to does not happen"),
     ("escalation to nobody", OPERATORS + TIER.replace("high,", "high, onExpire: {escalateTo: hihg},"),

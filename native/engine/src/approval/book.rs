@@ -21,6 +21,8 @@ pub(crate) struct ApprovalBook {
     tenants: PerTenant,
     /// Bytes of what people are shown of all approvals.
     shown_bytes: usize,
+    /// Model calls that people are asked about, by what tells a repetition.
+    model_calls: HashMap<Vec<u8>, ApprovalId>,
     /// INVARIANT (A2): has exactly the open approvals.
     expiries: BTreeSet<(i64, ApprovalId)>,
 }
@@ -35,11 +37,24 @@ impl ApprovalBook {
         self.approvals.get(id)
     }
 
+    /// Model calls that people are asked about, or have agreed to.
+    pub(crate) fn model_calls(&self) -> usize {
+        self.model_calls.len()
+    }
+
+    /// The approval of the model call with a key.
+    pub(crate) fn model_call(&self, key: &[u8]) -> Option<ApprovalId> {
+        self.model_calls.get(key).copied()
+    }
+
     pub(crate) fn put(&mut self, id: ApprovalId, record: ApprovalRecord) {
         self.take(&id);
         self.shown_bytes = self.shown_bytes.saturating_add(shown_bytes(&record));
         self.tenants.add(tenant(&record));
         self.expiries.insert((expires_at(&record), id));
+        if let Some(call) = &record.model_call {
+            self.model_calls.insert(call.key.clone(), id);
+        }
         self.approvals.insert(id, record);
     }
 
@@ -48,6 +63,11 @@ impl ApprovalBook {
         self.shown_bytes = self.shown_bytes.saturating_sub(shown_bytes(&record));
         self.tenants.remove(tenant(&record));
         self.expiries.remove(&(expires_at(&record), *id));
+        if let Some(call) = &record.model_call
+            && self.model_calls.get(&call.key) == Some(id)
+        {
+            self.model_calls.remove(&call.key);
+        }
         Some(record)
     }
 
@@ -99,6 +119,10 @@ impl ApprovalBook {
         }
         if self.shown_bytes != self.approvals.values().map(shown_bytes).sum::<usize>() {
             return Err("A2: what people are shown is miscounted".to_owned());
+        }
+        let calls = self.approvals.values().filter(|record| record.model_call.is_some());
+        if self.model_calls.len() != calls.count() {
+            return Err("A2: an approval of a model call is not found".to_owned());
         }
         for (id, record) in &self.approvals {
             let state = record.approval.as_ref().map(Approval::state);

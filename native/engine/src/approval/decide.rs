@@ -1,6 +1,7 @@
 //! Votes.
-use fairlead_plan::UnixNanos;
+use fairlead_plan::tool::Tier;
 use fairlead_plan::tool::approval::missing;
+use fairlead_plan::{Compiled, UnixNanos};
 use fairlead_wire::internal::{ApprovalRecord, DecideApproval, RequestRecord};
 use fairlead_wire::v1::{
     Approval, ApprovalDecision, ApprovalState, ApprovalVote, DecideApprovalResponse, EventKind, Resolution,
@@ -218,6 +219,31 @@ pub(crate) fn counting(approval: &Approval) -> Vec<ApprovalVote> {
         vote.decision() != ApprovalDecision::Edit && (vote.digest.is_empty() || vote.digest == approval.digest)
     };
     approval.votes.iter().filter(counts).cloned().collect()
+}
+
+/// Votes as far as they count when what was agreed to begins: an operator who has lost a role, or is gone, does not vote for
+/// it any more.
+pub(crate) fn standing(compiled: &Compiled, votes: &[ApprovalVote]) -> Vec<ApprovalVote> {
+    let mut votes = votes.to_vec();
+    for vote in &mut votes {
+        let roles = compiled.operator_roles(&vote.operator).unwrap_or_default();
+        vote.roles.retain(|role| roles.contains(role));
+    }
+    votes
+}
+
+/// The tier that was asked because this one did not decide in time, as it is now; else this one.
+pub(crate) fn standing_for<'t>(
+    compiled: &'t Compiled,
+    tier: &'t Tier,
+    escalated_to: &str,
+    escalated_from: &[String],
+) -> &'t Tier {
+    if escalated_from.iter().any(|one| one == tier.name()) {
+        compiled.tier(escalated_to).unwrap_or(tier)
+    } else {
+        tier
+    }
 }
 
 fn validate(command: &DecideApproval) -> Result<(), Rejection> {

@@ -11,6 +11,7 @@
 //! | `document`, `open` | what people are shown, its digest, and the question |
 //! | `decide`, `edit`, `resolution` | votes; other arguments in the place of those that were shown; what became of a step |
 //! | `ending`, `escalate` | the four ways an approval ends, and its records; another tier instead of the end |
+//! | `model_call` | model calls that people have to agree to |
 //! | `subject` | what follows for what was asked about: the one place that tells subjects apart |
 //! | `book` | those that are open |
 //!
@@ -24,6 +25,7 @@ mod document;
 mod edit;
 mod ending;
 mod escalate;
+mod model_call;
 mod open;
 mod resolution;
 mod subject;
@@ -32,8 +34,9 @@ mod subject;
 mod step_tests;
 
 pub(crate) use book::{ApprovalBook, expires_at};
-pub(crate) use decide::counting;
+pub(crate) use decide::{counting, standing, standing_for};
 pub(crate) use document::Document;
 pub(crate) use edit::EditedCall;
-pub(crate) use open::{NewApproval, WaitingCall};
+pub(crate) use model_call::{Asking, FoundCall, Question as ModelCallQuestion};
+pub(crate) use open::{NewApproval, Waiting, WaitingToolCall};
 pub(crate) use subject::ApprovalChange;

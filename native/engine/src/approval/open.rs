@@ -2,8 +2,10 @@
 use std::collections::BTreeMap;
 
 use fairlead_plan::tool::Tier;
-use fairlead_wire::internal::ApprovalRecord;
-use fairlead_wire::v1::{Amount, Approval, ApprovalState, ApprovalSubject, EventKind, ToolEffect, ToolRisk};
+use fairlead_wire::internal::{ApprovalRecord, AskedCall};
+use fairlead_wire::v1::{
+    Amount, Approval, ApprovalQuorum, ApprovalState, ApprovalSubject, EventKind, ToolEffect, ToolRisk,
+};
 
 use super::document::{self, Document};
 use super::ending::{Says, write_approval};
@@ -14,7 +16,7 @@ use crate::keys::{self, ApprovalId};
 use crate::rejection::Rejection;
 
 /// A question to people.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct NewApproval<'a> {
     /// What it is about, which decides what follows from the answer.
     pub subject: ApprovalSubject,
@@ -36,13 +38,34 @@ pub(crate) struct NewApproval<'a> {
     pub tier: &'a Tier,
     /// What it costs at most, when that is known.
     pub price: Option<Amount>,
-    /// With a tool call: the call that waits.
-    pub call: Option<WaitingCall<'a>>,
+    /// What waits for it.
+    pub waiting: Waiting<'a>,
+}
+
+/// What waits for an approval, beside what it says of itself.
+#[derive(Debug, Clone)]
+pub(crate) enum Waiting<'a> {
+    /// A step, which the approval names.
+    Step,
+    ToolCall(WaitingToolCall<'a>),
+    ModelCall(WaitingModelCall<'a>),
+}
+
+/// The model call that waits for an approval.
+#[derive(Debug, Clone)]
+pub(crate) struct WaitingModelCall<'a> {
+    /// Name of its invocation.
+    pub invocation: &'a str,
+    /// SHA-256 of the request and its content.
+    pub digest: &'a [u8],
+    /// All who have to agree, which may be more than the tier asks for.
+    pub require: &'a [ApprovalQuorum],
+    pub asked: AskedCall,
 }
 
 /// The tool call that waits for an approval.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WaitingCall<'a> {
+pub(crate) struct WaitingToolCall<'a> {
     /// Its name.
     pub call: &'a str,
     /// SHA-256 of the canonical arguments as requested.
@@ -92,13 +115,10 @@ impl Engine {
             step: new.step.to_owned(),
             tool: new.tool.to_owned(),
             arguments: new.document.bytes.clone(),
-            effect: new.call.map_or(ToolEffect::Unspecified, |call| call.effect) as i32,
-            risk: new.call.map_or(ToolRisk::Unspecified, |call| call.risk) as i32,
             config_version: self.compiled.version().to_owned(),
             rule: new.rule.to_owned(),
             tier: new.tier.name().to_owned(),
             require: new.tier.require(),
-            missing: new.tier.require(),
             state: ApprovalState::Pending as i32,
             create_time: Some(timestamp(now)),
             expire_time: Some(timestamp(now.saturating_add(new.tier.expires_after_nanos()))),
@@ -106,27 +126,40 @@ impl Engine {
             subject: new.subject as i32,
             price: new.price,
             requested_by_operator: new.requested_by_operator.unwrap_or_default().to_owned(),
-            requested_arguments: new.call.map_or(&[][..], |call| call.requested).to_vec(),
-            changed: new.call.map_or(&[][..], |call| call.changed).to_vec(),
             escalates_to: new.tier.escalates_to().to_owned(),
             ..Approval::default()
         };
+        let mut record = ApprovalRecord::default();
+        let is_recorded = matches!(new.waiting, Waiting::ToolCall(_));
+        match new.waiting {
+            Waiting::Step => {}
+            Waiting::ToolCall(call) => {
+                approval.set_effect(call.effect);
+                approval.set_risk(call.risk);
+                approval.requested_arguments = call.requested.to_vec();
+                approval.changed = call.changed.to_vec();
+                call.call.clone_into(&mut record.call);
+                record.arguments_digest = call.arguments_digest.to_vec();
+                record.edited = call.edited;
+                record.labels = call.labels.clone();
+            }
+            Waiting::ModelCall(call) => {
+                approval.require = call.require.to_vec();
+                call.invocation.clone_into(&mut record.call);
+                record.arguments_digest = call.digest.to_vec();
+                record.model_call = Some(call.asked);
+            }
+        }
+        approval.missing.clone_from(&approval.require);
         approval.digest = document::digest(&approval, &new.document.canonical);
-        let call = new.call.map_or("", |call| call.call).to_owned();
-        if new.call.is_none() {
+        // A tool call's own record says that people are asked.
+        if !is_recorded {
             let says = Says::of(EventKind::ApprovalOpened, "");
             let caller = Caller::operator(&approval.requested_by_operator);
-            self.append_approval(unit, now, caller, &approval, &call, says);
+            self.append_approval(unit, now, caller, &approval, &record.call, says);
         }
-        let record = ApprovalRecord {
-            call,
-            arguments_digest: new.call.map_or(&[][..], |call| call.arguments_digest).to_vec(),
-            sequences: unit.sequences.last().copied().into_iter().collect(),
-            approval: Some(approval),
-            edited: new.call.is_some_and(|call| call.edited),
-            labels: new.call.map_or_else(BTreeMap::new, |call| call.labels.clone()),
-            ..ApprovalRecord::default()
-        };
+        record.sequences = unit.sequences.last().copied().into_iter().collect();
+        record.approval = Some(approval);
         write_approval(unit, &id, &record);
         self.approvals.put(id, record);
     }

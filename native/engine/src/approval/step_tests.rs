@@ -12,7 +12,7 @@ use fairlead_wire::v1::{
 };
 use prost::Message;
 
-use super::{Document, NewApproval};
+use super::{Document, NewApproval, Waiting};
 use crate::command::{Applied, Caller, Refusal};
 use crate::engine::Engine;
 use crate::keys::{self, ApprovalId};
@@ -112,7 +112,7 @@ impl Desk {
                     nano_usd: 7,
                     ..Amount::default()
                 }),
-                call: None,
+                waiting: Waiting::Step,
             },
         );
         self.units.push(unit.done(true));

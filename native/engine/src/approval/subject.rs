@@ -44,8 +44,14 @@ impl Engine {
             ApprovalSubject::Unspecified | ApprovalSubject::ToolCall => {
                 self.end_waiting_call(unit, now, &record.call, change);
             }
-            // It has nothing that waits: its caller comes back with the ticket, or does not.
-            ApprovalSubject::ModelCall => {}
+            ApprovalSubject::ModelCall => {
+                let reason = match change {
+                    ApprovalChange::Rejected => "people refused",
+                    ApprovalChange::Expired => "people did not decide, or nobody came back with the ticket, in time",
+                    ApprovalChange::Approved | ApprovalChange::Edited | ApprovalChange::Escalated => return,
+                };
+                self.end_waiting_model_call(unit, now, &record.call, reason);
+            }
             ApprovalSubject::Step | ApprovalSubject::UnknownStep => {
                 self.step_approval_changed(unit, now, record, change);
             }

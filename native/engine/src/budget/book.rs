@@ -204,6 +204,11 @@ impl Book {
         self.change(slot, false, |instance, rule| instance.hold(rule.window, held, now));
     }
 
+    /// Takes a hold that goes over the limit: people have agreed to it, which is on record.
+    pub(crate) fn hold_over(&mut self, slot: Slot, held: Amount, now: i64) {
+        self.change(slot, true, |instance, rule| instance.hold(rule.window, held, now));
+    }
+
     /// Whether a charge stays in range.
     pub(crate) fn can_spend(&self, slot: Slot, charged: Amount) -> Result<(), Overflow> {
         self.get(slot).map_or(Ok(()), |instance| instance.can_spend(charged))

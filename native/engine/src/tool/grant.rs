@@ -13,7 +13,7 @@ use prost::Message;
 use super::authorize::{Call, Found};
 use super::ending::write_call;
 use crate::admit::{merged_labels, timestamp};
-use crate::approval::{Document, NewApproval, WaitingCall};
+use crate::approval::{Document, NewApproval, Waiting, WaitingToolCall};
 use crate::command::Applied;
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, ApprovalId, ToolCallId};
@@ -193,7 +193,7 @@ impl Engine {
             rule: rule.as_deref().unwrap_or_default(),
             tier,
             price: None,
-            call: Some(WaitingCall {
+            waiting: Waiting::ToolCall(WaitingToolCall {
                 call: &pending.call,
                 arguments_digest: &call.arguments.digest,
                 requested: &shown.requested,

@@ -5,6 +5,7 @@ use fairlead_plan::tool::{GrantedArguments, Tier, ToolDecision, ToolFacts, ToolV
 use fairlead_plan::{Compiled, UnixNanos};
 use fairlead_wire::v1::{ApprovalState, ApprovalVote, Decision, ToolCallState, ToolEffect};
 
+use crate::approval;
 use crate::rejection::{Reason, Rejection};
 
 /// How long to wait before asking again for a call that is under way: 1 s.
@@ -95,7 +96,7 @@ impl ToolQuestion<'_> {
             None => Vec::new(),
             Some(asked) => match asked.state {
                 ApprovalState::Pending => return Outcome::Waiting,
-                ApprovalState::Approved => self.standing(asked.votes),
+                ApprovalState::Approved => approval::standing(self.compiled, asked.votes),
                 state => return Outcome::Refused(ended(asked, state)),
             },
         };
@@ -125,22 +126,9 @@ impl ToolQuestion<'_> {
 
     /// The tier that was asked because this one did not decide in time, as it is now; else this one.
     fn standing_for<'t>(&'t self, tier: &'t Tier) -> &'t Tier {
-        let asked = self
-            .asked
-            .filter(|asked| asked.escalated_from.iter().any(|one| one == tier.name()));
-        asked
-            .and_then(|asked| self.compiled.tier(asked.escalated_to))
-            .unwrap_or(tier)
-    }
-
-    /// The votes as far as they count now: an operator who has lost a role, or is gone, does not vote for it any more.
-    fn standing(&self, votes: &[ApprovalVote]) -> Vec<ApprovalVote> {
-        let mut votes = votes.to_vec();
-        for vote in &mut votes {
-            let roles = self.compiled.operator_roles(&vote.operator).unwrap_or_default();
-            vote.roles.retain(|role| roles.contains(role));
-        }
-        votes
+        self.asked.map_or(tier, |asked| {
+            approval::standing_for(self.compiled, tier, asked.escalated_to, asked.escalated_from)
+        })
     }
 
     /// What follows from an earlier call with the same key; `None`: a new grant may follow.

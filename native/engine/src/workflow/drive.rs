@@ -7,7 +7,7 @@ use fairlead_workflow::run::{Bounds, Effect, Event, KeyAnswer, Outcome, Refused,
 use prost::Message;
 
 use super::record::{step_bytes, stored_run};
-use crate::approval::{Document, NewApproval};
+use crate::approval::{Document, NewApproval, Waiting};
 use crate::command::Caller;
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys::{self, RunId};
@@ -272,7 +272,7 @@ impl Engine {
                 rule: "",
                 tier,
                 price: None,
-                call: None,
+                waiting: Waiting::Step,
             },
         ))
     }

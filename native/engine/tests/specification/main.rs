@@ -17,6 +17,8 @@ mod ending;
 mod golden;
 mod health;
 mod machine;
+mod model_approval_machine;
+mod model_approvals;
 mod pins;
 mod rates;
 mod recovery;

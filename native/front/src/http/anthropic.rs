@@ -33,7 +33,7 @@ fn kind(reason: Reason) -> &'static str {
     match reason {
         Reason::RateLimited | Reason::QueueFull => "rate_limit_error",
         Reason::BudgetExhausted => "billing_error",
-        Reason::PolicyDenied => "permission_error",
+        Reason::PolicyDenied | Reason::ApprovalPending => "permission_error",
         Reason::CredentialMissing | Reason::CredentialInvalid => "authentication_error",
         Reason::NotFound | Reason::NoRoute => "not_found_error",
         Reason::PayloadTooLarge => "request_too_large",
@@ -57,6 +57,7 @@ mod tests {
             (Reason::RateLimited, "rate_limit_error"),
             (Reason::BudgetExhausted, "billing_error"),
             (Reason::PolicyDenied, "permission_error"),
+            (Reason::ApprovalPending, "permission_error"),
             (Reason::CredentialMissing, "authentication_error"),
             (Reason::NoRoute, "not_found_error"),
             (Reason::PayloadTooLarge, "request_too_large"),

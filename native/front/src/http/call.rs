@@ -29,12 +29,13 @@ pub(super) async fn complete(
     let (parts, incoming) = request.into_parts();
     // First, so that the connection can be used again whatever else is wrong.
     let bytes = bodies::read(incoming, entry.request_bytes).await?;
-    let (context, request_id) = context::read(&parts.headers)?;
+    let said = context::read(&parts.headers)?;
     let body = DialectRequest::parse(dialect, bytes).map_err(|invalid| invalid_body(&invalid))?;
     let call = ModelCall {
         body: body.clone(),
-        context,
-        request_id,
+        context: said.context,
+        request_id: said.request_id,
+        ticket: said.ticket,
         deadline: None,
         forward_headers: forwarded(&parts.headers),
         wants_new_answer: wants_new_answer(&parts.headers),

@@ -8,6 +8,7 @@
 //! | `x-fairlead-min-quality` | 0 to 1 |
 //! | `x-fairlead-min-output-tokens` | a number |
 //! | `x-fairlead-request-id`, else `idempotency-key` | the same id returns the first answer for 24 h |
+//! | `x-fairlead-ticket` | to go on with a call that people had to agree to |
 //!
 //! The body's `user` is the caller's word and never an identity: that comes from the credential.
 use std::collections::BTreeMap;
@@ -23,8 +24,16 @@ use crate::model::{context_violations, labels};
 /// Deepest nesting of attributes.
 const DEPTH: usize = 16;
 
-/// The context and the request id; all violations at once.
-pub(super) fn read(headers: &HeaderMap) -> Result<(CallContext, String), Rejection> {
+/// What headers say of a call.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Said {
+    pub(super) context: CallContext,
+    pub(super) request_id: String,
+    pub(super) ticket: String,
+}
+
+/// The context, the request id and the ticket; all violations at once.
+pub(super) fn read(headers: &HeaderMap) -> Result<Said, Rejection> {
     let mut reader = Reader {
         headers,
         violations: Vec::new(),
@@ -64,6 +73,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(CallContext, String), Rejecti
         "idempotency-key"
     };
     let request_id = reader.text(name);
+    let ticket = reader.text("x-fairlead-ticket");
     let mut violations = reader.violations;
     violations.extend(context_violations(&context, &request_id).into_iter().map(|violation| {
         // The only one that is left to find: the others were checked above.
@@ -73,7 +83,11 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(CallContext, String), Rejecti
         }
     }));
     if violations.is_empty() {
-        Ok((context, request_id))
+        Ok(Said {
+            context,
+            request_id,
+            ticket,
+        })
     } else {
         Err(Rejection::invalid(violations))
     }
@@ -187,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_header_has_its_place() {
-        let (context, request_id) = read(&headers(&[
+        let said = read(&headers(&[
             ("x-fairlead-workload", "classification"),
             ("x-fairlead-session", "s"),
             ("x-fairlead-run", "r"),
@@ -198,8 +212,10 @@ mod tests {
             ("x-fairlead-min-output-tokens", "32"),
             ("idempotency-key", "other"),
             ("x-fairlead-request-id", "id-1"),
+            ("x-fairlead-ticket", "tkt_1"),
         ]))
         .unwrap();
+        let context = said.context;
         assert_eq!(
             (&*context.workload, &*context.session, &*context.run, &*context.step),
             ("classification", "s", "r", "t")
@@ -210,7 +226,7 @@ mod tests {
             Some(Kind::NumberValue(12.5))
         );
         assert_eq!((context.min_quality, context.min_output_tokens), (Some(0.85), 32));
-        assert_eq!(request_id, "id-1");
+        assert_eq!((said.request_id.as_str(), said.ticket.as_str()), ("id-1", "tkt_1"));
     }
 
     #[test]
@@ -243,9 +259,6 @@ mod tests {
 
     #[test]
     fn without_headers_there_is_an_empty_context() {
-        assert_eq!(
-            read(&HeaderMap::new()).unwrap(),
-            (CallContext::default(), String::new())
-        );
+        assert_eq!(read(&HeaderMap::new()).unwrap(), Said::default());
     }
 }

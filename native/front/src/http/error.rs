@@ -5,7 +5,8 @@
 //! |---|---|---|---|
 //! | `RATE_LIMITED`, `QUEUE_FULL` | 429 | `rate_limit_exceeded` | retry after `Retry-After` |
 //! | `BUDGET_EXHAUSTED` | 429 | `insufficient_quota` | do not retry |
-//! | `POLICY_DENIED` | 403 | `policy_denied` | |
+//! | `POLICY_DENIED` | 403 | `policy_denied` | do not retry |
+//! | `APPROVAL_PENDING` | 403 | `approval_pending`; `x-fairlead-ticket` | do not retry |
 //! | `CREDENTIAL_…` | 401 | `invalid_api_key` | |
 //! | `NO_ROUTE` | 404 | `model_not_found` | |
 //! | `TARGETS_EXHAUSTED`, `DRAINING`, `NOT_READY`, `STORE_UNAVAILABLE` | 503 | the reason in lower case | retry |
@@ -45,6 +46,7 @@ pub(super) fn refused(refused: &Refused, family: Family) -> Response<Body> {
     for (fact, name) in [
         ("invocation", super::INVOCATION),
         ("config_version", super::CONFIG_VERSION),
+        ("ticket", super::TICKET),
     ] {
         if let Some(value) = rejection.metadata.get(fact).filter(|_| !headers.contains_key(&name)) {
             put(headers, name, value);
@@ -88,7 +90,7 @@ fn object(rejection: &Rejection) -> Value {
 fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::BudgetExhausted | Reason::RateLimited | Reason::QueueFull => StatusCode::TOO_MANY_REQUESTS,
-        Reason::PolicyDenied => StatusCode::FORBIDDEN,
+        Reason::PolicyDenied | Reason::ApprovalPending => StatusCode::FORBIDDEN,
         Reason::CredentialMissing | Reason::CredentialInvalid => StatusCode::UNAUTHORIZED,
         Reason::NotFound | Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::TargetsExhausted | Reason::Draining | Reason::NotReady | Reason::StoreUnavailable => {
@@ -127,7 +129,11 @@ fn code(reason: Reason) -> String {
 fn final_answer(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::BudgetExhausted | Reason::InvalidState | Reason::PayloadTooLarge | Reason::PolicyDenied
+        Reason::BudgetExhausted
+            | Reason::InvalidState
+            | Reason::PayloadTooLarge
+            | Reason::PolicyDenied
+            | Reason::ApprovalPending
     )
 }
 
@@ -179,6 +185,14 @@ mod tests {
             (&"insufficient_quota".into(), &"insufficient_quota".into())
         );
         assert_eq!(object["error"]["metadata"]["budget"], "run");
+    }
+
+    #[test]
+    fn a_call_that_waits_for_people_names_its_ticket() {
+        let (status, headers, object) = answer(Rejection::new(Reason::ApprovalPending, "wait").with("ticket", "tkt_1"));
+        assert_eq!((status, &headers["x-should-retry"]), (403, &"false".parse().unwrap()));
+        assert_eq!(headers["x-fairlead-ticket"], "tkt_1");
+        assert_eq!(object["error"]["code"], "approval_pending");
     }
 
     #[test]

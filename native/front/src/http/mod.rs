@@ -35,6 +35,8 @@ use crate::serve::entry::Entry;
 
 const INVOCATION: HeaderName = HeaderName::from_static("x-fairlead-invocation");
 const MODEL: HeaderName = HeaderName::from_static("x-fairlead-model");
+/// Ticket of a call that waits for people, in its refusal and in its repetition.
+const TICKET: HeaderName = HeaderName::from_static("x-fairlead-ticket");
 /// `hit` when the answer comes from the response cache; `age` then says how old it is, in seconds.
 const CACHE: HeaderName = HeaderName::from_static("x-fairlead-cache");
 const CONFIG_VERSION: HeaderName = HeaderName::from_static("x-fairlead-config-version");

@@ -20,6 +20,8 @@ pub(crate) struct ModelCall {
     pub(crate) context: CallContext,
     /// The caller's id; empty when it gave none.
     pub(crate) request_id: String,
+    /// Ticket of an earlier refusal, to go on once people have agreed; empty when there is none.
+    pub(crate) ticket: String,
     /// When the caller stops waiting.
     pub(crate) deadline: Option<Instant>,
     /// Headers of the client for providers that speak its dialect.
@@ -74,11 +76,14 @@ impl ModelCall {
             min_quality: context.min_quality,
             capabilities: facts.capabilities.clone(),
             stream: facts.stream,
+            // With the ticket it is the same call again, so the digest is without.
+            ticket: String::new(),
         };
         let content_digest: [u8; 32] = Sha256::digest(self.body.body()).into();
         // Only a remembered call is ever compared with another.
         let request_digest = remember.then(|| digest(&request, dialect, &content_digest));
         request.request_id = if remember { self.request_id.clone() } else { draw() };
+        request.ticket.clone_from(&self.ticket);
         let extra = AdmitExtra {
             method: if facts.stream {
                 Method::StreamGenerate
@@ -190,6 +195,7 @@ mod tests {
             body: Request::parse(Dialect::OpenAiChat, bytes::Bytes::from_static(body.as_bytes())).unwrap(),
             context: CallContext::default(),
             request_id: request_id.to_owned(),
+            ticket: String::new(),
             deadline: None,
             forward_headers: HeaderMap::new(),
             wants_new_answer: false,
@@ -241,6 +247,11 @@ mod tests {
         let first = digest(&call(body, "one"));
         assert_eq!(first, digest(&call(body, "two")));
         assert_ne!(first, digest(&call(r#"{"model":"m","messages":[] }"#, "one")));
+        let returned = ModelCall {
+            ticket: "tkt_1".to_owned(),
+            ..call(body, "one")
+        };
+        assert_eq!(first, digest(&returned), "with its ticket it is the same call");
         let mut other = call(body, "one");
         other.context.run = "r".to_owned();
         assert_ne!(first, digest(&other));

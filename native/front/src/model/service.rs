@@ -33,8 +33,9 @@ impl ModelService for Model {
             dialect,
             body,
             context,
+            ticket,
         } = request.into_inner();
-        let call = model_call(dialect, body.into(), context, request_id, false, deadline).map_err(refuse)?;
+        let call = model_call(dialect, body.into(), context, (request_id, ticket), false, deadline).map_err(refuse)?;
         match call::start(&front, identity, call)
             .await
             .map_err(|refused| status_of(&refused))?
@@ -69,8 +70,9 @@ impl ModelService for Model {
             dialect,
             body,
             context,
+            ticket,
         } = request.into_inner();
-        let call = model_call(dialect, body.into(), context, request_id, true, deadline).map_err(refuse)?;
+        let call = model_call(dialect, body.into(), context, (request_id, ticket), true, deadline).map_err(refuse)?;
         match call::start(&front, identity, call)
             .await
             .map_err(|refused| status_of(&refused))?
@@ -101,7 +103,7 @@ fn model_call(
     dialect: i32,
     body: Bytes,
     context: Option<CallContext>,
-    request_id: String,
+    (request_id, ticket): (String, String),
     stream: bool,
     deadline: Option<tokio::time::Instant>,
 ) -> Result<ModelCall, Rejection> {
@@ -138,6 +140,7 @@ fn model_call(
         body,
         context,
         request_id,
+        ticket,
         deadline,
         forward_headers: HeaderMap::new(),
         wants_new_answer: false,
@@ -275,7 +278,7 @@ mod tests {
             dialect,
             Bytes::from_static(body.as_bytes()),
             Some(context),
-            String::new(),
+            Default::default(),
             false,
             None,
         )
@@ -303,10 +306,10 @@ mod tests {
     #[test]
     fn the_method_decides_about_the_stream() {
         let body = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[]}"#);
-        let call = model_call(0, body.clone(), None, String::new(), false, None).unwrap();
+        let call = model_call(0, body.clone(), None, Default::default(), false, None).unwrap();
         assert!(!call.body.facts().stream);
         assert!(
-            model_call(0, body, None, String::new(), true, None)
+            model_call(0, body, None, Default::default(), true, None)
                 .unwrap()
                 .body
                 .facts()

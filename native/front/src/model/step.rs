@@ -31,6 +31,8 @@ use crate::serving::Phase;
 const MOST_STEPS: usize = 64;
 /// How often is looked for ready steps without a call to do so.
 const TICK: Duration = Duration::from_secs(1);
+/// How often a step asks whether people have agreed to its call.
+const APPROVAL_POLL: Duration = Duration::from_secs(1);
 /// Code of an attempt whose answer is not what the step wants.
 const OUTPUT_INVALID: &str = "OUTPUT_INVALID";
 
@@ -169,10 +171,20 @@ async fn work(front: &Arc<Front>, tenant: &str, agent: &str, lease: &StepLease) 
         message: "the run's agent cannot be named in a call".to_owned(),
         retryable: false,
     })?;
-    let (call, step) = model_call(tenant, lease).map_err(refused)?;
-    let answer = call::start(front, identity, call)
-        .await
-        .map_err(|Refused { rejection, .. }| refused(rejection))?;
+    let (mut ticket, mut answered) = (String::new(), None);
+    while answered.is_none() {
+        let (call, step) = model_call(tenant, lease, &ticket).map_err(refused)?;
+        match call::start(front, identity.clone(), call).await {
+            Ok(answer) => answered = Some((answer, step)),
+            // People have to agree to this call first: the step waits with its lease, and comes back with the ticket.
+            Err(Refused { rejection, .. }) if rejection.reason == Reason::ApprovalPending => {
+                ticket = rejection.metadata.get("ticket").cloned().unwrap_or_default();
+                tokio::time::sleep(APPROVAL_POLL).await;
+            }
+            Err(Refused { rejection, .. }) => return Err(refused(rejection)),
+        }
+    }
+    let Some((answer, step)) = answered else { return Ok(()) };
     let Answer::Whole(whole) = answer else {
         return Err(Failed {
             code: "INTERNAL".to_owned(),
@@ -220,7 +232,7 @@ fn is_passing(reason: Reason) -> bool {
 }
 
 /// The call that a step's input describes; the machine made it, see `begin.rs` of the crate `workflow`.
-fn model_call(tenant: &str, lease: &StepLease) -> Result<(ModelCall, StepCall), Rejection> {
+fn model_call(tenant: &str, lease: &StepLease, ticket: &str) -> Result<(ModelCall, StepCall), Rejection> {
     let input: Map<String, Value> = serde_json::from_slice(&lease.input).unwrap_or_default();
     let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut messages = Vec::new();
@@ -263,6 +275,7 @@ fn model_call(tenant: &str, lease: &StepLease) -> Result<(ModelCall, StepCall), 
         deadline: None,
         forward_headers: HeaderMap::new(),
         wants_new_answer: false,
+        ticket: ticket.to_owned(),
         step: Some(step.clone()),
     };
     Ok((call, step))
@@ -305,7 +318,7 @@ mod tests {
     #[test]
     fn a_steps_input_becomes_a_call() {
         let input = r#"{"model":"careful","prompt":"how much?","system":"be brief","json":true,"maxOutputTokens":50}"#;
-        let (call, step) = model_call("acme", &lease(input)).unwrap();
+        let (call, step) = model_call("acme", &lease(input), "").unwrap();
         let body: Value = serde_json::from_slice(call.body.body()).unwrap();
         assert_eq!(body["model"], "careful");
         assert_eq!(body["messages"][0]["role"], "system");
@@ -317,13 +330,13 @@ mod tests {
 
     #[test]
     fn the_text_of_the_answer_is_the_result() {
-        let (_, step) = model_call("acme", &lease(r#"{"model":"m","prompt":"p","json":false}"#)).unwrap();
+        let (_, step) = model_call("acme", &lease(r#"{"model":"m","prompt":"p","json":false}"#), "").unwrap();
         assert_eq!(
             step.result(answer("two\nlines").as_bytes()).unwrap(),
             br#""two\nlines""#
         );
         assert!(step.result(b"{}").is_err());
-        let (_, step) = model_call("acme", &lease(r#"{"model":"m","prompt":"p","json":true}"#)).unwrap();
+        let (_, step) = model_call("acme", &lease(r#"{"model":"m","prompt":"p","json":true}"#), "").unwrap();
         assert_eq!(
             step.result(answer("```json\n{\"score\": 1.50}\n```").as_bytes())
                 .unwrap(),

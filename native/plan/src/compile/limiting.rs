@@ -8,6 +8,7 @@ use fairlead_wire::internal::{self, EngineConfig};
 
 use super::conditions::{self, ModelNames};
 use super::report::Report;
+use super::tools;
 use crate::compiled::{Budget, OnExceed, RateLimit, Window};
 use crate::rate::{Gcra, RateRule};
 use crate::units::{NanoUsd, Tokens, millis_to_nanos};
@@ -36,7 +37,7 @@ pub(super) fn budgets(config: &EngineConfig, models: &ModelNames, report: &mut R
             limit_tokens: source.limit_tokens.map(Tokens),
             limit_requests: source.limit_requests,
             window: window(&path, source, report),
-            on_exceed: on_exceed(&path, source, models, report),
+            on_exceed: on_exceed(&path, source, config, models, report),
             alert_at: alerts(&path, source, report),
             count_cached: source.count_cached,
         });
@@ -92,7 +93,13 @@ fn window(path: &str, source: &internal::Budget, report: &mut Report) -> Window 
     }
 }
 
-fn on_exceed(path: &str, source: &internal::Budget, models: &ModelNames, report: &mut Report) -> OnExceed {
+fn on_exceed(
+    path: &str,
+    source: &internal::Budget,
+    config: &EngineConfig,
+    models: &ModelNames,
+    report: &mut Report,
+) -> OnExceed {
     let path = format!("{path}.onExceed");
     match internal::OnExceed::try_from(source.on_exceed) {
         Ok(internal::OnExceed::Downgrade) => {
@@ -100,9 +107,16 @@ fn on_exceed(path: &str, source: &internal::Budget, models: &ModelNames, report:
             conditions::model(path, &source.downgrade_to, models, report).map_or(OnExceed::Deny, OnExceed::Downgrade)
         }
         Ok(internal::OnExceed::Alert) => OnExceed::Alert,
+        Ok(internal::OnExceed::RequireApproval) => {
+            let tier = tools::tier_of(format_args!("{path}.requireApproval"), &source.tier, config, report);
+            tier.map_or(OnExceed::Deny, OnExceed::RequireApproval)
+        }
         Ok(internal::OnExceed::Deny | internal::OnExceed::Unspecified) => OnExceed::Deny,
         Err(_) => {
-            report.add(path, "is not known: write deny, alert or {downgradeTo: MODEL}");
+            report.add(
+                path,
+                "is not known: write deny, alert, {downgradeTo: MODEL} or {requireApproval: TIER}",
+            );
             OnExceed::Deny
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn compile(config: &EngineConfig, models: &ModelNames, report: &mut R
                 name: Arc::from(source.name.as_str()),
                 matcher: conditions::matcher(&path, source.r#match.as_ref(), report),
                 when: conditions::when(&path, &source.when, report),
-                effect: effect(&path, source, models, report),
+                effect: effect(&path, source, config, models, report),
             }),
             "tool.call" => policies.tool_call.push(ToolRule {
                 name: Arc::from(source.name.as_str()),
@@ -89,15 +89,15 @@ fn tool_effect(
             ToolRuleEffect::Constrain(tools::constraints(&path, &source.arguments, report))
         }
         Effect::RequireApproval => {
-            let tier = config.approval_tiers.iter().position(|tier| tier.name == source.tier);
-            if tier.is_none() {
-                let message = format!("there is no approval tier `{}`", source.tier);
-                report.add(format_args!("{path}.effect.requireApproval"), message);
-            }
-            tier.map_or(
-                ToolRuleEffect::Deny { invariant: false },
-                ToolRuleEffect::RequireApproval,
-            )
+            let tier = tools::tier_of(
+                format_args!("{path}.effect.requireApproval"),
+                &source.tier,
+                config,
+                report,
+            );
+            tier.map_or(ToolRuleEffect::Deny { invariant: false }, |tier| {
+                ToolRuleEffect::RequireApproval(tier.index())
+            })
         }
         // Checked with `on`: these are for other events.
         Effect::Unspecified | Effect::Redact | Effect::Reject | Effect::Flag => {
@@ -110,7 +110,13 @@ fn tool_effect(
     }
 }
 
-fn effect(path: &str, source: &internal::PolicyRule, models: &ModelNames, report: &mut Report) -> RuleEffect {
+fn effect(
+    path: &str,
+    source: &internal::PolicyRule,
+    config: &EngineConfig,
+    models: &ModelNames,
+    report: &mut Report,
+) -> RuleEffect {
     let effect = source.effect();
     let may_be_invariant = !source.invariant || effect == Effect::Deny;
     report.require(
@@ -148,11 +154,20 @@ fn effect(path: &str, source: &internal::PolicyRule, models: &ModelNames, report
                 allowed_models: (!source.allowed_models.is_empty()).then_some(allowed),
             }
         }
+        Effect::RequireApproval => {
+            let tier = tools::tier_of(
+                format_args!("{path}.effect.requireApproval"),
+                &source.tier,
+                config,
+                report,
+            );
+            tier.map_or(RuleEffect::Deny { invariant: false }, RuleEffect::RequireApproval)
+        }
         // Checked with `on`: these are for other events.
-        Effect::Unspecified | Effect::RequireApproval | Effect::Redact | Effect::Reject | Effect::Flag => {
+        Effect::Unspecified | Effect::Redact | Effect::Reject | Effect::Flag => {
             report.add(
                 format_args!("{path}.effect"),
-                "is not known: write allow, deny or {constrain: …}",
+                "is not known: write allow, deny, {constrain: …} or {requireApproval: TIER}",
             );
             RuleEffect::Deny { invariant: false }
         }

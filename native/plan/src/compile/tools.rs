@@ -1,6 +1,7 @@
 //! `tools`, `approvals.tiers`, `operators` and what rules on `tool.call` refer to.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use fairlead_wire::internal::{self, EngineConfig, argument_constraint::Change};
@@ -8,6 +9,7 @@ use fairlead_wire::v1::{ToolEffect, ToolRisk};
 use jsonschema::{Draft, PatternOptions, Validator};
 
 use super::report::Report;
+use crate::ids::TierId;
 use crate::matching::Pattern;
 use crate::tool::approval::MOST_PEOPLE;
 use crate::tool::{Constraint, Kind, Pointer, Tier, Tool};
@@ -192,6 +194,20 @@ fn escalation(tiers: &[internal::ApprovalTier], from: &internal::ApprovalTier) -
         tier = next;
     }
     None
+}
+
+/// The tier of a name that is used at `path`.
+pub(super) fn tier_of(
+    path: fmt::Arguments<'_>,
+    name: &str,
+    config: &EngineConfig,
+    report: &mut Report,
+) -> Option<TierId> {
+    let at = config.approval_tiers.iter().position(|tier| tier.name == name);
+    if at.is_none() {
+        report.add(path, format!("there is no approval tier `{name}`"));
+    }
+    at.map(TierId::at)
 }
 
 /// `operators`.

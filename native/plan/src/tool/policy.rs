@@ -16,6 +16,7 @@ use super::constrain::{self, Constraint};
 use super::json::Json;
 use super::variables::ToolVariables;
 use crate::compiled::Compiled;
+use crate::ids::TierId;
 use crate::index::Index;
 use crate::matching::Matcher;
 use crate::units::UnixNanos;
@@ -140,6 +141,12 @@ impl Compiled {
     #[must_use]
     pub fn tier(&self, name: &str) -> Option<&Tier> {
         self.tools.tiers.iter().find(|tier| tier.name() == name)
+    }
+
+    /// A tier of approval, by its id.
+    #[must_use]
+    pub fn tier_at(&self, id: TierId) -> Option<&Tier> {
+        self.tools.tiers.get(id.index())
     }
 
     /// The roles of an operator; `None` when there is no such operator.

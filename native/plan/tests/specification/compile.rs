@@ -132,7 +132,9 @@ fn references_exist() {
             "routes[0].fallback.chain[0]",
             "routes[1].candidates[1]",
             "budgets[0].onExceed.downgradeTo",
+            "budgets[1].onExceed.requireApproval",
             "policies[0].effect.constrain.allowedModels[1]",
+            "policies[1].effect.requireApproval",
         ],
         |config| {
             config.routes = vec![
@@ -146,16 +148,31 @@ fn references_exist() {
                     ..route("b", &[], &[])
                 },
             ];
-            config.budgets = vec![Budget {
-                on_exceed: fairlead_wire::internal::OnExceed::Downgrade.into(),
-                downgrade_to: "gone".to_owned(),
-                ..valid_budget()
-            }];
-            config.policies = vec![PolicyRule {
-                effect: Effect::Constrain.into(),
-                allowed_models: strings(&["small", "gone"]),
-                ..rule("p")
-            }];
+            config.budgets = vec![
+                Budget {
+                    on_exceed: fairlead_wire::internal::OnExceed::Downgrade.into(),
+                    downgrade_to: "gone".to_owned(),
+                    ..valid_budget()
+                },
+                Budget {
+                    name: "asking".to_owned(),
+                    on_exceed: fairlead_wire::internal::OnExceed::RequireApproval.into(),
+                    tier: "gone".to_owned(),
+                    ..valid_budget()
+                },
+            ];
+            config.policies = vec![
+                PolicyRule {
+                    effect: Effect::Constrain.into(),
+                    allowed_models: strings(&["small", "gone"]),
+                    ..rule("p")
+                },
+                PolicyRule {
+                    effect: Effect::RequireApproval.into(),
+                    tier: "gone".to_owned(),
+                    ..rule("asking")
+                },
+            ];
         },
     );
 }

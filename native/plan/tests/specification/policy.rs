@@ -1,5 +1,5 @@
 use fairlead_plan::{DenyCause, Verdict};
-use fairlead_wire::internal::{Effect, PolicyRule};
+use fairlead_wire::internal::{ApprovalTier, Effect, PolicyRule, Quorum};
 
 use crate::world::*;
 
@@ -269,4 +269,46 @@ fn ten_thousand_rules_decide_like_the_few_that_match() {
     let world = world(rules);
     let decision = world.decide(&call());
     assert_eq!((world.rules(&decision), decision.max_output_tokens), (vec!["short"], 7));
+}
+
+#[test]
+fn people_are_asked_where_nothing_denies_and_under_every_constraint() {
+    let tier = |name: &str, count| ApprovalTier {
+        name: name.to_owned(),
+        require: vec![Quorum {
+            role: "finance".to_owned(),
+            count,
+        }],
+        expires_after_millis: 1_000,
+        ..ApprovalTier::default()
+    };
+    let asks = |name: &str, tier: &str| PolicyRule {
+        tier: tier.to_owned(),
+        ..with(name, Effect::RequireApproval)
+    };
+    let world = |extra: Option<PolicyRule>| {
+        let mut config = config();
+        config.defaults.insert("model.call".to_owned(), "deny".to_owned());
+        config.routes = vec![route("all", &[("large", 1)], &[])];
+        config.approval_tiers = vec![tier("one", 1), tier("two", 2), tier("also-two", 2)];
+        config.policies = vec![
+            PolicyRule {
+                max_output_tokens: 10,
+                ..with("short", Effect::Constrain)
+            },
+            asks("first", "one"),
+            asks("strictest", "two"),
+            asks("as-strict", "also-two"),
+        ];
+        config.policies.extend(extra);
+        World::new(&config)
+    };
+    let asked = world(None);
+    let decision = asked.decide(&call());
+    assert_eq!((&decision.verdict, decision.max_output_tokens), (&Verdict::Allowed, 10));
+    assert_eq!(asked.deciding(&decision), Some("strictest"));
+    let (_, tier) = decision.approval.unwrap();
+    assert_eq!(asked.compiled.tier_at(tier).unwrap().name(), "two");
+    let denied = world(Some(with("no", Effect::Deny))).decide(&call());
+    assert!(matches!(denied.verdict, Verdict::Denied { .. }) && denied.approval.is_none());
 }

@@ -14,7 +14,6 @@ from fairlead.config.sections.base import (
     ModelName,
     Name,
     Section,
-    Unavailable,
     exactly_one,
     no_repeats,
     word_or_mapping,
@@ -47,11 +46,13 @@ class OnExceedMapping(Section):
     """What happens at the limit, when it has a parameter."""
 
     downgrade_to: ModelName | None = Field(default=None, description="model to plan again with")
-    require_approval: Unavailable = Field(default=None, description="approval tier", exclude=True)
+    require_approval: Name | None = Field(
+        default=None, description="approval tier: its people may let a call go over the limit, once"
+    )
 
     def rules(self) -> Iterator[tuple[Path, str]]:
         """One effect."""
-        return exactly_one(self, "downgrade_to")
+        return exactly_one(self, "downgrade_to", "require_approval")
 
 
 WindowWord = Literal["lifetime", "hour", "day", "week", "month"]
@@ -82,7 +83,9 @@ class Budget(Section):
     window: Window = Field(
         default="lifetime", description="lifetime, hour, day, week, month (UTC) or {rolling: DURATION}"
     )
-    on_exceed: OnExceed = Field(default="deny", description="deny, alert (soft) or {downgradeTo: MODEL}")
+    on_exceed: OnExceed = Field(
+        default="deny", description="deny, alert (soft), {downgradeTo: MODEL} or {requireApproval: TIER}"
+    )
     alert_at: Annotated[Listed[Threshold], AfterValidator(_in_order)] = Field(
         default=(), max_length=16, description="percentages of the limit that raise an alert, once per window"
     )

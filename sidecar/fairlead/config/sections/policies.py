@@ -85,8 +85,7 @@ class Policy(Section):
     )
     check: OutputCheck | None = Field(default=None, description="model.output: what is looked for in the answer")
     effect: Effect = Field(
-        description="allow, deny, {constrain: {…}}; for tool.call also {requireApproval: TIER}; for model.output "
-        "redact, reject or flag"
+        description="allow, deny, {constrain: {…}} or {requireApproval: TIER}; for model.output redact, reject or flag"
     )
     invariant: bool = Field(default=False, description="true: a deny that is checked first and that nothing overrides")
 
@@ -120,8 +119,8 @@ class Policy(Section):
                 yield ("check", key), "is about the whole text, of which no part can be redacted: write reject or flag"
 
     def _effect_rules(self, effect: EffectMapping) -> Iterator[tuple[Path, str]]:
-        if effect.require_approval is not None and self.on != _TOOL:
-            yield ("effect", "requireApproval"), f"is not available in this version on {self.on}: only on {_TOOL}"
+        if effect.require_approval is not None and self.on == _OUTPUT:
+            yield ("effect", "requireApproval"), f"is for on: {_MODEL} and {_TOOL} only"
         if (constrain := effect.constrain) is None:
             return
         of_event = {

@@ -42,6 +42,7 @@ class OnExceed(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_EXCEED_DENY: _ClassVar[OnExceed]
     ON_EXCEED_DOWNGRADE: _ClassVar[OnExceed]
     ON_EXCEED_ALERT: _ClassVar[OnExceed]
+    ON_EXCEED_REQUIRE_APPROVAL: _ClassVar[OnExceed]
 
 class Effect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -74,6 +75,7 @@ ON_EXCEED_UNSPECIFIED: OnExceed
 ON_EXCEED_DENY: OnExceed
 ON_EXCEED_DOWNGRADE: OnExceed
 ON_EXCEED_ALERT: OnExceed
+ON_EXCEED_REQUIRE_APPROVAL: OnExceed
 EFFECT_UNSPECIFIED: Effect
 EFFECT_ALLOW: Effect
 EFFECT_DENY: Effect
@@ -379,7 +381,7 @@ class Retry(_message.Message):
     def __init__(self, attempts: _Optional[int] = ..., initial_millis: _Optional[int] = ..., max_millis: _Optional[int] = ..., wait_for_retry_after_up_to_millis: _Optional[int] = ...) -> None: ...
 
 class Budget(_message.Message):
-    __slots__ = ("name", "match", "scope", "limit_nano_usd", "limit_tokens", "limit_requests", "window", "rolling_millis", "on_exceed", "downgrade_to", "alert_at", "count_cached")
+    __slots__ = ("name", "match", "scope", "limit_nano_usd", "limit_tokens", "limit_requests", "window", "rolling_millis", "on_exceed", "downgrade_to", "alert_at", "count_cached", "tier")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
@@ -392,6 +394,7 @@ class Budget(_message.Message):
     DOWNGRADE_TO_FIELD_NUMBER: _ClassVar[int]
     ALERT_AT_FIELD_NUMBER: _ClassVar[int]
     COUNT_CACHED_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
     name: str
     match: Match
     scope: _containers.RepeatedScalarFieldContainer[str]
@@ -404,7 +407,8 @@ class Budget(_message.Message):
     downgrade_to: str
     alert_at: _containers.RepeatedScalarFieldContainer[int]
     count_cached: bool
-    def __init__(self, name: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., limit_nano_usd: _Optional[int] = ..., limit_tokens: _Optional[int] = ..., limit_requests: _Optional[int] = ..., window: _Optional[_Union[WindowKind, str]] = ..., rolling_millis: _Optional[int] = ..., on_exceed: _Optional[_Union[OnExceed, str]] = ..., downgrade_to: _Optional[str] = ..., alert_at: _Optional[_Iterable[int]] = ..., count_cached: bool = ...) -> None: ...
+    tier: str
+    def __init__(self, name: _Optional[str] = ..., match: _Optional[_Union[Match, _Mapping]] = ..., scope: _Optional[_Iterable[str]] = ..., limit_nano_usd: _Optional[int] = ..., limit_tokens: _Optional[int] = ..., limit_requests: _Optional[int] = ..., window: _Optional[_Union[WindowKind, str]] = ..., rolling_millis: _Optional[int] = ..., on_exceed: _Optional[_Union[OnExceed, str]] = ..., downgrade_to: _Optional[str] = ..., alert_at: _Optional[_Iterable[int]] = ..., count_cached: bool = ..., tier: _Optional[str] = ...) -> None: ...
 
 class RateLimit(_message.Message):
     __slots__ = ("name", "match", "scope", "requests_per_minute", "tokens_per_minute", "concurrent", "max_wait_millis", "burst_requests")

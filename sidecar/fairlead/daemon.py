@@ -77,6 +77,7 @@ from fairlead.notification.desk import NotificationDeskService
 from fairlead.notification.sending import SenderOnDemand
 from fairlead.notification.service import Outbox
 from fairlead.prices.lookup import book_files
+from fairlead.retention.service import RetentionService
 from fairlead.startup import (
     CannotStart,
     ExitCode,
@@ -254,6 +255,8 @@ class Daemon:
         self._configuration = configuration
         outbox.start()
         self._spawn(checkpoints.sweep())
+        kept = RetentionService(core, store, self._writer, lambda: configuration.running.config.retention, time.time_ns)
+        self._spawn(kept.run())
         await self._set_operator_health(True)
         _log.info(
             "serving",

@@ -26,6 +26,8 @@ INFO_LOG_BYTES = MIB
 # Families whose keys come and go: without a periodic compaction the space of what was deleted could stay taken.
 CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS, Family.CHECKPOINTS)
 _COMPACTION_SECONDS = 24 * 3600
+# Families whose oldest records go at once, if at all.
+_SWEPT = (Family.TOOLS, Family.APPROVALS)
 # Families that are read by whole keys, most of which are not there.
 _POINT_READ = (
     Family.REQUESTS,
@@ -69,7 +71,7 @@ def family_options(*, compression: bool = True) -> dict[str, Options]:
             table.set_bloom_filter(10, False)
         of_family = _family_options(compression)
         of_family.set_block_based_table_factory(table)
-        if family in CHURNING:
+        if family in CHURNING or family in _SWEPT:
             # Runs of tombstones (an ended hold is one) make the scans of a recovery slow.
             of_family.add_compact_on_deletion_collector_factory(4096, 2048, 0.5)
         options[family.column_family] = of_family

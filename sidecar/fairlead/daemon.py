@@ -62,6 +62,7 @@ from fairlead.control.budget_service import BudgetServicer
 from fairlead.control.checkpoint_service import CheckpointServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
+from fairlead.control.metrics_service import MetricsService
 from fairlead.control.notification_service import NotificationServicer
 from fairlead.control.server import (
     OperatorServer,
@@ -73,6 +74,7 @@ from fairlead.control.server import (
 from fairlead.control.store_service import StoreService
 from fairlead.internal.v1 import command_pb2
 from fairlead.native import Core
+from fairlead.notification import metrics
 from fairlead.notification.desk import NotificationDeskService
 from fairlead.notification.sending import SenderOnDemand
 from fairlead.notification.service import Outbox
@@ -224,6 +226,7 @@ class Daemon:
             config=ConfigServicer(configuration),
             notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
+            metrics=MetricsService([lambda: metrics.page(outbox, time.time_ns())]),
         )
 
         async def record_start() -> None:

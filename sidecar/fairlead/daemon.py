@@ -63,6 +63,7 @@ from fairlead.control.budget_service import BudgetServicer
 from fairlead.control.checkpoint_service import CheckpointServicer
 from fairlead.control.commands import apply
 from fairlead.control.config_service import ConfigServicer
+from fairlead.control.metrics_service import MetricsService
 from fairlead.control.notification_service import NotificationServicer
 from fairlead.control.server import (
     OperatorServer,
@@ -75,9 +76,11 @@ from fairlead.control.store_service import StoreService
 from fairlead.control.workflow_service import WorkflowServicer
 from fairlead.internal.v1 import command_pb2
 from fairlead.native import Core
+from fairlead.notification import metrics
 from fairlead.notification.desk import NotificationDeskService
 from fairlead.notification.sending import SenderOnDemand
 from fairlead.notification.service import Outbox
+from fairlead.retention.service import RetentionService
 from fairlead.startup import (
     CannotStart,
     ExitCode,
@@ -230,6 +233,7 @@ class Daemon:
             workflow=WorkflowServicer(workflows),
             notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
+            metrics=MetricsService([lambda: metrics.page(outbox, time.time_ns())]),
         )
 
         async def record_start() -> None:
@@ -262,6 +266,8 @@ class Daemon:
         self._configuration = configuration
         outbox.start()
         self._spawn(checkpoints.sweep())
+        kept = RetentionService(core, store, self._writer, lambda: configuration.running.config.retention, time.time_ns)
+        self._spawn(kept.run())
         await self._set_operator_health(True)
         _log.info(
             "serving",

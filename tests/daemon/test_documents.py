@@ -200,7 +200,9 @@ def test_operations_has_every_metric_with_its_type_and_labels(tmp_path: Path) ->
     with Provider() as first, Provider() as second:
         budget = "budgets:\n  - {name: life, scope: [tenant], limit: {usd: 1}, window: lifetime}\n"
         tools = "defaults: {tool.call: allow}\n"
-        with Daemon(tmp_path, routed(first.url, second.url, budget + tools)) as daemon:
+        # Nothing is sent to it here.
+        receiver = "notifications: [{name: desk, url: 'http://127.0.0.1:9', format: chat, events: budget.overdraft}]\n"
+        with Daemon(tmp_path, routed(first.url, second.url, budget + tools + receiver)) as daemon:
             body: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
             assert post(daemon, body)[0] == 200
             assert post(daemon, body, token="nobody")[0] == 401

@@ -4,20 +4,9 @@
 mod support;
 
 use fairlead_wire::internal::{Budget, OnExceed, Snapshot, SnapshotQuery, WindowKind};
-use support::{Daemon, admit_request, config};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::{Daemon, admit_request, config, get};
 use tonic::{Code, Response, Status};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-
-async fn get(port: u16, path: &str) -> (u16, String) {
-    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
-}
 
 async fn health(port: u16, service: &str) -> Result<i32, Status> {
     let client = support::Client::connect(port, None).await;

@@ -16,13 +16,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use support::{Daemon, admit_request, config, reason};
+use support::{Daemon, admit_request, config, get, reason};
 use tokio::net::{TcpStream, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 use tonic::body::Body;
 
 const UNARY: &str = "/fairlead.v1.BudgetService/GetBudget";
+const METRICS: &str = "/fairlead.internal.v1.MetricsService/Read";
 const STREAM: &str = "/fairlead.v1.AuditService/WatchEvents";
 
 type Read = dyn Fn(u32, &[u8]) -> Option<Vec<u8>> + Send + Sync;
@@ -78,6 +79,10 @@ impl Control {
             "/fairlead.internal.v1.StoreService/Read" => {
                 let needs = NeedsRecord::decode(&body[5..]).unwrap();
                 grpc_answer(&self.known(&needs).encode_to_vec())
+            }
+            METRICS => {
+                assert_eq!(body.as_ref(), [0; 5]);
+                grpc_answer(&"counted_total 1\n".to_owned().encode_to_vec())
             }
             UNARY if body.as_ref() == b"\0\0\0\0\x04hang" => {
                 let _open = self.entered();
@@ -230,6 +235,21 @@ async fn messages_metadata_and_trailers_pass_and_identity_is_the_fronts() {
     );
     assert!(!seen.contains_key("authorization") && !seen.contains_key("x-fairlead-operator"));
     assert_eq!(seen.get_all("x-fairlead-tenant").iter().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_control_services_count_is_on_the_page_and_is_asked_for_once_a_second_at_most() {
+    let daemon = Daemon::start(config());
+    let control = Control::start(&daemon);
+    let started = std::time::Instant::now();
+    for _ in 0..3 {
+        let (code, page) = get(daemon.ports.health, "/metrics").await;
+        assert_eq!(code, 200);
+        assert!(page.ends_with("\ncounted_total 1\n"), "{page}");
+    }
+    let seen = control.seen.lock().unwrap();
+    assert!(seen.len() == 1 || started.elapsed() > Duration::from_secs(1));
+    assert!(!seen[0].contains_key("x-fairlead-tenant"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

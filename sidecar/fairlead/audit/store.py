@@ -213,7 +213,7 @@ class Invocations:
         if raw_id is None:
             return None
         for family, marker in places:
-            for prefix in self._tenants(family):
+            for prefix in tenants(self._reader, family):
                 value = self._reader.get(family, prefix + marker + raw_id)
                 if value is not None:
                     return value
@@ -222,20 +222,21 @@ class Invocations:
     def last_sequence(self) -> int:
         """The highest sequence that the newest invocation of any tenant names: that record was there once."""
         last = 0
-        for prefix in self._tenants(Family.INVOCATIONS):
+        for prefix in tenants(self._reader, Family.INVOCATIONS):
             for _, value in self._reader.scan(Family.INVOCATIONS, prefix=prefix, reverse=True, limit=1):
                 last = max(last, *state_pb2.InvocationRecord.FromString(value).sequences, 0)
         return last
 
-    def _tenants(self, family: Family) -> Iterator[bytes]:
-        """Key prefixes of the tenants that have something in `family`."""
-        start: bytes | None = b""
-        while start is not None:
-            first = next(iter(self._reader.scan(family, start=start, limit=1)), None)
-            if first is None:
-                return
-            key = first[0]
-            prefix = key[: 2 + int.from_bytes(key[:2], "big")]
-            if len(prefix) > 2:
-                yield prefix
-            start = keys.after_prefix(prefix)
+
+def tenants(reader: Reader, family: Family) -> Iterator[bytes]:
+    """Key prefixes of the tenants that have something in a family whose keys begin with the tenant."""
+    start: bytes | None = b""
+    while start is not None:
+        first = next(iter(reader.scan(family, start=start, limit=1)), None)
+        if first is None:
+            return
+        key = first[0]
+        prefix = key[: 2 + int.from_bytes(key[:2], "big")]
+        if len(prefix) > 2:
+            yield prefix
+        start = keys.after_prefix(prefix)

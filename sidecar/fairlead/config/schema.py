@@ -23,6 +23,7 @@ from fairlead.config.sections.prices import Prices
 from fairlead.config.sections.providers import Provider
 from fairlead.config.sections.rate_limits import RateLimit
 from fairlead.config.sections.reservations import Reservations
+from fairlead.config.sections.retention import Retention
 from fairlead.config.sections.routes import Route
 from fairlead.config.sections.tenants import Tenant
 from fairlead.config.sections.tools import Tool
@@ -59,6 +60,7 @@ class Config(Section):
     durability: Durability = Field(default=Durability(), description="durability classes")
     limits: Limits = Field(default=Limits(), description="bounds")
     reservations: Reservations = Field(default=Reservations(), description="reservations")
+    retention: Retention = Field(default=Retention(), description="when what has ended is forgotten")
 
     def rules(self) -> Iterator[tuple[Path, str]]:
         """An endpoint that nobody could use is a mistake."""

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from fairlead.control.access import FrontDoor, Interceptor, OperatorDoor, Operators
+from fairlead.control.metrics_service import MetricsService
 from fairlead.control.store_service import StoreService
 from fairlead.v1 import (
     approval_service_pb2,
@@ -82,6 +83,7 @@ class Servicers:
     workflow: workflow_service_pb2_grpc.WorkflowServiceServicer
     notification: notification_service_pb2_grpc.NotificationServiceServicer
     store: StoreService
+    metrics: MetricsService
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ async def start_control_server(path: Path, key: str, servicers: Servicers) -> gr
     budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(servicers.budget, server)
     workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(servicers.workflow, server)
     checkpoint_service_pb2_grpc.add_CheckpointServiceServicer_to_server(servicers.checkpoint, server)
-    server.add_generic_rpc_handlers((servicers.store.handler(),))
+    server.add_generic_rpc_handlers((servicers.store.handler(), servicers.metrics.handler()))
     _bind_unix(server, path)
     await server.start()
     return server

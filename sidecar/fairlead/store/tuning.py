@@ -26,8 +26,9 @@ INFO_LOG_BYTES = MIB
 # Families whose keys come and go: without a periodic compaction the space of what was deleted could stay taken.
 CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS, Family.CHECKPOINTS)
 _COMPACTION_SECONDS = 24 * 3600
-# Of runs the open ones come and go, and old ones are deleted; to rewrite all the others every day would be too much.
-_TOMBSTONED = (*CHURNING, Family.RUNS)
+# Of runs the open ones come and go, and old ones are deleted; of tool calls and approvals the oldest go at once, if at
+# all. To rewrite all the others every day would be too much.
+_TOMBSTONED = (*CHURNING, Family.RUNS, Family.TOOLS, Family.APPROVALS)
 # Families that are read by whole keys, most of which are not there.
 _POINT_READ = (
     Family.REQUESTS,

@@ -22,6 +22,7 @@ class InvocationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVOCATION_STATE_RELEASED: _ClassVar[InvocationState]
     INVOCATION_STATE_EXPIRED: _ClassVar[InvocationState]
     INVOCATION_STATE_REJECTED: _ClassVar[InvocationState]
+    INVOCATION_STATE_PENDING: _ClassVar[InvocationState]
 
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -48,6 +49,7 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_APPROVAL_OPENED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_EDITED: _ClassVar[EventKind]
     EVENT_KIND_APPROVAL_ESCALATED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_PENDING: _ClassVar[EventKind]
     EVENT_KIND_RUN_STARTED: _ClassVar[EventKind]
     EVENT_KIND_RUN_PAUSED: _ClassVar[EventKind]
     EVENT_KIND_RUN_RESUMED: _ClassVar[EventKind]
@@ -90,6 +92,7 @@ INVOCATION_STATE_SETTLED: InvocationState
 INVOCATION_STATE_RELEASED: InvocationState
 INVOCATION_STATE_EXPIRED: InvocationState
 INVOCATION_STATE_REJECTED: InvocationState
+INVOCATION_STATE_PENDING: InvocationState
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_SIDECAR_STARTED: EventKind
 EVENT_KIND_CONFIG_APPLIED: EventKind
@@ -113,6 +116,7 @@ EVENT_KIND_APPROVAL_ENDED: EventKind
 EVENT_KIND_APPROVAL_OPENED: EventKind
 EVENT_KIND_APPROVAL_EDITED: EventKind
 EVENT_KIND_APPROVAL_ESCALATED: EventKind
+EVENT_KIND_INVOCATION_PENDING: EventKind
 EVENT_KIND_RUN_STARTED: EventKind
 EVENT_KIND_RUN_PAUSED: EventKind
 EVENT_KIND_RUN_RESUMED: EventKind
@@ -219,7 +223,7 @@ class ConfigRejected(_message.Message):
     def __init__(self, source: _Optional[str] = ..., violations: _Optional[int] = ..., first_violation: _Optional[str] = ...) -> None: ...
 
 class DecisionInputs(_message.Message):
-    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices", "settled_by_sidecar", "dialect", "untranslatable", "pinned_model", "session_labels", "cached_model", "cached_invocation", "stored_input", "root_run", "run_budgets")
+    __slots__ = ("request_digest", "content_digest", "content_bytes", "model", "workload", "session", "run", "step", "labels", "attributes", "input_tokens", "input_bytes", "max_output_tokens", "min_output_tokens", "min_quality", "capabilities", "stream", "split_key", "estimates", "budgets", "health", "rates", "choices", "settled_by_sidecar", "dialect", "untranslatable", "pinned_model", "session_labels", "cached_model", "cached_invocation", "stored_input", "agreed", "root_run", "run_budgets")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -258,6 +262,7 @@ class DecisionInputs(_message.Message):
     CACHED_MODEL_FIELD_NUMBER: _ClassVar[int]
     CACHED_INVOCATION_FIELD_NUMBER: _ClassVar[int]
     STORED_INPUT_FIELD_NUMBER: _ClassVar[int]
+    AGREED_FIELD_NUMBER: _ClassVar[int]
     ROOT_RUN_FIELD_NUMBER: _ClassVar[int]
     RUN_BUDGETS_FIELD_NUMBER: _ClassVar[int]
     request_digest: bytes
@@ -291,9 +296,32 @@ class DecisionInputs(_message.Message):
     cached_model: str
     cached_invocation: str
     stored_input: bool
+    agreed: AgreedCall
     root_run: str
     run_budgets: _containers.RepeatedCompositeFieldContainer[RunBudget]
-    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ..., settled_by_sidecar: bool = ..., dialect: _Optional[str] = ..., untranslatable: _Optional[_Iterable[_Union[Untranslatable, _Mapping]]] = ..., pinned_model: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., cached_model: _Optional[str] = ..., cached_invocation: _Optional[str] = ..., stored_input: bool = ..., root_run: _Optional[str] = ..., run_budgets: _Optional[_Iterable[_Union[RunBudget, _Mapping]]] = ...) -> None: ...
+    def __init__(self, request_digest: _Optional[bytes] = ..., content_digest: _Optional[bytes] = ..., content_bytes: _Optional[int] = ..., model: _Optional[str] = ..., workload: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_tokens: _Optional[int] = ..., input_bytes: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., min_output_tokens: _Optional[int] = ..., min_quality: _Optional[float] = ..., capabilities: _Optional[_Iterable[str]] = ..., stream: bool = ..., split_key: _Optional[str] = ..., estimates: _Optional[_Iterable[_Union[InputEstimate, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetSnapshot, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[HealthSnapshot, _Mapping]]] = ..., rates: _Optional[_Iterable[_Union[RateSnapshot, _Mapping]]] = ..., choices: _Optional[int] = ..., settled_by_sidecar: bool = ..., dialect: _Optional[str] = ..., untranslatable: _Optional[_Iterable[_Union[Untranslatable, _Mapping]]] = ..., pinned_model: _Optional[str] = ..., session_labels: _Optional[_Iterable[str]] = ..., cached_model: _Optional[str] = ..., cached_invocation: _Optional[str] = ..., stored_input: bool = ..., agreed: _Optional[_Union[AgreedCall, _Mapping]] = ..., root_run: _Optional[str] = ..., run_budgets: _Optional[_Iterable[_Union[RunBudget, _Mapping]]] = ...) -> None: ...
+
+class AgreedCall(_message.Message):
+    __slots__ = ("approval", "state", "votes", "escalated_to", "escalated_from", "models", "max_output_tokens", "price", "budgets")
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_TO_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FROM_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    approval: str
+    state: _approval_service_pb2.ApprovalState
+    votes: _containers.RepeatedCompositeFieldContainer[_approval_service_pb2.ApprovalVote]
+    escalated_to: str
+    escalated_from: _containers.RepeatedScalarFieldContainer[str]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    max_output_tokens: int
+    price: _amount_pb2.Amount
+    budgets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, approval: _Optional[str] = ..., state: _Optional[_Union[_approval_service_pb2.ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[_approval_service_pb2.ApprovalVote, _Mapping]]] = ..., escalated_to: _Optional[str] = ..., escalated_from: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ..., max_output_tokens: _Optional[int] = ..., price: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., budgets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunBudget(_message.Message):
     __slots__ = ("budget", "instance", "limit")
@@ -380,7 +408,7 @@ class RateSnapshot(_message.Message):
     def __init__(self, limit: _Optional[str] = ..., instance: _Optional[str] = ..., requests_tat_unix_nanos: _Optional[int] = ..., tokens_tat_unix_nanos: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("inputs", "decision", "plan", "dropped", "reserved", "expires_at_unix_nanos", "max_output_tokens", "clamped", "charges", "rejection", "rejection_metadata", "downgraded_to", "session_switch", "cached")
+    __slots__ = ("inputs", "decision", "plan", "dropped", "reserved", "expires_at_unix_nanos", "max_output_tokens", "clamped", "charges", "rejection", "rejection_metadata", "downgraded_to", "session_switch", "cached", "approval", "tier", "over_budgets")
     class RejectionMetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -402,6 +430,9 @@ class DecisionRecord(_message.Message):
     DOWNGRADED_TO_FIELD_NUMBER: _ClassVar[int]
     SESSION_SWITCH_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    OVER_BUDGETS_FIELD_NUMBER: _ClassVar[int]
     inputs: DecisionInputs
     decision: _decision_pb2.Decision
     plan: _containers.RepeatedCompositeFieldContainer[_decision_pb2.PlannedTarget]
@@ -416,7 +447,10 @@ class DecisionRecord(_message.Message):
     downgraded_to: str
     session_switch: SessionSwitch
     cached: bool
-    def __init__(self, inputs: _Optional[_Union[DecisionInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., plan: _Optional[_Iterable[_Union[_decision_pb2.PlannedTarget, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[_decision_pb2.DroppedCandidate, _Mapping]]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., expires_at_unix_nanos: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., clamped: bool = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ..., downgraded_to: _Optional[str] = ..., session_switch: _Optional[_Union[SessionSwitch, _Mapping]] = ..., cached: bool = ...) -> None: ...
+    approval: str
+    tier: str
+    over_budgets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, inputs: _Optional[_Union[DecisionInputs, _Mapping]] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., plan: _Optional[_Iterable[_Union[_decision_pb2.PlannedTarget, _Mapping]]] = ..., dropped: _Optional[_Iterable[_Union[_decision_pb2.DroppedCandidate, _Mapping]]] = ..., reserved: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., expires_at_unix_nanos: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., clamped: bool = ..., charges: _Optional[_Iterable[_Union[BudgetCharge, _Mapping]]] = ..., rejection: _Optional[str] = ..., rejection_metadata: _Optional[_Mapping[str, str]] = ..., downgraded_to: _Optional[str] = ..., session_switch: _Optional[_Union[SessionSwitch, _Mapping]] = ..., cached: bool = ..., approval: _Optional[str] = ..., tier: _Optional[str] = ..., over_budgets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BudgetCharge(_message.Message):
     __slots__ = ("budget", "instance", "window_start_unix_nanos", "amount", "window_millis")

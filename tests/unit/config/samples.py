@@ -190,6 +190,7 @@ limits:
   checkpointThreads: 14
   checkpointTenantBytes: 15MiB
 reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
+retention: {invocations: 8d, toolCalls: 31d}
 """
 COMPLETE_ENVIRONMENT = {**ENVIRONMENT, "OPERATOR": "operator-token", "HEADER": "header-value"}
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import empty_pb2, wrappers_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from fairlead.control.access import OperatorCredential, Operators
 from fairlead.control.identity import Identity, current
+from fairlead.control.metrics_service import MetricsService
 from fairlead.control.server import (
     OperatorServer,
     OperatorTcp,
@@ -82,6 +84,7 @@ class Served:
             checkpoint=checkpoint_service_pb2_grpc.CheckpointServiceServicer(),
             notification=notification_service_pb2_grpc.NotificationServiceServicer(),
             store=StoreService(self.store),
+            metrics=MetricsService([lambda: "counted 1\n"]),
         )
         self.operator = OperatorServer(self.operators, self.servicers)
 
@@ -176,6 +179,8 @@ def test_agents_do_not_reach_what_is_not_theirs(tmp_path: Path) -> None:
         decide = approvals.DecideApproval(approval_service_pb2.DecideApprovalRequest(), metadata=front)
         assert await code_of(decide) is grpc.StatusCode.UNIMPLEMENTED
         assert await code_of(read(agents, command_pb2.NeedsRecord(), front)) is grpc.StatusCode.NOT_FOUND
+        assert await code_of(counted(agents, front)) is grpc.StatusCode.NOT_FOUND
+        assert await code_of(counted(operators, ())) is grpc.StatusCode.UNIMPLEMENTED
 
     with_servers(tmp_path, body)
 
@@ -188,6 +193,23 @@ def read(channel: Channel, needs: command_pb2.NeedsRecord, metadata: Any) -> Awa
     )
     answer: Awaitable[command_pb2.Known] = call(needs, metadata=metadata, timeout=10)
     return answer
+
+
+def counted(channel: Channel, metadata: Any) -> Awaitable[wrappers_pb2.StringValue]:
+    call = channel.unary_unary(
+        "/fairlead.internal.v1.MetricsService/Read",
+        request_serializer=empty_pb2.Empty.SerializeToString,
+        response_deserializer=wrappers_pb2.StringValue.FromString,
+    )
+    answer: Awaitable[wrappers_pb2.StringValue] = call(empty_pb2.Empty(), metadata=metadata, timeout=10)
+    return answer
+
+
+def test_the_front_reads_what_is_counted(tmp_path: Path) -> None:
+    async def body(served: Served, agents: Channel, operators: Channel) -> None:
+        assert (await counted(agents, (("x-fairlead-front-key", KEY),))).value == "counted 1\n"
+
+    with_servers(tmp_path, body)
 
 
 def test_the_front_reads_what_an_earlier_request_did(tmp_path: Path) -> None:

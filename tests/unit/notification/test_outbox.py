@@ -12,6 +12,7 @@ import pytest
 from fairlead.audit.watch import LogDamaged
 from fairlead.control.errors import Refusal
 from fairlead.internal.v1 import command_pb2
+from fairlead.notification.metrics import page
 from fairlead.notification.model import answer_of, unreachable
 from fairlead.notification.service import UNSTORED_RECORDS, Outbox
 from fairlead.store import Family, keys
@@ -367,6 +368,33 @@ def test_the_answer_is_not_forgotten_when_it_cannot_be_stored_at_once(monkeypatc
         world.core.reject = None
         assert await delivering == 0
         assert len(world.sender.ids()) == 1 and len(world.outbox_keys()) == 1
+
+    run(test)
+
+
+def test_what_a_scrape_sees() -> None:
+    async def test() -> None:
+        world = World()
+        outbox = await begun(world, receiver(), receiver("other"), limit=6)
+        assert page(await begun(World(), receiver()), world.now).count("# TYPE") == 7
+        world.sender.answers = lambda receiver, message_id: answer_of(410)
+        world.say()
+        await drain(outbox)
+        await deliver(outbox)
+        world.sender.answers = lambda receiver, message_id: DOWN if receiver.name == "desk" else answer_of(200)
+        for _ in range(5):
+            world.say()
+        await drain(outbox)
+        await deliver(outbox)
+        await deliver(outbox, "other")
+        world.now += 90 * SECOND
+        seen = dict(line.rsplit(" ", 1) for line in page(outbox, world.now).splitlines() if not line.startswith("#"))
+        gauges = ("pending", "oldest_pending_seconds", "backlog_records", "dead")
+        counters = ("delivered_total", "failed_total", "dead_total")
+        told = [seen[f'fairlead_notifications_{name}{{receiver="desk"}}'] for name in (*gauges, *counters)]
+        assert told == ["3", "90", "2", "1", "0", "2", "1"]
+        assert seen['fairlead_notifications_delivered_total{receiver="other"}'] == "3"
+        assert page(world.outbox(), world.now) == ""
 
     run(test)
 

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -245,6 +247,14 @@ def test_every_address_of_a_name_is_tried() -> None:
             await made.close()
 
     run(test)
+
+
+def test_whoever_notifies_nobody_does_not_pay_for_the_library() -> None:
+    code = (
+        "import sys, fairlead.daemon; print('httpcore2' in sys.modules, 'fairlead.notification.service' in sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert loaded == "False True\n"
 
 
 def test_the_library_is_there_when_something_is_sent() -> None:

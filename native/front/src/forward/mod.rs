@@ -14,6 +14,8 @@
 //! | Python not up, or lost in the middle | `NOT_READY` with RetryInfo, in the head or as trailers |
 //! | drain | streams end with `DRAINING`, other calls go on to their end |
 mod lane;
+pub mod metrics;
+mod private;
 mod store;
 
 use std::collections::HashSet;

@@ -8,6 +8,7 @@ use prometheus::{Encoder, GaugeVec, IntCounter, IntGaugeVec, Opts, Registry, Tex
 
 use super::budgets::{Budgets, Totals};
 use super::process;
+use crate::forward::metrics::Counted;
 use crate::front::Front;
 
 /// How often a broken invariant counts again.
@@ -18,6 +19,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(60);
 pub struct Watch {
     checked: Mutex<Checked>,
     budgets: Budgets,
+    counted: Counted,
 }
 
 #[derive(Default)]
@@ -39,6 +41,7 @@ pub async fn text(front: &Front) -> String {
         tracing::warn!(%error, "metrics cannot be written");
         page.push_str("# incomplete\n");
     }
+    page.push_str(&front.watch.counted.page(&front.forwarder).await);
     page
 }
 

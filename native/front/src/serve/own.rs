@@ -23,7 +23,13 @@ use crate::status;
 /// Package whose services and messages stay inside the daemon.
 const INTERNAL: &str = "fairlead.internal";
 /// Services of the public package that only operators reach, on their own socket.
-const OPERATOR_ONLY: [&str; 2] = ["fairlead.v1.AuditService", "fairlead.v1.ConfigService"];
+const OPERATOR_ONLY: [&str; 5] = [
+    "fairlead.v1.ApprovalService",
+    "fairlead.v1.AuditService",
+    "fairlead.v1.BackupService",
+    "fairlead.v1.ConfigService",
+    "fairlead.v1.NotificationService",
+];
 
 /// A service without its type.
 pub type Erased = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
@@ -169,6 +175,9 @@ mod tests {
         assert!(descriptors.file.iter().all(|file| !file.package().contains("internal")));
         let names = agent_services(&descriptors);
         assert!(names.contains(&"fairlead.v1.GateService".to_owned()));
-        assert!(!names.iter().any(|name| name.contains("ConfigService")));
+        assert!(names.contains(&"fairlead.v1.ApprovalTicketService".to_owned()));
+        for name in OPERATOR_ONLY {
+            assert!(!names.contains(&name.to_owned()), "{name}");
+        }
     }
 }

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InvocationRecord(_message.Message):
-    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version", "settled_by_sidecar", "keeps_by", "run", "step")
+    __slots__ = ("invocation", "tenant", "agent", "state", "create_time_unix_nanos", "expires_at_unix_nanos", "sequences", "charges", "admitted", "prices", "request_key", "end_request_id", "end_request_digest", "settled", "released", "rate_holds", "input_tokens_bound", "config_version", "settled_by_sidecar", "keeps_by", "approval", "run", "step")
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class InvocationRecord(_message.Message):
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     SETTLED_BY_SIDECAR_FIELD_NUMBER: _ClassVar[int]
     KEEPS_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     invocation: str
@@ -55,9 +56,10 @@ class InvocationRecord(_message.Message):
     config_version: str
     settled_by_sidecar: bool
     keeps_by: str
+    approval: str
     run: str
     step: str
-    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ..., settled_by_sidecar: bool = ..., keeps_by: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
+    def __init__(self, invocation: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., state: _Optional[_Union[_audit_record_pb2.InvocationState, str]] = ..., create_time_unix_nanos: _Optional[int] = ..., expires_at_unix_nanos: _Optional[int] = ..., sequences: _Optional[_Iterable[int]] = ..., charges: _Optional[_Iterable[_Union[_audit_record_pb2.BudgetCharge, _Mapping]]] = ..., admitted: _Optional[_Union[_gate_service_pb2.AdmitResponse, _Mapping]] = ..., prices: _Optional[_Iterable[_Union[PlannedPrice, _Mapping]]] = ..., request_key: _Optional[bytes] = ..., end_request_id: _Optional[str] = ..., end_request_digest: _Optional[bytes] = ..., settled: _Optional[_Union[_gate_service_pb2.SettleResponse, _Mapping]] = ..., released: _Optional[_Union[_gate_service_pb2.ReleaseResponse, _Mapping]] = ..., rate_holds: _Optional[_Iterable[_Union[RateHold, _Mapping]]] = ..., input_tokens_bound: _Optional[int] = ..., config_version: _Optional[str] = ..., settled_by_sidecar: bool = ..., keeps_by: _Optional[str] = ..., approval: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ...) -> None: ...
 
 class RateHold(_message.Message):
     __slots__ = ("limit", "instance", "tokens")
@@ -212,7 +214,7 @@ class ToolKeyRecord(_message.Message):
     def __init__(self, call: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ApprovalRecord(_message.Message):
-    __slots__ = ("approval", "call", "arguments_digest", "sequences", "superseded_by", "edited", "labels")
+    __slots__ = ("approval", "call", "arguments_digest", "sequences", "superseded_by", "edited", "labels", "model_call")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -227,6 +229,7 @@ class ApprovalRecord(_message.Message):
     SUPERSEDED_BY_FIELD_NUMBER: _ClassVar[int]
     EDITED_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CALL_FIELD_NUMBER: _ClassVar[int]
     approval: _approval_service_pb2.Approval
     call: str
     arguments_digest: bytes
@@ -234,7 +237,22 @@ class ApprovalRecord(_message.Message):
     superseded_by: str
     edited: bool
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., call: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., sequences: _Optional[_Iterable[int]] = ..., superseded_by: _Optional[str] = ..., edited: bool = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    model_call: AskedCall
+    def __init__(self, approval: _Optional[_Union[_approval_service_pb2.Approval, _Mapping]] = ..., call: _Optional[str] = ..., arguments_digest: _Optional[bytes] = ..., sequences: _Optional[_Iterable[int]] = ..., superseded_by: _Optional[str] = ..., edited: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., model_call: _Optional[_Union[AskedCall, _Mapping]] = ...) -> None: ...
+
+class AskedCall(_message.Message):
+    __slots__ = ("key", "split_key", "models", "max_output_tokens", "budgets")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    split_key: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    max_output_tokens: int
+    budgets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, key: _Optional[bytes] = ..., split_key: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., max_output_tokens: _Optional[int] = ..., budgets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SessionRecord(_message.Message):
     __slots__ = ("tenant", "session", "labels", "pins", "used_at_unix_nanos")

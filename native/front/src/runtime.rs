@@ -29,6 +29,10 @@ use crate::{model, monitor, serve};
 
 /// How often holds that have run out are ended.
 const EXPIRY_TICK: Duration = Duration::from_millis(250);
+/// How often runs are compared with what is derived from them.
+const RECONCILIATION_TICK: Duration = Duration::from_secs(600);
+/// When that is tried again that could not be done.
+const RECONCILIATION_RETRY: Duration = Duration::from_secs(5);
 /// How often keys of steps that could not be looked up are tried again.
 const KEYS_TICK: Duration = Duration::from_secs(1);
 /// After the drain: what the runtime gets to drop its tasks.
@@ -216,6 +220,7 @@ async fn run(
         .spawn("health", async move { follower.own.follow(&follower).await });
     front.tasks.spawn("expiry", expire(front.core.clone()));
     front.tasks.spawn("model steps", model::step::serve(Arc::clone(&front)));
+    front.tasks.spawn("reconciliation", reconcile(front.core.clone()));
     front.tasks.spawn("step keys", resolve_keys(front.core.clone()));
     front.tasks.spawn(
         "health endpoint",
@@ -257,6 +262,22 @@ async fn expire(core: Core) {
     loop {
         core.wait_for_due(EXPIRY_TICK).await;
         core.expire();
+    }
+}
+
+/// Compares runs with what is derived from them, at the start and from time to time. Each repair is in the audit log.
+async fn reconcile(core: Core) {
+    loop {
+        match core.reconcile() {
+            Ok(0) => {}
+            Ok(repaired) => tracing::warn!(repaired, "runs were not as they have to be and were repaired"),
+            Err(rejection) => {
+                tracing::debug!(reason = rejection.reason.as_str(), "runs cannot be compared now");
+                tokio::time::sleep(RECONCILIATION_RETRY).await;
+                continue;
+            }
+        }
+        tokio::time::sleep(RECONCILIATION_TICK).await;
     }
 }
 

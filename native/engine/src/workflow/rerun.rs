@@ -61,7 +61,7 @@ impl Engine {
         let avoided = copied
             .iter()
             .filter_map(|step| step.spent)
-            .fold(amount::ZERO, |sum, spent| amount::add_saturating(sum, spent));
+            .fold(amount::ZERO, amount::add_saturating);
         let id = keys::new_id(now, self.chain.head(), "run");
         let run = keys::run_name(&id);
         let record = RunRecord {

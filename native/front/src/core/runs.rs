@@ -146,6 +146,18 @@ impl Core {
         }
     }
 
+    /// Compares what is derived from runs with the runs, and repairs; how many repairs there were.
+    pub fn reconcile(&self) -> Result<u64, Rejection> {
+        let mut repaired = 0;
+        loop {
+            let decided = self.enter(None, fairlead_engine::Engine::reconcile)?;
+            match decided.reply {
+                Ok(0) | Err(_) => return Ok(repaired),
+                Ok(more) => repaired += more,
+            }
+        }
+    }
+
     /// Waits until something is due, at most so long.
     pub async fn wait_for_due(&self, most: Duration) {
         let patience = {

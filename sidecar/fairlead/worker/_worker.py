@@ -15,7 +15,6 @@ from fairlead.worker._functions import Functions, step_function
 from fairlead.worker._session import Session, Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Decorator = Callable[[Function], Function]
 NAME_MAX_CHARACTERS = 128
 CONCURRENCY_MAX = 4096
 POLL_MAX_SECONDS = 60.0
@@ -52,7 +51,7 @@ class Worker:
         self._functions = Functions()
         self._session: Session | None = None
 
-    def step(self, queue: str, *, interrupt: bool | None = None) -> Decorator[Function]:
+    def step(self, queue: str, *, interrupt: bool | None = None) -> Callable[[Function], Function]:
         """Registers a function for a queue: `f(input)` or `f(input, step)`, plain or `async`.
 
         Plain ones run in threads. What it returns is the step's result: JSON, or an object with `model_dump()`, or a
@@ -62,12 +61,12 @@ class Worker:
         """
         return self._registers(queue, interrupt, compensation=False)
 
-    def compensation(self, queue: str, *, interrupt: bool | None = None) -> Decorator[Function]:
+    def compensation(self, queue: str, *, interrupt: bool | None = None) -> Callable[[Function], Function]:
         """Registers a function that takes steps back: `step.result` is what the step returned. A function that is
         registered with `step` gets compensations, too, where there is none of these; `step.compensation` tells."""
         return self._registers(queue, interrupt, compensation=True)
 
-    def _registers(self, queue: str, interrupt: bool | None, *, compensation: bool) -> Decorator[Function]:
+    def _registers(self, queue: str, interrupt: bool | None, *, compensation: bool) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
             self._functions.add(step_function(queue, function, interrupt), compensation=compensation)
             return function

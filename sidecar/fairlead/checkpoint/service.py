@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 from fairlead.checkpoint import checks, reading
@@ -26,6 +26,7 @@ from fairlead.checkpoint.uploads import Uploads, whole
 from fairlead.control.commands import Core, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.control.identity import Identity
+from fairlead.control.turns import Turns
 from fairlead.store import StoreUnavailable
 from fairlead.v1 import checkpoint_service_pb2 as pb
 
@@ -57,7 +58,8 @@ class CheckpointService:
         self._reader = reader
         self._settings = settings
         self._uploads = Uploads()
-        self._turns = _Turns()
+        # By tenant and thread.
+        self._turns = Turns()
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
         # Copies look like garbage until they are done.
         self._copies: set[bytes] = set()
@@ -193,7 +195,7 @@ class CheckpointService:
                 await turn.enter_async_context(place)
             # In one order, so that two who want the same ones do not wait for each other.
             for thread in sorted(threads):
-                await turn.enter_async_context(self._turns.of((caller.tenant, thread)))
+                await turn.enter_async_context(self._turns.of(caller.tenant, thread))
         except BaseException:
             change.close()
             await turn.aclose()
@@ -204,26 +206,6 @@ class CheckpointService:
                 return await change
 
         return await to_the_end(with_its_turn())
-
-
-class _Turns:
-    """One change at a time for each thread, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._locks: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
-
-    @asynccontextmanager
-    async def of(self, thread: tuple[str, str]) -> AsyncIterator[None]:
-        """While it is the caller's turn."""
-        lock, users = self._locks.get(thread, (asyncio.Lock(), 0))
-        self._locks[thread] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks.pop(thread)
-            if users > 1:
-                self._locks[thread] = (lock, users - 1)
 
 
 async def _steps(steps: Iterator[int]) -> int:

@@ -13,6 +13,7 @@ from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.control.identity import Identity
 from fairlead.control.requests import ControlRequest
 from fairlead.control.store_service import Reader
+from fairlead.control.turns import Turns
 from fairlead.internal.v1 import command_pb2, workflow_pb2
 from fairlead.store import keys
 from fairlead.v1 import run_pb2
@@ -42,6 +43,7 @@ class RunSteering:
         self._reading = reading
         # A request id answers once: what the store has of it is true only while no other command with it is on its way.
         self._one_at_a_time = asyncio.Lock()
+        self._starts = Turns()
 
     async def start(self, request: pb.StartRunRequest, caller: Identity) -> pb.StartRunResponse:
         """Starts a run; an operator says for which tenant."""
@@ -55,7 +57,7 @@ class RunSteering:
         elif not request.tenant:
             raise invalid_argument(("tenant", "is required of operators: the tenant to start the run for"))
         command = command_pb2.Command(caller=_caller(caller), start_run=asked)
-        return pb.StartRunResponse(run=await to_the_end(self._once(command)))
+        return pb.StartRunResponse(run=await to_the_end(self._start(command, caller, request.request_id)))
 
     async def cancel(self, request: pb.CancelRunRequest, caller: Identity) -> pb.CancelRunResponse:
         """Stops new work at once, then compensates what was done."""
@@ -107,12 +109,20 @@ class RunSteering:
             run = (await apply(self._core, command)).run
             return pb.RerunRunResponse(run=run, cost_avoided=run.cost_avoided)
 
+    async def _start(self, command: command_pb2.Command, caller: Identity, request_id: str) -> run_pb2.Run:
+        """Applies it when no other one with its request id is on its way. Different ones have nothing to wait for: they
+        come by the thousand, and share the commits that make them durable."""
+        async with self._starts.of(caller.tenant, caller.agent, caller.operator, request_id):
+            return await self._asking(command)
+
     async def _once(self, command: command_pb2.Command) -> run_pb2.Run:
         """Applies a command whose request id the store may know."""
         async with self._one_at_a_time:
-            with faults_refused():
-                result = await apply_asking(self._core, self._reader, command)
-            return result.run
+            return await self._asking(command)
+
+    async def _asking(self, command: command_pb2.Command) -> run_pb2.Run:
+        with faults_refused():
+            return (await apply_asking(self._core, self._reader, command)).run
 
     async def _steer(self, command: command_pb2.Command, name: str, caller: Identity) -> run_pb2.Run:
         """Applies a command about an open run."""

@@ -73,6 +73,21 @@ def test_the_same_id_gets_the_first_answer_and_another_request_with_it_is_refuse
     scenario(tmp_path, test)
 
 
+def test_starts_with_other_ids_do_not_wait_for_a_commit_that_takes_long(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        sidecar.core.commit.clear()
+        asked = (sidecar.agent.StartRun(start(f"s-{number}"), metadata=AS_AGENT) for number in range(3))
+        starts = [asyncio.ensure_future(one) for one in asked]
+        # All three have been decided, none is committed.
+        async with asyncio.timeout(10):
+            while len(sidecar.core.applied) < 3:
+                await sidecar.operator.ListRuns(pb.ListRunsRequest())
+        sidecar.core.commit.set()
+        assert len({one.run.name for one in await asyncio.gather(*starts)}) == 3
+
+    scenario(tmp_path, test)
+
+
 async def _start(sidecar: Sidecar) -> pb.StartRunResponse:
     answer: pb.StartRunResponse = await sidecar.operator.StartRun(start(tenant="acme"), metadata=AS_ASHA)
     return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 from fairlead.control.requests import ControlRequest
@@ -120,6 +120,7 @@ class RunCore(FakeCore):
         # A command is decided before it is committed: `commit` lets those go that have been decided.
         self.decided, self.commit = Event(), Event()
         self.commit.set()
+        self._committing = Lock()
         self.store.append(chain(self.log))
         self.put_definition(definition())
         for one in runs:
@@ -203,10 +204,11 @@ class RunCore(FakeCore):
         self._answered.add(key)
         self.decided.set()
         assert self.commit.wait(10)
-        answer = self._new(
-            run_record(self.next_number, who.tenant or request.tenant, agent=who.agent, operator=who.operator)
-        )
-        self._remember(key, identity.digest, answer.SerializeToString())
+        with self._committing:
+            answer = self._new(
+                run_record(self.next_number, who.tenant or request.tenant, agent=who.agent, operator=who.operator)
+            )
+            self._remember(key, identity.digest, answer.SerializeToString())
         return command_pb2.CommandResult(run=answer)
 
     def _rerun(self, command: command_pb2.Command) -> command_pb2.CommandResult:

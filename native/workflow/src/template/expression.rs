@@ -4,7 +4,7 @@ use fairlead_expr::{EvalError, PathStep, Program, Reference, Type, Value};
 use fairlead_plan::tool::Json;
 
 use super::Shape;
-use super::bounds::{Allowance, MOST_EXPRESSION_STEPS};
+use super::bounds::{Allowance, MOST_STEPS};
 use super::convert;
 use super::variables::RunVariables;
 use super::vocabulary::Place;
@@ -23,7 +23,7 @@ impl Expression {
     pub(crate) fn compile(source: &str, expected: Type, place: &Place<'_>) -> Result<Self, String> {
         let compiled = |has_item| {
             let schema = place.vocabulary.schema(has_item);
-            Program::compile_bounded(source, schema, expected.clone(), MOST_EXPRESSION_STEPS)
+            Program::compile_bounded(source, schema, expected.clone(), MOST_STEPS)
         };
         let program = compiled(place.has_item).map_err(|error| {
             if !place.has_item && compiled(true).is_ok() {
@@ -60,7 +60,9 @@ impl Expression {
     }
 
     pub(crate) fn holds(&self, variables: &RunVariables<'_>) -> Result<bool, String> {
-        self.program.evaluate_bool(variables).map_err(|error| message(&error))
+        self.program
+            .evaluate_bool(variables)
+            .map_err(|error| self.message(&error))
     }
 
     /// The value as JSON. A number that is taken from JSON as it is keeps its spelling.
@@ -71,7 +73,7 @@ impl Expression {
         depth: usize,
     ) -> Result<Json, String> {
         let value = self.evaluate(variables, allowance)?;
-        if let (Value::Double(_), Some(number)) = (&value, self.number(variables)) {
+        if let (Value::Int(_) | Value::Double(_), Some(number)) = (&value, self.number(variables)) {
             return convert::copy(number, allowance, depth);
         }
         convert::json(&value, allowance, depth)
@@ -85,7 +87,7 @@ impl Expression {
         out: &mut String,
     ) -> Result<(), String> {
         let value = self.evaluate(variables, allowance)?;
-        if let (Value::Double(_), Some(number)) = (&value, self.number(variables)) {
+        if let (Value::Int(_) | Value::Double(_), Some(number)) = (&value, self.number(variables)) {
             return convert::push_json(number, allowance, out);
         }
         convert::push(&value, allowance, out)
@@ -94,7 +96,13 @@ impl Expression {
     fn evaluate<'v>(&'v self, variables: &'v RunVariables<'v>, allowance: &mut Allowance) -> Result<Value<'v>, String> {
         let (value, steps) = self.program.evaluate_metered(variables);
         allowance.steps(steps)?;
-        value.map_err(|error| message(&error))
+        value.map_err(|error| self.message(&error))
+    }
+
+    /// What failed, without anything of the run's data.
+    fn message(&self, error: &EvalError) -> String {
+        let kind = error.kind.without_content(self.source());
+        format!("line {}, column {}: {kind}", error.line, error.column)
     }
 
     /// The number that the expression names without calculating.
@@ -104,15 +112,6 @@ impl Expression {
             .json(&reference)
             .filter(|json| matches!(json, Json::Number(_)))
     }
-}
-
-fn message(error: &EvalError) -> String {
-    format!(
-        "line {}, column {}: {}",
-        error.line,
-        error.column,
-        error.kind.without_content()
-    )
 }
 
 /// Whether a value of this type may have an object in it, which is not JSON.

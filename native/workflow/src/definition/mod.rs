@@ -144,10 +144,6 @@ pub struct Timeouts {
 
 /// Kind of a task.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one for each step of a definition, and never moved"
-)]
 pub enum TaskKind {
     /// Leased by a worker of the queue.
     Agent {

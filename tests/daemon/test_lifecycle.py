@@ -104,6 +104,9 @@ def test_it_serves_and_stops_with_nothing_left_behind(daemon: Daemon) -> None:
     assert not (daemon.data / "endpoints.json").exists()
     assert not (daemon.data / "admin.sock").exists()
     assert not (daemon.data / "run" / "control.sock").exists()
+    # Nothing failed, so nothing sounds as if.
+    said = [line["message"] for line in daemon.lines]
+    assert said[said.index("stopping") :] == ["stopping", "stopped"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

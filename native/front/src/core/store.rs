@@ -118,12 +118,14 @@ impl Core {
         self.shared.available.send_replace(false);
         if was != Phase::Failed {
             self.shared.metrics.store_failed();
-            // The writer says what failed. A clean stop ends like this as well, so there is nothing to shout about.
-            tracing::info!(
-                reason,
-                refused = waiters.len(),
-                "commands are refused until the store is recovered"
-            );
+            // The writer says what failed, and a stop ends like this as well: there is only something to say about
+            // commands that waited.
+            let refused = waiters.len();
+            if refused == 0 {
+                tracing::debug!(reason, "commands are refused from now on");
+            } else {
+                tracing::info!(reason, refused, "commands that waited for their commit were refused");
+            }
         }
         queue::fire(waiters, Commit::Lost);
     }

@@ -27,8 +27,8 @@ workflows:
   - name: chain
     steps:
       - {id: a, agent: add, effect: pure, input: {n: "${input.n}"}}
-      - {id: b, agent: add, effect: pure, input: {n: "${steps.a.output.n}"}}
-      - {id: c, agent: add-async, effect: pure, input: {n: "${steps.b.output.n}"}}
+      - {id: b, needs: [a], agent: add, effect: pure, input: {n: "${steps.a.output.n}"}}
+      - {id: c, needs: [b], agent: add-async, effect: pure, input: {n: "${steps.b.output.n}"}}
     output: {value: "${steps.c.output.n}"}
   - name: read
     steps:
@@ -38,6 +38,7 @@ workflows:
         retry: {attempts: 3, backoff: {initial: 10ms, max: 10ms}}
         timeouts: {lease: 1s}
   - name: send
+    unknownTier: high
     steps:
       - {id: only, agent: hold, effect: side_effect, timeouts: {lease: 1s}}
   - name: send-or-fail
@@ -52,10 +53,12 @@ workflows:
         output: {schema: {type: object}}
         retry: {attempts: 3, backoff: {initial: 10ms, max: 10ms}}
   - name: offer
+    unknownTier: high
     steps:
       - {id: offer, agent: offer, effect: write, idempotencyKey: "offer/${input.id}", compensate: offer}
       - {id: wait, agent: wait, needs: [offer], effect: pure, timeouts: {lease: 1s}}
   - name: pay
+    unknownTier: high
     steps:
       - id: pay
         agent: pay
@@ -65,6 +68,12 @@ workflows:
   - name: pause
     steps:
       - {id: pause, wait: {for: 3s}}
+  - name: patient
+    steps:
+      - {id: only, agent: hold, effect: read}
+"""
+ASK = """\
+workflows:
   - name: ask
     steps:
       - {id: ask, agent: ask, effect: read}
@@ -174,7 +183,7 @@ def test_a_result_outlives_the_daemon(tmp_path: Path, how: str) -> None:
             return 7
 
         with running(worker):
-            name = start(daemon, "read")
+            name = start(daemon, "patient")
             assert begun.wait(TIMEOUT_SECONDS)
             if how == "kill":
                 daemon.kill()
@@ -317,7 +326,7 @@ def test_a_tool_call_of_a_step_is_made_once_though_people_and_a_second_attempt_c
 
 def test_model_calls_of_a_step_are_the_runs(tmp_path: Path) -> None:
     with Provider() as first, Provider() as second:
-        with Daemon(tmp_path, routed(first.url, second.url, WORKFLOWS)) as daemon:
+        with Daemon(tmp_path, routed(first.url, second.url, ASK)) as daemon:
             worker = worker_of(daemon)
 
             @worker.step("ask")

@@ -30,7 +30,8 @@ from fairlead.v1 import worker_service_pb2_grpc
 # What an answer may take; of LeaseSteps, beyond the time that it waits.
 CALL_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
-FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.05, 5.0
+# Short against a lease: after a restart of the sidecar leases have their whole length again, and no more.
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.05, 2.0
 OPTIONS = (
     *requests.CHANNEL_OPTIONS,
     # gRPC's own default goes up to two minutes: a sidecar that has restarted would wait that long for its workers.

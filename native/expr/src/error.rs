@@ -119,11 +119,15 @@ pub enum EvalErrorKind {
 }
 
 impl EvalErrorKind {
-    /// As the text of the error, without anything of the facts but names of keys. For messages that are kept, or that
-    /// others read than those whose facts they are.
+    /// As the text of the error, without anything of the facts: keys are named when the source names them. For messages
+    /// that are kept, or that others read than those whose facts they are.
     #[must_use]
-    pub fn without_content(&self) -> String {
+    pub fn without_content(&self, source: &str) -> String {
         match self {
+            Self::NoSuchKey(key) if !source.contains(key.as_str()) => {
+                "no such key; test it first with has() or `in`".to_owned()
+            }
+            Self::DuplicateKey(key) if !source.contains(key.as_str()) => "a key is given twice in a map".to_owned(),
             Self::InvalidConversion { what, .. } => (*what).to_owned(),
             other => other.to_string(),
         }

@@ -1,8 +1,8 @@
 //! The bounds: what is refused at load, and what stops at run time.
 
-use fairlead_expr::{EvalErrorKind, Type, limits};
+use fairlead_expr::{EvalErrorKind, Program, Type, limits};
 
-use crate::support::{Facts, Json, compile, facts};
+use crate::support::{Facts, Json, compile, facts, schema};
 
 fn message(source: &str) -> String {
     compile(source, Type::Dyn).expect_err("should be refused").message
@@ -225,5 +225,40 @@ fn the_cost_is_known_at_load() {
     assert_eq!(
         cost("request.capabilities.all(x, x == 'a')"),
         3 + limits::ASSUMED_ELEMENTS * 4
+    );
+}
+
+#[test]
+fn a_program_may_have_a_bound_of_its_own() {
+    let source = "[1, 2, 3].filter(x, x > 1)";
+    let within = |steps| Program::compile_bounded(source, &schema(), Type::Dyn, steps);
+    let needed = within(limits::MAX_STEPS).unwrap().cost();
+    assert!(within(needed).unwrap().evaluate(&facts()).is_ok());
+    let error = within(needed - 1).unwrap_err();
+    assert!(
+        error.message.contains(&format!("the most is {}", needed - 1)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_message_without_content_names_what_the_source_names() {
+    let message = |source: &str| {
+        let program = compile(source, Type::Dyn).unwrap();
+        let error = program.evaluate(&facts()).unwrap_err();
+        error.kind.without_content(source)
+    };
+    assert_eq!(
+        message("labels.nope"),
+        "no such key `nope`; test it first with has() or `in`"
+    );
+    assert_eq!(
+        message("labels[attributes.user.name]"),
+        "no such key; test it first with has() or `in`"
+    );
+    assert_eq!(message("int(attributes.user.name)"), "not a valid int");
+    assert_eq!(
+        message("{attributes.user.name: 1, attributes['user'].name: 2}"),
+        "a key is given twice in a map"
     );
 }

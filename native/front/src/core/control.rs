@@ -239,7 +239,9 @@ impl Core {
 
     /// Violations of a configuration; empty when it is valid.
     pub fn compile(config: &internal::EngineConfig) -> Vec<Violation> {
-        Compiled::compile(config).err().unwrap_or_default()
+        let mut violations = Compiled::compile(config).err().unwrap_or_default();
+        violations.extend(fairlead_workflow::compile_config(config).err().unwrap_or_default());
+        violations
     }
 
     /// The decision of a record, made again from its inputs and its configuration.

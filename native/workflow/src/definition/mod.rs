@@ -11,9 +11,6 @@ mod kinds;
 mod report;
 mod steps;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use fairlead_wire::internal::WorkflowDefinition;

@@ -1,6 +1,6 @@
 //! `when`.
 
-use fairlead_expr::Type;
+use fairlead_expr::{Type, embedded_length};
 
 use super::error::RenderError;
 use super::expression::Expression;
@@ -18,13 +18,10 @@ pub struct Condition {
 impl Condition {
     /// Compiles a source, plain or inside of `${…}`.
     pub(crate) fn compile(source: &str, place: &Place<'_>) -> Result<Self, String> {
-        let trimmed = source.trim();
-        let source = match trimmed.strip_prefix("${") {
-            Some(inner) => match inner.strip_suffix('}') {
-                Some(inner) => inner,
-                None => return Err("begins with ${ and does not end with }: write one expression".to_owned()),
-            },
-            None => trimmed,
+        let source = source.trim();
+        let source = match source.strip_prefix("${") {
+            Some(inner) => whole(inner)?,
+            None => source,
         };
         let expression = Expression::compile(source, Type::Bool, place)?;
         Ok(Self { expression })
@@ -48,4 +45,13 @@ impl Condition {
     pub fn reads(&self) -> &[usize] {
         &self.expression.reads
     }
+}
+
+/// The expression of what follows `${`, when nothing follows its `}`.
+fn whole(inner: &str) -> Result<&str, String> {
+    let length = embedded_length(inner).map_err(|error| error.to_string())?;
+    if inner.len() > length + 1 {
+        return Err("has something beside ${…}: write one expression".to_owned());
+    }
+    Ok(inner.get(..length).unwrap_or_default())
 }

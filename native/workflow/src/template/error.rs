@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Longest part of an expression in a message.
+/// Longest part of an expression, and of what is wrong with it, in a text.
 const MOST_SHOWN_CHARACTERS: usize = 200;
 
 /// A rendering that failed. Has nothing of the run's data but names of members.
@@ -18,19 +18,23 @@ pub struct RenderError {
 
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.expression.is_empty() {
-            let shown: String = self.expression.chars().take(MOST_SHOWN_CHARACTERS).collect();
-            let more = if shown.len() < self.expression.len() { "…" } else { "" };
-            write!(f, "${{{shown}{more}}} ")?;
+        let message = start(&self.message);
+        match (self.expression.as_str(), self.pointer.as_str()) {
+            ("", "") => write!(f, "{message}"),
+            ("", pointer) => write!(f, "at {pointer} cannot be rendered: {message}"),
+            (expression, "") => write!(f, "${{{}}} cannot be rendered: {message}", start(expression)),
+            (expression, pointer) => write!(
+                f,
+                "${{{}}} at {pointer} cannot be rendered: {message}",
+                start(expression)
+            ),
         }
-        if !self.pointer.is_empty() {
-            write!(f, "at {} ", self.pointer)?;
-        }
-        if self.expression.is_empty() && self.pointer.is_empty() {
-            return f.write_str(&self.message);
-        }
-        write!(f, "cannot be rendered: {}", self.message)
     }
+}
+
+fn start(text: &str) -> String {
+    let start: String = text.chars().take(MOST_SHOWN_CHARACTERS).collect();
+    if start.len() < text.len() { start + "…" } else { start }
 }
 
 impl std::error::Error for RenderError {}

@@ -60,7 +60,9 @@ impl Expression {
     }
 
     pub(crate) fn holds(&self, variables: &RunVariables<'_>) -> Result<bool, String> {
-        self.program.evaluate_bool(variables).map_err(|error| message(&error))
+        self.program
+            .evaluate_bool(variables)
+            .map_err(|error| self.message(&error))
     }
 
     /// The value as JSON. A number that is taken from JSON as it is keeps its spelling.
@@ -94,7 +96,13 @@ impl Expression {
     fn evaluate<'v>(&'v self, variables: &'v RunVariables<'v>, allowance: &mut Allowance) -> Result<Value<'v>, String> {
         let (value, steps) = self.program.evaluate_metered(variables);
         allowance.steps(steps)?;
-        value.map_err(|error| message(&error))
+        value.map_err(|error| self.message(&error))
+    }
+
+    /// What failed, without anything of the run's data.
+    fn message(&self, error: &EvalError) -> String {
+        let kind = error.kind.without_content(self.source());
+        format!("line {}, column {}: {kind}", error.line, error.column)
     }
 
     /// The number that the expression names without calculating.
@@ -104,15 +112,6 @@ impl Expression {
             .json(&reference)
             .filter(|json| matches!(json, Json::Number(_)))
     }
-}
-
-fn message(error: &EvalError) -> String {
-    format!(
-        "line {}, column {}: {}",
-        error.line,
-        error.column,
-        error.kind.without_content()
-    )
 }
 
 /// Whether a value of this type may have an object in it, which is not JSON.

@@ -18,9 +18,6 @@ mod scope;
 mod variables;
 mod vocabulary;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use fairlead_plan::tool::Json;

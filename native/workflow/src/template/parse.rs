@@ -11,6 +11,9 @@ use super::vocabulary::Place;
 use super::{Node, Template};
 use crate::definition::Report;
 
+/// Longest part of an expression in a message.
+const MOST_SHOWN_CHARACTERS: usize = 60;
+
 /// A part of a string.
 #[derive(Debug)]
 pub(super) enum Piece {
@@ -40,7 +43,10 @@ impl Template {
             Err(error) => {
                 let steps = error.pointer.split('/').skip(1);
                 let steps = steps.map(|step| step.replace("~1", "/").replace("~0", "~"));
-                let path = steps.fold(path.to_owned(), |path, step| below(&path, &step));
+                let path = steps.fold(path.to_owned(), |path, step| match step.parse::<usize>() {
+                    Ok(at) => format!("{path}[{at}]"),
+                    Err(_) => below(&path, &step),
+                });
                 report.add(path, error.message);
                 return Self::constant(Json::Null);
             }
@@ -120,11 +126,10 @@ impl Parser<'_> {
                 literal.push_str("${");
                 rest = after;
             } else if let Some(inside) = from.strip_prefix("${") {
-                let at = text.len() - inside.len();
                 let length = match embedded_length(inside) {
                     Ok(length) => length,
                     Err(error) => {
-                        self.report.add(path, format!("the expression at byte {at}: {error}"));
+                        self.report.add(path, format!("in {}: {error}", shown(from)));
                         return Node::Constant(Json::Null);
                     }
                 };
@@ -141,7 +146,10 @@ impl Parser<'_> {
                         pieces.push(Piece::Expression(expression));
                     }
                     Err(message) if is_whole => self.report.add(path, message),
-                    Err(message) => self.report.add(path, format!("the expression at byte {at}: {message}")),
+                    Err(message) => {
+                        let expression = shown(from.get(..length + "${}".len()).unwrap_or_default());
+                        self.report.add(path, format!("in {expression}: {message}"));
+                    }
                 }
             } else {
                 literal.push('$');
@@ -176,15 +184,21 @@ fn constant(node: Node) -> Option<Json> {
     }
 }
 
+/// The start of an expression, for messages.
+fn shown(expression: &str) -> String {
+    let start: String = expression.chars().take(MOST_SHOWN_CHARACTERS).collect();
+    if start.len() < expression.len() {
+        start + "…"
+    } else {
+        start
+    }
+}
+
 /// The path of a member, in YAML spelling.
 fn below(path: &str, name: &str) -> String {
-    let is_word = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if is_word {
-        format!("{path}.{name}")
-    } else {
+    if name.is_empty() || name.contains(['.', '[', ']', '"']) || name.contains(char::is_control) {
         format!("{path}[{name:?}]")
+    } else {
+        format!("{path}.{name}")
     }
 }

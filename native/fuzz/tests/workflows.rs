@@ -77,7 +77,7 @@ impl Scope for Data {
     }
 
     fn output(&self, step: usize) -> Option<&Json> {
-        (step % 2 == 0).then_some(&*INPUT)
+        step.is_multiple_of(2).then_some(&*INPUT)
     }
 
     fn state(&self, _step: usize) -> &'static str {

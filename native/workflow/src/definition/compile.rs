@@ -45,7 +45,7 @@ fn is_too_large(source: &WorkflowDefinition, report: &mut Report) -> bool {
 }
 
 fn compile(source: &WorkflowDefinition, known: &Known<'_>, report: &mut Report) -> Definition {
-    forms::workflow("name", &source.name, report);
+    forms::name("name", &source.name, report);
     report.require(!source.steps.is_empty(), "steps", "must have at least one step");
     let graph = Graph::of(source, report);
     let dependants = graph.dependants();

@@ -28,12 +28,6 @@ pub(super) fn name(path: &str, name: &str, report: &mut Report) {
     );
 }
 
-/// As [`name`] without the dot: paths of violations begin with it.
-pub(super) fn workflow(path: &str, workflow: &str, report: &mut Report) {
-    name(path, workflow, report);
-    report.require(!workflow.contains('.'), path, "must not have a .");
-}
-
 /// As [`name`]; queues of the sidecar are not for workers.
 pub(super) fn queue(path: &str, queue: &str, report: &mut Report) {
     if queue.starts_with('$') {

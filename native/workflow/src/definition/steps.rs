@@ -15,8 +15,6 @@ const MOST_CODES: usize = 64;
 /// Most items of a `forEach`, at a time and of a quorum.
 const MOST_ITEMS: u32 = 1_000_000;
 const DEFAULT_PARALLEL: u32 = 16;
-const DEFAULT_INITIAL_MILLIS: u64 = 1_000;
-const DEFAULT_MAX_MILLIS: u64 = 60_000;
 const DEFAULT_LEASE_MILLIS: u64 = 30_000;
 const LEAST_LEASE_MILLIS: u64 = 100;
 const MOST_LEASE_MILLIS: u64 = 24 * 3_600_000;
@@ -272,9 +270,7 @@ impl Compiling<'_, '_> {
 
     fn retry(&mut self, source: &StepTask, is_retried: bool) -> Retry {
         let retry = source.retry.clone().unwrap_or_default();
-        let or = |millis, default| if millis == 0 { default } else { millis };
-        let initial = or(retry.initial_millis, DEFAULT_INITIAL_MILLIS);
-        let max = or(retry.max_millis, DEFAULT_MAX_MILLIS.max(initial));
+        let (initial, max) = (retry.initial_millis, retry.max_millis);
         self.require(
             retry.attempts <= 1 || is_retried,
             "retry",

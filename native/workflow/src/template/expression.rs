@@ -4,7 +4,7 @@ use fairlead_expr::{EvalError, PathStep, Program, Reference, Type, Value};
 use fairlead_plan::tool::Json;
 
 use super::Shape;
-use super::bounds::{Allowance, MOST_EXPRESSION_STEPS};
+use super::bounds::{Allowance, MOST_STEPS};
 use super::convert;
 use super::variables::RunVariables;
 use super::vocabulary::Place;
@@ -23,7 +23,7 @@ impl Expression {
     pub(crate) fn compile(source: &str, expected: Type, place: &Place<'_>) -> Result<Self, String> {
         let compiled = |has_item| {
             let schema = place.vocabulary.schema(has_item);
-            Program::compile_bounded(source, schema, expected.clone(), MOST_EXPRESSION_STEPS)
+            Program::compile_bounded(source, schema, expected.clone(), MOST_STEPS)
         };
         let program = compiled(place.has_item).map_err(|error| {
             if !place.has_item && compiled(true).is_ok() {

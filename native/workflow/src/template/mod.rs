@@ -5,7 +5,7 @@
 //!
 //! INVARIANT: rendering is bounded and gives the same for the same data. A result has at most [`MOST_RENDERED_BYTES`] and
 //! is nested at most [`MOST_PAYLOAD_DEPTH`](crate::MOST_PAYLOAD_DEPTH) deep, and the expressions of one template together
-//! take at most [`bounds::MOST_RENDER_STEPS`] steps; each is charged before it is done.
+//! take at most [`bounds::MOST_STEPS`] steps; each is charged before it is done.
 
 mod bounds;
 mod condition;
@@ -34,7 +34,7 @@ use parse::Piece;
 /// A compiled template.
 #[derive(Debug)]
 pub struct Template {
-    root: Node,
+    root: Box<Node>,
     reads: Vec<usize>,
     reads_item: bool,
 }
@@ -70,7 +70,7 @@ impl Template {
     #[must_use]
     pub(crate) fn constant(value: Json) -> Self {
         Self {
-            root: Node::Constant(value),
+            root: Box::new(Node::Constant(value)),
             reads: Vec::new(),
             reads_item: false,
         }
@@ -89,7 +89,7 @@ impl Template {
     }
 
     pub(crate) fn shape(&self) -> Shape {
-        match &self.root {
+        match &*self.root {
             Node::Constant(Json::String(_)) | Node::Text(_) => Shape::Text,
             Node::Constant(Json::Array(_)) | Node::Array(_) => Shape::List,
             Node::Constant(_) | Node::Object(_) => Shape::Other,

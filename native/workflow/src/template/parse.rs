@@ -62,7 +62,7 @@ impl Template {
         reads.sort_unstable();
         reads.dedup();
         Self {
-            root,
+            root: Box::new(root),
             reads,
             reads_item,
         }

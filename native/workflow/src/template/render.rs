@@ -30,7 +30,7 @@ impl Template {
     /// As [`Template::render`].
     pub fn render_text(&self, definition: &Definition, scope: &dyn Scope) -> Result<String, RenderError> {
         let mut rendering = Rendering::new(definition, scope);
-        match &self.root {
+        match &*self.root {
             Node::Expression(expression) => {
                 let mut out = String::new();
                 rendering.push(expression, &mut out)?;
@@ -51,7 +51,7 @@ impl Template {
     /// As [`Template::render`]; also when the key is empty or longer than 512 bytes.
     pub fn render_key(&self, definition: &Definition, scope: &dyn Scope) -> Result<String, RenderError> {
         let mut rendering = Rendering::new(definition, scope);
-        let expressions = match &self.root {
+        let expressions = match &*self.root {
             Node::Expression(expression) => vec![expression],
             Node::Text(pieces) => pieces.iter().filter_map(Piece::expression).collect(),
             _ => Vec::new(),

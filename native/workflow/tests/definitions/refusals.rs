@@ -59,6 +59,13 @@ fn an_expression_is_told_with_its_place() {
 }
 
 #[test]
+fn lists_of_untyped_values_can_be_compared() {
+    let template = r#""${input.list.filter(x, x.id == input.id && !(x.kind in input.kinds))}""#;
+    let found = refused(&workflow(vec![agent("a", &[], template)]));
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn an_unknown_step_is_told_with_those_that_there_are() {
     refuses(
         vec![
@@ -97,7 +104,7 @@ fn schemas_that_do_not_compile() {
 #[test]
 fn the_workflow_itself() {
     let mut source = workflow(vec![agent("a", &[], "")]);
-    source.name = "a.b".to_owned();
+    source.name = "a b".to_owned();
     source.tenants = vec![String::new()];
     source.budget = Some(Amount {
         nano_usd: -1,
@@ -109,7 +116,7 @@ fn the_workflow_itself() {
     assert_eq!(
         refused(&source),
         [
-            "name: must not have a .",
+            "name: must be 1 to 64 letters, digits, ., _ and -, beginning with a letter or digit",
             "tenants[0]: must not be empty",
             "budget.usd: must not be negative",
             "budget.requests: must not be negative",

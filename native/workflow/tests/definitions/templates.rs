@@ -239,7 +239,7 @@ fn work_is_bounded() {
     // Far more than a rule may do.
     let even = rendered(r#""${input.filter(n, n % 2 == 0).size()}""#, &data);
     assert_eq!(even, "2500");
-    let lots: Vec<String> = (0..100_000).map(|n| n.to_string()).collect();
+    let lots: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
     let data = Data::new(&format!("[{}]", lots.join(",")));
     let error = rendered(r#""${input.filter(n, n % 2 == 0).size()}""#, &data);
     assert!(error.contains("takes too many steps"), "{error}");

@@ -12,7 +12,7 @@
 //! | `definition` | a DAG of steps, checked as a whole: names, needs, expressions, effects |
 //! | `template` | JSON whose strings have `${…}` in them, and the expressions of a workflow |
 //! | `schema` | JSON Schemas of inputs and outputs |
-//! | `payload` | JSON from outside, bounded |
+//! | `payload` | JSON from outside and from the store, bounded |
 //! | [`run`] | the state machine of a run |
 
 mod definition;
@@ -27,6 +27,6 @@ pub use definition::{
 };
 pub use fairlead_plan::Violation;
 pub use fairlead_plan::tool::Json;
-pub use payload::{MOST_PAYLOAD_DEPTH, MOST_PAYLOAD_VALUES, PayloadError, read_payload};
+pub use payload::{MOST_PAYLOAD_DEPTH, MOST_PAYLOAD_VALUES, PayloadError, read_payload, read_stored};
 pub use schema::{Schema, SchemaError};
 pub use template::{Condition, MOST_RENDERED_BYTES, RenderError, RunFacts, Scope, Template};

@@ -50,7 +50,10 @@ impl Schema {
             );
         match options.build(&schema) {
             Ok(validator) => Ok(Self { validator }),
-            Err(error) => Err(format!("is not a JSON Schema (2020-12): {error}")),
+            Err(error) => Err(match error.instance_path().as_str() {
+                "" => format!("is not a JSON Schema (2020-12): {error}"),
+                pointer => format!("is not a JSON Schema (2020-12): at {}: {error}", bounded(pointer)),
+            }),
         }
     }
 
@@ -150,7 +153,11 @@ mod tests {
     fn what_is_no_schema_is_refused() {
         let wrong = |text: &str| Schema::compile(text).unwrap_err();
         assert!(wrong("{").starts_with("is not JSON"));
-        assert!(wrong(r#"{"type": "txt"}"#).starts_with("is not a JSON Schema"));
+        let error = wrong(r#"{"properties": {"a": {"type": "txt"}}}"#);
+        assert!(
+            error.starts_with("is not a JSON Schema (2020-12): at /properties/a/type: \"txt\" is not"),
+            "{error}"
+        );
         assert!(wrong(r#"{"pattern": "("}"#).starts_with("is not a JSON Schema"));
         assert!(wrong(r#"{"$ref": "https://example.com/schema.json"}"#).starts_with("is not a JSON Schema"));
         assert!(wrong(&" ".repeat(MOST_SCHEMA_BYTES + 1)).contains("at most"));

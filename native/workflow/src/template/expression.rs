@@ -73,7 +73,7 @@ impl Expression {
         depth: usize,
     ) -> Result<Json, String> {
         let value = self.evaluate(variables, allowance)?;
-        if let (Value::Double(_), Some(number)) = (&value, self.number(variables)) {
+        if let (Value::Int(_) | Value::Double(_), Some(number)) = (&value, self.number(variables)) {
             return convert::copy(number, allowance, depth);
         }
         convert::json(&value, allowance, depth)
@@ -87,7 +87,7 @@ impl Expression {
         out: &mut String,
     ) -> Result<(), String> {
         let value = self.evaluate(variables, allowance)?;
-        if let (Value::Double(_), Some(number)) = (&value, self.number(variables)) {
+        if let (Value::Int(_) | Value::Double(_), Some(number)) = (&value, self.number(variables)) {
             return convert::push_json(number, allowance, out);
         }
         convert::push(&value, allowance, out)

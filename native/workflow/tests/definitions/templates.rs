@@ -1,6 +1,6 @@
 //! What templates give.
 
-use fairlead_workflow::{MOST_PAYLOAD_DEPTH, MOST_RENDERED_BYTES, read_payload};
+use fairlead_workflow::{MOST_PAYLOAD_DEPTH, MOST_RENDERED_BYTES, read_payload, read_stored};
 
 use crate::support::{Data, agent, compile, for_each, input_of, json, rendered, rendered_text, templated, workflow};
 
@@ -47,7 +47,7 @@ fn a_dollar_is_a_dollar_unless_a_brace_follows() {
 #[test]
 fn numbers_keep_their_spelling() {
     let data = Data::new(
-        r#"{"big": 18446744073709551617, "half": 1.50, "e": 1E2, "int": 9007199254740993, "all": [1.50, 1E2]}"#,
+        r#"{"big": 18446744073709551617, "half": 1.50, "e": 1E2, "int": 9007199254740993, "zero": -0, "all": [1.50, 1E2]}"#,
     )
     .with_output(0, r#"{"list": [{"x": 2.10}]}"#);
     for (template, expected) in [
@@ -62,6 +62,7 @@ fn numbers_keep_their_spelling() {
         ),
         (r#""${input.all}""#, "[1.50,1E2]"),
         (r#""${steps.first.output.list[0].x}""#, "2.10"),
+        (r#""${input.zero}""#, "-0"),
         (r#"{"as": 1.0, "written": 1E-2}"#, r#"{"as":1.0,"written":1E-2}"#),
         // What is calculated is a double, and never looks like an integer.
         (r#""${input.half * 2.0}""#, "3.0"),
@@ -214,6 +215,12 @@ fn what_is_counted_is_what_is_written() {
         let data = Data::new(&format!(r#"{{"text": "{text}", "value": {value}}}"#));
         let result = rendered(r#"{"pad": "${input.text}", "value": "${input.value}"}"#, &data);
         assert_eq!(result.len() == MOST_RENDERED_BYTES, fits, "{}", result.len());
+        assert_eq!(
+            result.ends_with("the result is larger than 16 MiB"),
+            !fits,
+            "{}",
+            result.len()
+        );
     }
 }
 
@@ -230,6 +237,9 @@ fn a_result_is_bounded_in_depth_and_can_be_read_again() {
         "${input} at /0/a cannot be rendered: the result is nested deeper than 64"
     );
     assert!(read_payload(nested(MOST_PAYLOAD_DEPTH + 1).as_bytes()).is_err());
+    // A run puts what it got into lists and objects of its own.
+    assert!(read_stored(nested(MOST_PAYLOAD_DEPTH + 100).as_bytes()).is_ok());
+    assert!(read_stored(nested(100_000).as_bytes()).is_err());
 }
 
 #[test]

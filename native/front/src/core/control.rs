@@ -1,7 +1,7 @@
 //! Commands of the control services, and everything about the core that is not a call: configuration, expiry, views.
 use std::sync::Arc;
 
-use fairlead_engine::{BudgetUse, Caller, Engine, FieldViolation, Reason, Refusal, Rejection};
+use fairlead_engine::{BudgetUse, Caller, Engine, FieldViolation, Reason, Refusal, Rejection, Workflows};
 use fairlead_plan::{Compiled, UnixNanos, Violation};
 use fairlead_wire::internal::command::Kind;
 use fairlead_wire::internal::command_result::Result as Outcome;
@@ -240,7 +240,7 @@ impl Core {
     /// Violations of a configuration; empty when it is valid.
     pub fn compile(config: &internal::EngineConfig) -> Vec<Violation> {
         let mut violations = Compiled::compile(config).err().unwrap_or_default();
-        violations.extend(fairlead_workflow::compile_config(config).err().unwrap_or_default());
+        violations.extend(Workflows::compile(config).err().unwrap_or_default());
         violations
     }
 

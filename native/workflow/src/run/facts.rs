@@ -8,7 +8,7 @@ use fairlead_wire::v1::StepState;
 use super::{Run, StepKey};
 use crate::definition::Definition;
 use crate::template::{RunFacts, Scope};
-use crate::{Json, read_payload};
+use crate::{Json, read_stored};
 
 /// Everything that the expressions of one step may read, parsed once.
 #[derive(Debug)]
@@ -68,10 +68,10 @@ impl Run {
     }
 }
 
-/// A stored payload as a value. What is stored was JSON when it came.
+/// A stored payload as a value. What is stored was JSON when it came; a run may have put it into lists since.
 pub(super) fn parse(payload: Option<&PayloadRecord>) -> Json {
     payload
-        .and_then(|payload| read_payload(&payload.json).ok())
+        .and_then(|payload| read_stored(&payload.json).ok())
         .unwrap_or(Json::Null)
 }
 

@@ -185,6 +185,18 @@ def test_a_run_that_has_ended_is_not_steered_any_more(
     scenario(tmp_path, test, RunCore(run_record(1, state=FAILED), run_record(2)))
 
 
+def test_a_cancellation_that_is_repeated_after_the_end_is_so_already(tmp_path: Path) -> None:
+    async def test(sidecar: Sidecar) -> None:
+        request = pb.CancelRunRequest(request_id="c-1", name=name_of(1))
+        answer = await sidecar.operator.CancelRun(request)
+        assert (answer.run.name, answer.run.state) == (name_of(1), run_pb2.RUN_STATE_COMPENSATED)
+        pause = pb.PauseRunRequest(request_id="c-2", name=name_of(1))
+        assert (await refused(sidecar.operator.PauseRun(pause)))[:2] == WRONG_STATE
+
+    ended = run_record(1, state=run_pb2.RUN_STATE_COMPENSATED, failure=run_pb2.Failure(code="CANCELLED"))
+    scenario(tmp_path, test, RunCore(ended))
+
+
 # RerunRun ------------------------------------------------------------------------------------------------------------
 
 

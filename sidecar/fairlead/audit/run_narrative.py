@@ -239,8 +239,6 @@ def _event(at: str, record: pb.AuditRecord) -> str:
 
 
 def _approval(record: pb.AuditRecord) -> str:
-    if record.kind == pb.EVENT_KIND_APPROVAL_OPENED:
-        return approval_narrative.event(record)
     return f"{approval_narrative.event(record)} Configuration in force: {wording.version(record.config_version)}."
 
 

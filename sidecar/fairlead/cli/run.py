@@ -122,6 +122,9 @@ def _register_show(commands: Any) -> None:
         "--step", default="", metavar="STEP", help="this step's input and output as well, such as score[3]"
     )
     show.add_argument("--payloads", action="store_true", help="all inputs and outputs as well; with --json")
+    show.add_argument(
+        "--graph", choices=("text", "mermaid", "svg"), help="its picture instead, as of fairlead run graph"
+    )
     show.add_argument("--json", action="store_true", help="JSON instead of text")
     run_endpoint.add_arguments(show)
     show.set_defaults(run=run_show)
@@ -177,6 +180,9 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Prints one run."""
+    if arguments.graph:
+        arguments.format, arguments.output = arguments.graph, None
+        return run_graph.run_graph(arguments)
     request = pb.GetRunRequest(name=arguments.name, step=arguments.step)
     request.without_payloads = not arguments.payloads and not arguments.step
     with operator.refusals_reported() as codes, run_endpoint.connected(arguments) as endpoint:

@@ -16,25 +16,13 @@ from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount
 from fairlead.cli.table import table
 from fairlead.v1 import run_pb2
+from fairlead.workflow.graph.model import graph_of
+from fairlead.workflow.graph.states import look
 from fairlead.workflow.model import state_name, step_state_name
 
 # Items of a forEach that are shown by themselves: those that are not over, or did not go well.
 ITEMS_SHOWN = 10
 _BAR_CELLS = 20
-_SIGNS = {
-    run_pb2.STEP_STATE_BLOCKED: "·",
-    run_pb2.STEP_STATE_READY: "○",
-    run_pb2.STEP_STATE_LEASED: "▶",
-    run_pb2.STEP_STATE_WAITING_APPROVAL: "?",
-    run_pb2.STEP_STATE_WAITING: "…",
-    run_pb2.STEP_STATE_RETRY_WAIT: "↻",
-    run_pb2.STEP_STATE_UNKNOWN: "!",
-    run_pb2.STEP_STATE_SUCCEEDED: "✓",
-    run_pb2.STEP_STATE_FAILED: "✗",
-    run_pb2.STEP_STATE_SKIPPED: "-",
-    run_pb2.STEP_STATE_CANCELLED: "⊘",
-    run_pb2.STEP_STATE_COMPENSATED: "↩",
-}
 _QUIET = (run_pb2.STEP_STATE_SUCCEEDED, run_pb2.STEP_STATE_BLOCKED, run_pb2.STEP_STATE_SKIPPED)
 
 
@@ -70,26 +58,15 @@ def steps(run: run_pb2.Run, now_unix_nanos: int) -> list[str]:
         if bracket:
             items.setdefault(owner, []).append(step)
     rows = []
-    for step in in_order([step for step in run.steps if "[" not in step.id]):
-        of_step = items.get(step.id, [])
+    by_id = {step.id: step for step in run.steps}
+    for node in graph_of(run).in_order():
+        step, of_step = by_id[node.id], items.get(node.id, [])
         rows.append(_row(step, of_step, now_unix_nanos))
         loud = [item for item in of_step if item.state not in _QUIET]
         rows += [_row(item, [], now_unix_nanos, indent="  ") for item in loud[:ITEMS_SHOWN]]
         if len(loud) > ITEMS_SHOWN:
             rows.append((f"    … {count(len(loud) - ITEMS_SHOWN, 'more item')}", "", "", "", "", ""))
     return table(("  STEP", "KIND", "STATE", "ATTEMPTS", "SPENT", "WHAT"), rows, "<<<>><")
-
-
-def in_order(found: Sequence[run_pb2.Step]) -> list[run_pb2.Step]:
-    """The steps, each behind those that it needs; else in the order of the definition."""
-    left = {step.id: step for step in found}
-    order = []
-    while left:
-        free = (step for step in left.values() if not any(need in left for need in step.needs if need != step.id))
-        # A definition that was checked has no cycle.
-        following = next(free, next(iter(left.values())))
-        order.append(left.pop(following.id))
-    return order
 
 
 def as_json(run: run_pb2.Run) -> dict[str, Any]:
@@ -115,13 +92,17 @@ def _row(step: run_pb2.Step, items: Sequence[run_pb2.Step], now: int, indent: st
     kind = run_pb2.StepKind.Name(step.kind).removeprefix("STEP_KIND_").lower().replace("for_each", "forEach")
     attempts = step.attempts + sum(item.attempts for item in items)
     return (
-        f"{indent}{_SIGNS.get(step.state, ' ')} {visible(step.id)}",
+        f"{indent}{_sign(step.state)} {visible(step.id)}",
         f"{kind} {visible(step.queue)}".rstrip(),
         step_state_name(step.state),
         str(attempts) if attempts else "-",
         f"${sum(spent) / 1e9:.4f}" if any(spent) else "-",
         ", ".join(part for part in _what(step, now) if part) or "-",
     )
+
+
+def _sign(state: int) -> str:
+    return look(step_state_name(state).replace(" ", "_")).sign
 
 
 def _what(step: run_pb2.Step, now: int) -> Iterator[str]:

@@ -18,15 +18,26 @@ from fairlead.internal.v1 import command_pb2, workflow_pb2
 from fairlead.store import keys
 from fairlead.v1 import run_pb2
 from fairlead.v1 import workflow_service_pb2 as pb
-from fairlead.workflow.model import InvalidName, has_ended, run_id, state_name
+from fairlead.workflow.model import InvalidName, has_ended, run_id, run_of, state_name
 from fairlead.workflow.refusals import faults_refused
 from fairlead.workflow.service import RunService, visible_tenant
 from fairlead.workflow.store import Runs
 
 # What a rerun may copy: the core gets all of it in one command.
 MAX_COPIED_BYTES = 64 << 20
+# Code of the failure of a run that somebody cancelled, as the core has it.
+_CANCELLED = "CANCELLED"
 # As it is in the core's own terms for what is not one of the open runs.
 _NOT_FOUND = "NOT_FOUND"
+
+
+class _Ended(Refusal):
+    """The run is over, and cannot be steered any more."""
+
+    def __init__(self, name: str, record: workflow_pb2.RunRecord) -> None:
+        state = state_name(record.state)
+        super().__init__("INVALID_STATE", f"{name} has ended: it is {state}", {"state": state.upper()})
+        self.record = record
 
 
 class RunSteering:
@@ -62,7 +73,13 @@ class RunSteering:
     async def cancel(self, request: pb.CancelRunRequest, caller: Identity) -> pb.CancelRunResponse:
         """Stops new work at once, then compensates what was done."""
         command = command_pb2.Command(caller=_caller(caller), cancel_run=request)
-        return pb.CancelRunResponse(run=await self._steer(command, request.name, caller))
+        try:
+            return pb.CancelRunResponse(run=await self._steer(command, request.name, caller))
+        except _Ended as ended:
+            # Said again: it is so already. Whoever lost the answer to the first call gets what became of it.
+            if ended.record.failure.code == _CANCELLED:
+                return pb.CancelRunResponse(run=run_of(ended.record))
+            raise
 
     async def pause(self, request: pb.PauseRunRequest, caller: Identity) -> pb.PauseRunResponse:
         """Nothing new begins."""
@@ -142,8 +159,7 @@ class RunSteering:
         """The core knows the open runs only; of the others the store knows how they ended."""
         record = await self._reading.find(name, caller)
         if has_ended(record):
-            state = state_name(record.state)
-            raise Refusal("INVALID_STATE", f"{name} has ended: it is {state}", {"state": state.upper()})
+            raise _Ended(name, record)
 
     def _gathered(self, request: pb.RerunRunRequest, record: workflow_pb2.RunRecord) -> command_pb2.RerunRun:
         """Everything the core needs of the ended run, payloads inline."""

@@ -53,8 +53,8 @@ def test_a_run_from_its_start_to_its_compensation() -> None:
         f"{at(8)}: attempt 2 at step parse by worker w-2 of agent doc-bot (epoch 2), leased at {at(7)}, after 1 s: it "
         "succeeded, result of 20 bytes (digest abababababab), settled $0.25.",
         f"{at(9)}: step review waits for approvals/{APPROVAL}, until 2026-11-18 12:06:40.000 UTC.",
-        f"{at(10)}: people are asked about is this loan good?: approvals/{APPROVAL}, tier high, rule loan-approval, "
-        "digest of what they see d1d1d1d1d1d1, configuration 3fa2b1c09d1e.",
+        f"{at(10)}: is this loan good? waits for people, run {RUN}, step review: approval approvals/{APPROVAL}, tier "
+        "high. Configuration in force: 3fa2b1c09d1e.",
         f"{at(11)}: asha (finance) approved approvals/{APPROVAL}: all there. Configuration in force: 3fa2b1c09d1e.",
         f"{at(12)}: step review succeeded, result of 30 bytes.",
         f"{at(13)}: approval approvals/{APPROVAL} is consumed. Configuration in force: 3fa2b1c09d1e.",
@@ -191,7 +191,7 @@ def test_every_kind_has_a_name_and_a_line() -> None:
 
 def test_an_approval_of_a_step_has_a_story_that_leads_to_its_run() -> None:
     store = stored()
-    people = Invocations(store).approval(APPROVAL)
+    people = Invocations(store).find_approval(APPROVAL)
     assert people is not None
     people.approval.run, people.approval.step = RUN, "review"
     store.put(Family.APPROVALS, keys.approval(keys.approval_id_bytes(APPROVAL) or b""), people.SerializeToString())
@@ -199,8 +199,8 @@ def test_an_approval_of_a_step_has_a_story_that_leads_to_its_run() -> None:
     assert found is not None and found.invocation == f"approvals/{APPROVAL}"
     assert [event.record.sequence for event in found.events] == [10, 11, 13]
     assert list(found.narrative) == [
-        f"{at(10)}: people are asked about is this loan good?: approvals/{APPROVAL}, tier high, rule loan-approval, "
-        "digest of what they see d1d1d1d1d1d1, configuration 3fa2b1c09d1e.",
+        f"{at(10)}: is this loan good? waits for people, run {RUN}, step review: approval approvals/{APPROVAL}, tier "
+        "high.",
         f"{at(11)}: asha (finance) approved approvals/{APPROVAL}: all there.",
         f"{at(13)}: approval approvals/{APPROVAL} is consumed.",
         f"It is about step review of {NAME}: fairlead explain {NAME} tells the rest.",

@@ -278,6 +278,13 @@ def until_draining(worker: Worker) -> None:
     assert asyncio.run_coroutine_threadsafe(session._draining.wait(), session._loop).result(TIMEOUT_SECONDS)
 
 
+def until_a_slot_is_free(worker: Worker) -> None:
+    """Returns when a slot is that no request for steps has taken."""
+    session = worker._session
+    assert session is not None
+    assert asyncio.run_coroutine_threadsafe(session._slots.wait(), session._loop).result(TIMEOUT_SECONDS)
+
+
 def outputs(service: Service, leases: Sequence[str]) -> list[Any]:
     """The results in the order of the leases."""
     return [json.loads(service.completed[lease]) for lease in leases]

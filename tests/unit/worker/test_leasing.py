@@ -11,7 +11,16 @@ import pytest
 
 from fairlead.client import CredentialRefused
 from tests.unit.client.sidecar import Refusal
-from tests.unit.worker.service import UNAVAILABLE, Service, outputs, running, serving, until_draining, worker_of
+from tests.unit.worker.service import (
+    UNAVAILABLE,
+    Service,
+    outputs,
+    running,
+    serving,
+    until_a_slot_is_free,
+    until_draining,
+    worker_of,
+)
 
 Sidecar = tuple[Service, str]
 
@@ -97,10 +106,11 @@ def test_slots_that_are_free_are_used_by_the_next_answer(sidecar: Sidecar) -> No
     with running(worker):
         first, second = service.add(1), service.add(2)
         service.wait(lambda: len(service.open) == 2 and service.waiting_wishes == 1)
-        for number in (1, 2):
-            go_on[number].set()
-            service.wait(lambda number=number: len(service.of("CompleteStep")) == number)  # type: ignore[misc]
-        service.ended(first, second)
+        go_on[1].set()
+        service.ended(first)
+        until_a_slot_is_free(worker)
+        go_on[2].set()
+        service.ended(second)
         worker.request_stop()
         until_draining(worker)
         # The request that waits is not cancelled; this ends it.

@@ -163,6 +163,8 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().out.endswith(
             'input of parse\nnone\n\noutput of parse\n{\n  "income": "\\u202e"\n}\n'
         )
+        assert await command("show", name_of(1), "--graph", "mermaid") == 0
+        assert "flowchart TB" in capsys.readouterr().out
         assert await command("show", name_of(1), "--json") == 0
         told = json.loads(capsys.readouterr().out)
         assert told["steps"][0]["id"] == "parse" and "output" not in told["steps"][0]

@@ -14,9 +14,17 @@ use crate::keys::{self, RunId};
 use crate::rejection::{Reason, Rejection};
 use crate::unit::{Unit, Write, family};
 
+/// Who wanted what happens, where somebody did: an agent or an operator that steers a run.
+#[derive(Debug, Clone)]
+struct Author {
+    agent: String,
+    operator: String,
+}
+
 /// Runs that one command has touched, and what they still have to lead to.
 #[derive(Debug, Default)]
 pub(super) struct Wave {
+    author: Option<Author>,
     touched: BTreeSet<RunId>,
     ended: BTreeSet<RunId>,
     effects: VecDeque<(RunId, Effect)>,
@@ -53,6 +61,30 @@ impl Engine {
         event: &Event<'_>,
     ) -> Result<Outcome, Refused> {
         let mut wave = Wave::default();
+        let outcome = self.push(&mut wave, now, id, event)?;
+        self.follow_through(unit, now, wave);
+        Ok(outcome)
+    }
+
+    /// As [`drive`](Self::drive), for a caller who steers the run: the records of what was wanted say who wanted it.
+    ///
+    /// # Errors
+    /// The run refuses the event; nothing has changed.
+    pub(super) fn drive_for(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        caller: Caller<'_>,
+        id: &RunId,
+        event: &Event<'_>,
+    ) -> Result<Outcome, Refused> {
+        let mut wave = Wave {
+            author: Some(Author {
+                agent: caller.agent.to_owned(),
+                operator: caller.operator.to_owned(),
+            }),
+            ..Wave::default()
+        };
         let outcome = self.push(&mut wave, now, id, event)?;
         self.follow_through(unit, now, wave);
         Ok(outcome)
@@ -123,7 +155,10 @@ impl Engine {
     fn follow_effect(&mut self, unit: &mut UnitBuilder, wave: &mut Wave, now: i64, id: &RunId, effect: Effect) {
         match effect {
             Effect::Step(kind, event) => self.append_run(unit, now, id, kind, Body::Step(event)),
-            Effect::Run(kind, event) => self.append_run(unit, now, id, kind, Body::Run(event)),
+            Effect::Run(kind, event) => {
+                let author = wave.author.as_ref().filter(|_| is_wanted(kind));
+                self.append_run_by(unit, now, id, kind, Body::Run(event), author);
+            }
             Effect::OpenApproval {
                 key,
                 tier,
@@ -158,13 +193,26 @@ impl Engine {
 
     /// A record about a run, which belongs to its tenant and to who started it, and its place in the run's history.
     pub(super) fn append_run(&mut self, unit: &mut UnitBuilder, now: i64, id: &RunId, kind: EventKind, body: Body) {
+        self.append_run_by(unit, now, id, kind, body, None);
+    }
+
+    /// As [`append_run`](Self::append_run), of what somebody wanted.
+    fn append_run_by(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        id: &RunId,
+        kind: EventKind,
+        body: Body,
+        author: Option<&Author>,
+    ) {
         let Some(open) = self.runs.get(id) else { return };
         let record = open.run.record();
-        let (tenant, agent) = (record.tenant.clone(), record.agent.clone());
-        let operator = if matches!(kind, EventKind::RunStarted) {
-            record.operator.clone()
-        } else {
-            String::new()
+        let tenant = record.tenant.clone();
+        let (agent, operator) = match author {
+            Some(author) => (author.agent.clone(), author.operator.clone()),
+            None if matches!(kind, EventKind::RunStarted) => (record.agent.clone(), record.operator.clone()),
+            None => (record.agent.clone(), String::new()),
         };
         let caller = Caller {
             tenant: &tenant,
@@ -463,4 +511,12 @@ impl Engine {
         }
         self.runs.follow(id, &changes.steps);
     }
+}
+
+/// What happens to a run because somebody wants it.
+fn is_wanted(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::RunPaused | EventKind::RunResumed | EventKind::RunCancelling | EventKind::RunSignalled
+    )
 }

@@ -2,10 +2,11 @@
 use std::sync::Arc;
 
 use fairlead_plan::UnixNanos;
-use fairlead_wire::internal::{KeyState, RerunRun, RunRecord, StepRecord};
-use fairlead_wire::v1::{Amount, Run as RunView, StepState};
+use fairlead_wire::internal::{KeyState, RequestRecord, RerunRun, RunRecord, StepRecord};
+use fairlead_wire::v1::{Amount, RerunRunResponse, Run as RunView, StepState};
 use fairlead_workflow::Definition;
 use fairlead_workflow::run::Run;
+use prost::Message;
 
 use super::definitions::compile_stored;
 use super::record::shown;
@@ -15,6 +16,7 @@ use crate::command::{Applied, Caller, Refusal};
 use crate::engine::{Engine, UnitBuilder};
 use crate::keys;
 use crate::rejection::{Reason, Rejection};
+use crate::unit::{Write, family};
 
 impl Engine {
     /// Makes a new run that copies what had succeeded before the step: nothing of it is paid or done again.
@@ -90,6 +92,9 @@ impl Engine {
         let fallback = shown(&record);
         self.begin_run(&mut unit, now, id, Run::with_results(definition, record, copied));
         let view = self.runs.get(&id).map_or(fallback, |open| shown(open.run.record()));
+        if !command.request_key.is_empty() {
+            unit.writes.push(first_answer(now, command, &view));
+        }
         Ok(Applied::done(view, Some(self.seal(unit, self.is_step_power()))))
     }
 
@@ -148,6 +153,21 @@ impl Engine {
         }
         Ok(again)
     }
+}
+
+/// Remembers the answer for the request id.
+fn first_answer(now: i64, command: &RerunRun, view: &RunView) -> Write {
+    let answer = RerunRunResponse {
+        run: Some(view.clone()),
+        cost_avoided: view.cost_avoided,
+    };
+    let record = RequestRecord {
+        digest: command.request_digest.clone(),
+        answer: answer.encode_to_vec(),
+        time_unix_nanos: now,
+        ..RequestRecord::default()
+    };
+    Write::put(family::REQUESTS, command.request_key.clone(), record.encode_to_vec())
 }
 
 /// The old run's record of a step that has a result or was skipped, by the step's id: the definition may be another one.

@@ -122,7 +122,7 @@ impl Engine {
             .unwrap_or_default();
         let mut unit = UnitBuilder::new();
         let outcome = self
-            .drive(&mut unit, now, &id, event)
+            .drive_for(&mut unit, now, caller, &id, event)
             .map_err(|refused| wrong_state(name, &refused))?;
         if outcome.repeated {
             return Ok(Applied::replay(view));

@@ -40,4 +40,5 @@ mod workflow_effects;
 mod workflow_money;
 mod workflow_shapes;
 mod workflow_simulation;
+mod workflow_steering;
 mod workflows;

@@ -84,6 +84,13 @@ fn mirror(front: &Front, totals: &Totals, page: &mut Vec<u8>) -> Result<(), prom
     )?;
     one("sessions", "Sessions that are remembered.", snapshot.sessions)?;
     one(
+        "open_runs",
+        "Runs of workflows that have not ended.",
+        snapshot.open_runs,
+    )?;
+    one("ready_steps", "Steps that may be leased.", snapshot.ready_steps)?;
+    one("leased_steps", "Steps that are leased.", snapshot.leased_steps)?;
+    one(
         "store_available",
         "1 when the store takes writes.",
         u64::from(snapshot.store_available),

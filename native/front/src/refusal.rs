@@ -49,11 +49,17 @@ pub fn caller_gone() -> Rejection {
     of(Reason::DeadlineExceeded, "the caller went away while the call waited")
 }
 
-/// The body is larger than the configuration allows.
-pub fn too_large(most: u64) -> Rejection {
+/// The body is larger than the configuration allows; `bound` is the name of what bounds it.
+pub fn too_large(bound: &str, most: u64) -> Rejection {
     of(
         Reason::PayloadTooLarge,
-        format!("the request is larger than limits.requestBytes ({most} bytes)"),
+        format!("the request is larger than {bound} ({most} bytes)"),
     )
+    .with("bound", bound)
     .with("limit", most)
 }
+
+/// The bound of requests in general.
+pub const REQUEST_BYTES: &str = "limits.requestBytes";
+/// The bound of what workers send.
+pub const PAYLOAD_BYTES: &str = "limits.payloadBytes";

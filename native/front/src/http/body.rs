@@ -28,7 +28,7 @@ pub(super) async fn read(mut body: Incoming, most: u64) -> Result<Bytes, Rejecti
         Some(bytes) => Ok(bytes),
         None => {
             drain(body).await;
-            Err(refusal::too_large(most))
+            Err(refusal::too_large(refusal::REQUEST_BYTES, most))
         }
     }
 }

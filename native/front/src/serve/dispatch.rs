@@ -125,7 +125,11 @@ async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Resp
         Service::Internal => return Ok(status::unimplemented("there is no such service here")),
         Service::Control => return front.forwarder.forward(&identity, deadline, request).await,
     };
-    normalise(front, response, request_bytes)
+    let bound = match service {
+        Service::Worker => (refusal::PAYLOAD_BYTES, front.core.running().limits().payload_bytes),
+        _ => (refusal::REQUEST_BYTES, request_bytes),
+    };
+    normalise(front, response, bound)
 }
 
 /// Calls a hot service within the caller's deadline. A unary response is complete with its head; a stream is cut at the
@@ -164,7 +168,7 @@ where
 
 /// tonic answers some requests before a service sees them, with codes of its own and without details. Everything this
 /// project answers carries details, so a bare status is tonic's.
-fn normalise(front: &Front, response: Response<Body>, request_bytes: u64) -> Result<Response<Body>, Rejection> {
+fn normalise(front: &Front, response: Response<Body>, (bound, most): (&str, u64)) -> Result<Response<Body>, Rejection> {
     let headers = response.headers();
     if !headers.contains_key(Status::GRPC_STATUS) {
         return Ok(response);
@@ -180,7 +184,7 @@ fn normalise(front: &Front, response: Response<Body>, request_bytes: u64) -> Res
     }
     match bare_code(headers) {
         Code::Ok => Ok(response),
-        Code::OutOfRange => Err(refusal::too_large(request_bytes)),
+        Code::OutOfRange => Err(refusal::too_large(bound, most)),
         Code::Unimplemented => Ok(status::unimplemented("there is no such method")),
         Code::Internal | Code::Unknown | Code::InvalidArgument => {
             Err(refusal::of(Reason::InvalidArgument, "the request cannot be decoded"))

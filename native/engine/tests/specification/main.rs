@@ -19,6 +19,7 @@ mod health;
 mod machine;
 mod model_approval_machine;
 mod model_approvals;
+mod model_overdrafts;
 mod pins;
 mod rates;
 mod recovery;

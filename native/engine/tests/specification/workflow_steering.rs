@@ -80,7 +80,7 @@ fn a_rerun_keeps_what_has_succeeded_and_its_answer_for_the_request_id() {
     let lease = bench.lease("a").unwrap();
     bench.complete_step(&lease, r#"{"n":7}"#).unwrap();
     let lease = bench.lease("b").unwrap();
-    bench.fail(&lease, "OOPS").unwrap();
+    bench.fail(&lease, "BAD_INPUT").unwrap();
     assert_eq!(bench.run_state(&name), RunState::Failed);
 
     let command = RerunRun {

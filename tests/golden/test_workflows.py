@@ -73,6 +73,20 @@ def test_the_examples_are_good_by_themselves_and_in_their_configuration(
         assert main(["workflow", "graph", str(path), "--format", format]) == 0
 
 
+def test_the_document_shows_what_is_said(tmp_path: Path) -> None:
+    """One letter in `needs` of the loan's review."""
+    path = tmp_path / "loan-approval.yaml"
+    path.write_text(SHIPPED[0].read_text().replace("needs: [eligibility, risk]", "needs: [eligibility, risc]"))
+    document = (Path(__file__).parents[2] / "docs/workflows.md").read_text()
+    assert f"```text\n{messages(path)}```" in document
+
+
+def test_the_document_s_picture_is_the_one_that_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a change of the example: `fairlead workflow graph FILE --output docs/pictures/loan-approval.svg`."""
+    assert main(["workflow", "graph", str(SHIPPED[0]), "--format", "svg"]) == 0
+    assert capsys.readouterr().out == (EXAMPLES.parent / "docs/pictures/loan-approval.svg").read_text(encoding="utf-8")
+
+
 if __name__ == "__main__":
     for good in GOOD:
         good.with_suffix(".json").write_text(json.dumps(becomes(good), indent=2, ensure_ascii=False) + "\n")

@@ -124,7 +124,11 @@ class RunSteering:
             rerun.request_key, rerun.request_digest = identity.key(now), identity.digest
             command = command_pb2.Command(caller=_caller(caller), rerun_run=rerun)
             run = (await apply(self._core, command)).run
-            return pb.RerunRunResponse(run=run, cost_avoided=run.cost_avoided)
+            response = pb.RerunRunResponse(run=run)
+            # Nothing that was avoided is nothing said, as in the answer that is kept.
+            if run.HasField("cost_avoided"):
+                response.cost_avoided.CopyFrom(run.cost_avoided)
+            return response
 
     async def _start(self, command: command_pb2.Command, caller: Identity, request_id: str) -> run_pb2.Run:
         """Applies it when no other one with its request id is on its way. Different ones have nothing to wait for: they

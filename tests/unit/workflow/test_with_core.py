@@ -31,7 +31,7 @@ def loan() -> workflow_pb2.WorkflowDefinition:
         score,
         step("review", needs=("score",), approval=gate),
         step("paid", needs=("review",), wait=workflow_pb2.WaitTask(signal="payment")),
-        step("offer", "mailer", ("paid",), effect=run_pb2.STEP_EFFECT_SIDE_EFFECT, idempotency_key='"offer/1"'),
+        step("offer", "mailer", ("paid",), effect=run_pb2.STEP_EFFECT_SIDE_EFFECT),
     )
 
 
@@ -83,7 +83,7 @@ def test_a_run_is_read_over_a_restart_and_told_to_its_end(tmp_path: Path) -> Non
             signal = pb.SignalRunRequest(request_id="g-1", name=name, signal="payment", payload=b'{"paid":true}')
             await life.desk.steering.signal(signal, ASHA)
             lease = await life.do("mailer", {"sent": True})
-            assert lease.idempotency_key == "offer/1"
+            assert lease.idempotency_key.endswith("/offer")
             ended = await life.run(name)
             assert (ended.state, ended.steps_ended, ended.steps_total) == (SUCCEEDED, 7, 7)
             assert ended.HasField("end_time") and json.loads(ended.output) == {"offer": {"sent": True}}
@@ -94,7 +94,7 @@ def test_a_run_is_read_over_a_restart_and_told_to_its_end(tmp_path: Path) -> Non
                 "attempt 1 at step parse by worker w-1 of agent bot (epoch 1)",
                 f"asha (finance) approved {steps['review'].approval}: all there",
                 "operator asha sent signal payment, payload of 13 bytes",
-                "(epoch 1, key offer/1)",
+                "(epoch 1)",
                 "the run succeeded",
             ):
                 assert part in said, said

@@ -6,6 +6,8 @@ method of a handle raises `EngineFault`.
 
 from typing import final
 
+__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault"]
+
 class ConfigError(ValueError):
     """The configuration is not valid."""
 

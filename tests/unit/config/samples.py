@@ -164,6 +164,19 @@ workflows:
         idempotencyKey: "offer/${input.id}"
         onUnknown: {ask: high}
         compensate: retract-offer
+notifications:
+  - name: desk
+    url: {fromEnv: URL}
+    secret: [{fromEnv: SIGNING}]
+    events: [approval.*, budget.alert]
+    match: {tenant: acme, tool: ["payments.*"], tier: high, workflow: loan, state: [rejected, failed]}
+    format: chat
+    timeout: 2s
+    retry: {attempts: 3, initial: 2s, max: 10s}
+    headers: {X-Team: blue, Authorization: {fromEnv: HEADER}}
+    insecure: true
+    link: "https://desk.example/{approval}"
+    includeArguments: true
 audit: {content: digest}
 durability: {model.call: power, tool.call: process, workflow.step: process, checkpoint: process}
 limits:
@@ -189,10 +202,17 @@ limits:
   checkpointPutBytes: 13KiB
   checkpointThreads: 14
   checkpointTenantBytes: 15MiB
+  notifications: 16
 reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
 retention: {invocations: 8d, toolCalls: 31d}
 """
-COMPLETE_ENVIRONMENT = {**ENVIRONMENT, "OPERATOR": "operator-token", "HEADER": "header-value"}
+COMPLETE_ENVIRONMENT = {
+    **ENVIRONMENT,
+    "OPERATOR": "operator-token",
+    "HEADER": "header-value",
+    "URL": "https://desk.example/hook",
+    "SIGNING": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
 
 
 def load(text: str) -> Config:

@@ -70,6 +70,7 @@ def test_all_secrets_that_are_missing_are_named() -> None:
 def test_the_configuration_holds_references_only() -> None:
     config = load(COMPLETE)
     environment = {name: f"{SECRET}-{name}" for name in COMPLETE_ENVIRONMENT}
+    environment |= {"URL": f"https://desk.example/{SECRET}", "SIGNING": COMPLETE_ENVIRONMENT["SIGNING"]}
     resolved = resolve_secrets(config, environment)
     assert f"{SECRET}-TOKEN" in resolved.to_proto().values.values()
     for shown in (repr(config), str(config), canonical_json(config), repr(resolved), str(resolved), f"{resolved}"):

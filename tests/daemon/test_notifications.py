@@ -16,7 +16,7 @@ import pytest
 
 from fairlead.v1 import notification_service_pb2, notification_service_pb2_grpc
 
-from . import people
+from . import people, runs
 from .harness import TIMEOUT_SECONDS, TOKEN, Daemon, bearer
 from .people import client, command, pending, refund, vote
 from .receiving import Received, Receiving, of
@@ -83,6 +83,27 @@ def test_an_approval_is_told_of_signed_from_its_opening_to_its_end(tmp_path: Pat
         # What people have to agree to is the sidecar's to show.
         assert not any(b"canary-card-4711" in one.body or b"1200" in one.body for one in desk.received)
         assert listed(daemon) == []
+
+
+def test_a_run_that_fails_is_told_of_with_its_workflow(tmp_path: Path) -> None:
+    with Receiving() as desk:
+        wanted = "events: [step.failed, run.ended], match: {workflow: short, state: failed}"
+        entry = f"  - {{name: desk, url: '{desk.url}', secret: {{fromEnv: TEST_SIGNING}}, {wanted}, {PATIENT}}}\n"
+        for name, text in (("short", runs.SHORT), ("brief", runs.BRIEF)):
+            (tmp_path / f"{name}.yaml").write_text(text)
+        config = notifying(entry) + "workflows: [{file: short.yaml}, {file: brief.yaml}]\n"
+        with daemon_with(tmp_path, config) as daemon:
+            agent = runs.Agent(daemon)
+            names = [agent.start(workflow, request_id=workflow) for workflow in ("brief", "short")]
+            for lease in (*agent.lease("parser"), *agent.lease("parser")):
+                agent.fail(lease, "BAD_INPUT", final=True)
+            desk.wait_for(of("run.ended"))
+            told = [received.document for received in desk.received]
+            assert [(one["type"], one["data"]["workflow"], one["data"]["run"]) for one in told] == [
+                ("step.failed", "short", names[1].removeprefix("runs/")),
+                ("run.ended", "short", names[1].removeprefix("runs/")),
+            ]
+            assert told[1]["data"]["summary"].endswith("state failed; failure BAD_INPUT)")
 
 
 def test_a_receiver_that_was_down_gets_everything_in_order_also_after_a_crash(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -45,11 +45,13 @@ _64_BITS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A record that is told of, and the approval that it is about, if it is about one, as it is by now."""
+    """A record that is told of, the approval that it is about, if it is about one, as it is by now, and the workflow of
+    its run."""
 
     record: audit_record_pb2.AuditRecord
     record_hash: bytes
     approval: approval_service_pb2.Approval | None = None
+    workflow: str = ""
 
     @property
     def event(self) -> str:
@@ -59,6 +61,7 @@ class Occurrence:
     def facts(self) -> Facts:
         """The facts of the record; those that it leaves open are taken from the approval."""
         facts = facts_of(self.record)
+        facts = replace(facts, workflow=facts.workflow or self.workflow)
         if self.approval is None:
             return facts
         known = {name: value or getattr(self.approval, name, "") for name, value in asdict(facts).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fairlead.approval.store import Approvals
 from fairlead.audit.model import StoredRecord, Undecodable, parse_record
@@ -20,6 +20,7 @@ from fairlead.notification.signature import message_id
 from fairlead.notification.store import Reader
 from fairlead.store import keys
 from fairlead.v1 import approval_service_pb2
+from fairlead.workflow.store import Runs
 
 CHUNK_RECORDS = 256
 CHUNK_BYTES = 1 << 20
@@ -40,6 +41,7 @@ class Reading:
         """`clock` gives Unix nanoseconds."""
         self._log = AuditLog(reader)
         self._approvals = Approvals(reader)
+        self._runs = Runs(reader)
         self._clock = clock
         self._turn = 0
 
@@ -94,10 +96,12 @@ class Reading:
         if not any(record.kind in receiver.selection.kinds for receiver in receivers):
             return
         facts = facts_of(record)
+        if not facts.workflow:
+            facts = replace(facts, workflow=self._workflow(facts.tenant, facts.run))
         takers = [receiver for receiver in receivers if receiver.selection.takes(record, facts)]
         if not takers:
             return
-        occurrence = Occurrence(record, stored.record_hash, self._approval(facts.approval))
+        occurrence = Occurrence(record, stored.record_hash, self._approval(facts.approval), facts.workflow)
         for receiver in takers:
             made = document(occurrence, link=receiver.link, include_arguments=receiver.include_arguments)
             yield (
@@ -119,3 +123,10 @@ class Reading:
         wanted = keys.approval_id_bytes(name.removeprefix("approvals/"))
         record = None if wanted is None else self._approvals.get(wanted)
         return None if record is None else record.approval
+
+    def _workflow(self, tenant: str, run: str) -> str:
+        """The workflow of a run, which the records of its steps and approvals do not name; empty when it is no run of
+        one."""
+        wanted = keys.run_id_bytes(run)
+        record = None if wanted is None else self._runs.record(tenant, wanted)
+        return "" if record is None else record.workflow

@@ -39,7 +39,14 @@ def sentence(event: str, facts: Facts, body: Message | None, approval: pb.Approv
         case "approval.ended" if happened is not None:
             return _with(f"approval of {_what(facts)} of {_who(facts)}: {facts.state}", [visible(happened.reason)])
     named = [f"{name} {visible(value)}" for name, value in asdict(facts).items() if value and name != "approval"]
-    return _with(event, named)
+    return _with(event, [*named, _failure(body)])
+
+
+def _failure(body: Message | None) -> str:
+    """The code of what went wrong; not what somebody said about it, which may quote anything."""
+    if isinstance(body, audit_record_pb2.RunEvent | audit_record_pb2.StepEvent) and body.HasField("failure"):
+        return f"failure {visible(body.failure.code)}"
+    return ""
 
 
 def _who(facts: Facts) -> str:

@@ -19,7 +19,7 @@ from fairlead.notification.document import (
     plain,
     trial,
 )
-from fairlead.v1 import amount_pb2, approval_service_pb2, audit_record_pb2, gate_service_pb2
+from fairlead.v1 import amount_pb2, approval_service_pb2, audit_record_pb2, gate_service_pb2, run_pb2
 from tests.unit.approval.fakes import HOUR, approval, at
 from tests.unit.audit.records import T0, admitted, record, settled
 from tests.unit.audit.tool_records import completed, decided, ended, voted
@@ -124,6 +124,22 @@ def test_a_step_of_a_run_that_an_operator_started() -> None:
     assert made["type"] == "approval.opened"
     assert made["data"]["summary"].startswith("acme (operator carla) asks for approval of Offer (tier high")
     assert (made["data"]["run"], made["data"]["step"]) == ("run_1", "review")
+
+
+def test_runs_and_steps() -> None:
+    failure = run_pb2.Failure(code="BAD_INPUT", message="canary: what the worker said", step="parse")
+    happened = audit_record_pb2.RunEvent(run="run_1", workflow="loan", state=run_pb2.RUN_STATE_FAILED, failure=failure)
+    ended = told(Occurrence(record(5, "RUN_ENDED", tenant="acme", agent="bot", run=happened), HASH))
+    assert ended["data"]["summary"] == (
+        "run.ended (tenant acme; agent bot; workflow loan; run run_1; state failed; failure BAD_INPUT)"
+    )
+    assert ended["data"]["details"]["failure"] == {"code": "BAD_INPUT", "step": "parse"}
+    step = audit_record_pb2.StepEvent(run="run_1", step="offer", state=run_pb2.STEP_STATE_UNKNOWN, attempt=2)
+    unknown = told(Occurrence(record(6, "STEP_UNKNOWN", tenant="acme", step=step), HASH, workflow="loan"))
+    assert {name: unknown["data"][name] for name in ("workflow", "run", "step", "state")} == {
+        "workflow": "loan", "run": "run_1", "step": "offer", "state": "unknown",
+    }  # fmt: skip
+    assert "canary" not in json.dumps([ended, unknown])
 
 
 @pytest.mark.parametrize("one", [admitted(1), settled(2), decided(3, "AUTHORIZED"), completed(4)])

@@ -11,11 +11,12 @@ import pytest
 
 from fairlead.audit.watch import LogDamaged
 from fairlead.control.errors import Refusal
-from fairlead.internal.v1 import command_pb2
+from fairlead.internal.v1 import command_pb2, workflow_pb2
 from fairlead.notification.metrics import page
 from fairlead.notification.model import answer_of, unreachable
 from fairlead.notification.service import UNSTORED_RECORDS, Outbox
 from fairlead.store import Family, keys
+from fairlead.v1 import audit_record_pb2
 from tests.unit.config.samples import load
 from tests.unit.notification.fakes import RETRY, SECOND, World, drain, opened, receiver, run
 
@@ -368,6 +369,31 @@ def test_the_answer_is_not_forgotten_when_it_cannot_be_stored_at_once(monkeypatc
         world.core.reject = None
         assert await delivering == 0
         assert len(world.sender.ids()) == 1 and len(world.outbox_keys()) == 1
+
+    run(test)
+
+
+def test_steps_and_approvals_are_of_the_workflow_of_their_run() -> None:
+    async def test() -> None:
+        world = World()
+        loans = receiver("desk", "step.*", "approval.*", "run.ended", match={"workflow": ("loan*",)})
+        outbox = await begun(world, loans)
+        for number, workflow in enumerate(("loan-approval", "other"), 1):
+            run_id = f"run_{number:032x}"
+            raw = keys.run_id_bytes(run_id)
+            assert raw is not None
+            value = workflow_pb2.RunRecord(run=run_id, workflow=workflow).SerializeToString()
+            world.store.put(Family.RUNS, keys.run("acme", raw), value)
+            world.say("STEP_UNKNOWN", step=audit_record_pb2.StepEvent(run=run_id, step="offer"))
+            world.say(approval=audit_record_pb2.ApprovalEvent(approval="approvals/apr_1", run=run_id))
+            world.say("RUN_ENDED", run=audit_record_pb2.RunEvent(run=run_id, workflow=workflow))
+        world.say("STEP_UNKNOWN", step=audit_record_pb2.StepEvent(run="the-agents-own", step="x"))
+        await drain(outbox)
+        await deliver(outbox)
+        told = [json.loads(body)["data"] for _, _, body in world.sender.sent]
+        assert [(data["sequence"], data["workflow"]) for data in told] == [
+            (1, "loan-approval"), (2, "loan-approval"), (3, "loan-approval"),
+        ]  # fmt: skip
 
     run(test)
 

@@ -73,6 +73,8 @@ class Life:
         self.feed = CommitFeed(asyncio.get_running_loop())
         self.feed.publish(recovery.recover(self.core, self.store, time.time_ns()).sequence)
         self._faults: list[BaseException] = []
+        # How far the services are ahead of the core: time passes without waiting for it.
+        self.ahead_nanos = 0
         self._writer = CommitWriter(
             self.core, self.store, committed=self.feed.publish, available=lambda *_: None, fault=self._faults.append
         )
@@ -81,10 +83,13 @@ class Life:
         def running() -> Running:
             raise AssertionError("the definitions come from the test")
 
-        self.desk = WorkflowDesk(self.core, self.store, self.feed, running, time.time_ns)
-        self.desk.catalogue = WorkflowCatalogue(lambda: config.workflows, Runs(self.store), time.time_ns)
+        self.desk = WorkflowDesk(self.core, self.store, self.feed, running, self._clock)
+        self.desk.catalogue = WorkflowCatalogue(lambda: config.workflows, Runs(self.store), self._clock)
         self.audit = AuditLogService(self.core, self.store, self.feed, time.time_ns)
         self.approvals = ApprovalDeskService(self.core, self.store, Votes(), time.time_ns)
+
+    def _clock(self) -> int:
+        return time.time_ns() + self.ahead_nanos
 
     async def end(self) -> None:
         """Writes what is decided, and gives the directory back."""

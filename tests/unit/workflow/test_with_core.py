@@ -19,6 +19,7 @@ from tests.unit.workflow.life import ASHA, BOT, STRANGER, Life, living, step, wo
 
 SUCCEEDED, FAILED = run_pb2.RUN_STATE_SUCCEEDED, run_pb2.RUN_STATE_FAILED
 LARGE = "x" * 300_000
+SECOND_NANOS = 10**9
 
 
 def loan() -> workflow_pb2.WorkflowDefinition:
@@ -204,6 +205,7 @@ def test_old_runs_are_deleted_with_their_children_and_the_core_does_not_mind(tmp
             await life.do("parser")
             await life.do("parser")
             assert (await life.run(kept)).state == SUCCEEDED
+            life.ahead_nanos = SECOND_NANOS
             for name in gone:
                 with pytest.raises(Refusal, match="is not known"):
                     await life.run(name)
@@ -220,6 +222,7 @@ def test_old_runs_are_deleted_with_their_children_and_the_core_does_not_mind(tmp
             await life.start("short", "s-4")
         async with living(tmp_path, short, nested, brief) as life:
             await life.do("parser")
+            life.ahead_nanos = SECOND_NANOS
             assert await life.desk._retention.sweep() == 1
 
     run(test)

@@ -30,6 +30,7 @@ class Group:
 
 GROUPS = (
     Group("serve", "serve", "run the sidecar"),
+    Group("health", "health", "say whether the sidecar is ready, for probes"),
     Group("config", "config", "validate, show, apply, compare and roll back the configuration"),
     Group("workflow", "workflow", "validate and draw workflows"),
     Group("budget", "budget", "list and adjust budgets"),
@@ -43,6 +44,7 @@ GROUPS = (
     Group("backup", "backup", "make, verify and restore backups"),
     Group("import", "importing", "turn the configuration of another gateway into one of Fairlead"),
     Group("prices", "prices", "import and show price books"),
+    Group("inject", "inject", "add the sidecar to the pods in Kubernetes manifests"),
     Group("worker", "worker", "run the functions that do the steps of workflows"),
     Group("dev-provider", "dev_provider", "run a local model provider with faults on demand"),
 )

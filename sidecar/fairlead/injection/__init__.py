@@ -1,0 +1,1 @@
+"""The sidecar in pods of Kubernetes: added to files (`fairlead inject`)."""

@@ -7,6 +7,7 @@ use crate::gate::Gate;
 use crate::grpc::gate_service_server::GateServiceServer;
 use crate::grpc::model_service_server::ModelServiceServer;
 use crate::grpc::worker_service_server::WorkerServiceServer;
+use crate::grpc::workflow_service_server::WorkflowServiceServer;
 use crate::metrics::Metrics;
 use crate::metrics::scrape::Watch;
 use crate::model::Model;
@@ -16,6 +17,7 @@ use crate::serve::own::Own;
 use crate::serving::{Phase, Serving};
 use crate::tasks::Tasks;
 use crate::worker::{self, Worker};
+use crate::workflow::Starts;
 
 /// Shared by every call; made once per start.
 pub struct Front {
@@ -34,6 +36,7 @@ pub struct Front {
     pub(crate) watch: Watch,
     gate: Arc<Gate>,
     worker: Arc<Worker>,
+    starts: Arc<Starts>,
     /// Also the provider clients of the HTTP dialects.
     pub(crate) model: Arc<Model>,
 }
@@ -53,6 +56,7 @@ impl Front {
         Ok(Arc::new_cyclic(|front| Self {
             gate: Arc::new(Gate::new(core.clone())),
             worker: Arc::new(Worker::new(core.clone(), serving.clone())),
+            starts: Arc::new(Starts::new(core.clone())),
             model: Arc::new(Model::new(front.clone())),
             core,
             metrics,
@@ -84,13 +88,19 @@ impl Front {
 
     /// `WorkerService`. What workers send is bounded by the largest payload, not by the largest request.
     pub(crate) fn worker(&self) -> WorkerServiceServer<Worker> {
-        let most = self
-            .core
-            .running()
-            .limits()
-            .payload_bytes
-            .saturating_add(worker::ENVELOPE_BYTES);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        WorkerServiceServer::from_arc(Arc::clone(&self.worker)).max_decoding_message_size(most)
+        WorkerServiceServer::from_arc(Arc::clone(&self.worker)).max_decoding_message_size(self.most_payload())
+    }
+
+    /// The part of `WorkflowService` that starts runs, likewise.
+    pub(crate) fn starts(&self) -> WorkflowServiceServer<Starts> {
+        WorkflowServiceServer::from_arc(Arc::clone(&self.starts)).max_decoding_message_size(self.most_payload())
+    }
+
+    /// Bytes of a message that carries a payload: twice the largest, so that one that is too large is still read, and the
+    /// core can end its step for good instead of having it tried again.
+    fn most_payload(&self) -> usize {
+        let payload = self.core.running().limits().payload_bytes;
+        let message = payload.saturating_mul(2).saturating_add(worker::ENVELOPE_BYTES);
+        usize::try_from(message).unwrap_or(usize::MAX)
     }
 }

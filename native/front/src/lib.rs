@@ -6,7 +6,7 @@
 //! | [`core`] | the engine and its commit queue; admit, settle, release as futures that answer after the commit |
 //! | [`wait`] | who may try next when a rate limit is out of headroom |
 //! | [`serve`] | one port: HTTP/2 and HTTP/1.1, the door, the dispatcher |
-//! | [`gate`], [`model`], [`worker`], [`http`] | the services that Rust serves |
+//! | [`gate`], [`model`], [`worker`], [`workflow`], [`http`] | the services that Rust serves |
 //! | [`forward`] | everything else is Python's |
 //! | [`auth`], [`deadline`], [`refusal`], [`status`] | who, until when, and how to say no |
 //! | [`monitor`], [`metrics`], [`telemetry`] | health, numbers, logs |
@@ -31,6 +31,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod wait;
 pub mod worker;
+pub mod workflow;
 
 /// Services generated from the protos; the messages come from `fairlead-wire`.
 #[allow(missing_docs, clippy::all)]

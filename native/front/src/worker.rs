@@ -42,11 +42,15 @@ impl WorkerService for Worker {
         let until = until(&request);
         let wish = request.get_ref().wish.clone().unwrap_or_default();
         let mut phase = self.serving.subscribe();
-        let leases = tokio::select! {
-            leases = self.core.lease_steps(identity.caller(), &wish, until) => leases,
-            // An error means that the sender is gone: nothing serves any more.
-            _ = phase.wait_for(|phase| *phase == Phase::Stopping) => Err(refusal::draining()),
+        // Only the wait is cut off: steps that are leased already are committed, and nobody else would hear of them.
+        let waited = async {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => Ok(()),
+                // An error means that the sender is gone: nothing serves any more.
+                _ = phase.wait_for(|phase| *phase == Phase::Stopping) => Err(refusal::draining()),
+            }
         };
+        let leases = self.core.lease_steps(identity.caller(), &wish, waited).await;
         answered(leases.map(|leases| LeaseStepsResponse { leases }))
     }
 

@@ -53,8 +53,8 @@ class RunSteering:
         self._runs = runs
         self._reading = reading
         # A request id answers once: what the store has of it is true only while no other command with it is on its way.
-        self._one_at_a_time = asyncio.Lock()
-        self._starts = Turns()
+        self._reruns = asyncio.Lock()
+        self._turns = Turns()
 
     async def start(self, request: pb.StartRunRequest, caller: Identity) -> pb.StartRunResponse:
         """Starts a run; an operator says for which tenant."""
@@ -105,7 +105,7 @@ class RunSteering:
     async def _rerun(
         self, request: pb.RerunRunRequest, caller: Identity, identity: ControlRequest
     ) -> pb.RerunRunResponse:
-        async with self._one_at_a_time:
+        async with self._reruns:
             now = self._clock()
             with faults_refused():
                 answer = await asyncio.to_thread(identity.first_answer, self._reader, pb.RerunRunResponse, now)
@@ -133,12 +133,12 @@ class RunSteering:
     async def _start(self, command: command_pb2.Command, caller: Identity, request_id: str) -> run_pb2.Run:
         """Applies it when no other one with its request id is on its way. Different ones have nothing to wait for: they
         come by the thousand, and share the commits that make them durable."""
-        async with self._starts.of(caller.tenant, caller.agent, caller.operator, request_id):
+        async with self._turns.of("start", caller.tenant, caller.agent, caller.operator, request_id):
             return await self._asking(command)
 
-    async def _once(self, command: command_pb2.Command) -> run_pb2.Run:
-        """Applies a command whose request id the store may know."""
-        async with self._one_at_a_time:
+    async def _once(self, command: command_pb2.Command, name: str) -> run_pb2.Run:
+        """Applies a command about a run, one after the other for each of them."""
+        async with self._turns.of("run", name):
             return await self._asking(command)
 
     async def _asking(self, command: command_pb2.Command) -> run_pb2.Run:
@@ -153,7 +153,7 @@ class RunSteering:
         except InvalidName as error:
             raise invalid_argument(("name", str(error))) from error
         try:
-            return await to_the_end(self._once(command))
+            return await to_the_end(self._once(command, name))
         except Refusal as refusal:
             if refusal.reason == _NOT_FOUND:
                 await self._say_how_it_ended(name, caller)

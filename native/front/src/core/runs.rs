@@ -1,14 +1,13 @@
-//! Steps of workflows: leased, ended, and what the sidecar does about runs by itself.
+//! Runs of workflows: started, their steps leased and ended, and what the sidecar does about runs by itself.
 use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_engine::{Caller, ModelLease, Rejection};
 use fairlead_wire::v1::{
     CompleteStepRequest, CompleteStepResponse, FailStepRequest, FailStepResponse, HeartbeatStepRequest,
-    HeartbeatStepResponse, LeaseWish, StepLease,
+    HeartbeatStepResponse, LeaseWish, Run, StartRunRequest, StepLease,
 };
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::Core;
 
@@ -44,14 +43,15 @@ impl Drop for Baton<'_> {
 }
 
 impl Core {
-    /// Leases steps; waits until there is one, or until the time is over, which gives none.
+    /// Leases steps; waits until there is one. When the wait is over, that gives none, or its error.
     pub async fn lease_steps(
         &self,
         caller: Caller<'_>,
         wish: &LeaseWish,
-        until: Instant,
+        wait: impl Future<Output = Result<(), Rejection>>,
     ) -> Result<Vec<StepLease>, Rejection> {
         let tenant: Arc<str> = Arc::from(caller.tenant);
+        let mut wait = std::pin::pin!(wait);
         loop {
             let (number, woken) = match self.look(caller, &tenant, wish, true).await? {
                 Look::Found(leases) => return Ok(leases),
@@ -64,13 +64,16 @@ impl Core {
                 number,
                 told: true,
             };
-            let timed_out = tokio::time::timeout_at(until, woken).await.is_err();
+            let is_over = tokio::select! {
+                _ = woken => false,
+                over = &mut wait => over.map(|()| true)?,
+            };
             // Also when the time is over: a step may have come in the same moment, and nobody else is told of it.
             let looked = self.look(caller, &tenant, wish, false).await;
             baton.told = looked.is_err();
             drop(baton);
             match looked? {
-                Look::Found(leases) if !leases.is_empty() || timed_out => return Ok(leases),
+                Look::Found(leases) if !leases.is_empty() || is_over => return Ok(leases),
                 Look::Found(_) | Look::Waits(..) => {}
             }
         }
@@ -98,6 +101,12 @@ impl Core {
             Some((number, woken)) => Ok(Look::Waits(number, woken)),
             None => Ok(Look::Found(self.finish(decided).await?.reply)),
         }
+    }
+
+    /// Starts a run, or finds the one that the same request has started.
+    pub async fn start_run(&self, caller: Caller<'_>, request: &StartRunRequest) -> Result<Run, Rejection> {
+        self.decide_with_store(|engine, now, known| engine.start_run(now, caller, request, known))
+            .await
     }
 
     /// Extends a lease.

@@ -6,6 +6,7 @@
 //! | `/fairlead.v1.GateService/…` | [`gate`](crate::gate) | yes |
 //! | `/fairlead.v1.ModelService/…` | [`model`](crate::model) | yes |
 //! | `/fairlead.v1.WorkerService/…` | [`worker`](crate::worker) | yes |
+//! | `/fairlead.v1.WorkflowService/StartRun` | [`workflow`](crate::workflow) | yes |
 //! | `/v1/…` | [`http`](crate::http) | yes, refused in the dialect's form |
 //! | `/fairlead.internal.…` | nobody | |
 //! | any other gRPC path | [`forward`](crate::forward) | yes |
@@ -29,6 +30,7 @@ use crate::front::Front;
 use crate::metrics::Stage;
 use crate::refusal;
 use crate::status;
+use crate::workflow::START_RUN;
 
 /// Serves one request.
 pub async fn route(front: Arc<Front>, request: Request<Incoming>) -> Response<Body> {
@@ -79,6 +81,8 @@ enum Service {
     Gate,
     Model,
     Worker,
+    /// Runs are started.
+    Starts,
     /// Not for agents.
     Internal,
     /// Python.
@@ -91,6 +95,7 @@ impl Service {
             "fairlead.v1.GateService" => Self::Gate,
             "fairlead.v1.ModelService" => Self::Model,
             "fairlead.v1.WorkerService" => Self::Worker,
+            "fairlead.v1.WorkflowService" if path == START_RUN => Self::Starts,
             name if name.starts_with("fairlead.internal.") => Self::Internal,
             _ => Self::Control,
         }
@@ -122,11 +127,12 @@ async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Resp
         Service::Gate => call(front.gate(request_bytes), deadline, streams, request).await?,
         Service::Model => call(front.model(request_bytes), deadline, streams, request).await?,
         Service::Worker => call(front.worker(), deadline, streams, request).await?,
+        Service::Starts => call(front.starts(), deadline, streams, request).await?,
         Service::Internal => return Ok(status::unimplemented("there is no such service here")),
         Service::Control => return front.forwarder.forward(&identity, deadline, request).await,
     };
     let bound = match service {
-        Service::Worker => (refusal::PAYLOAD_BYTES, front.core.running().limits().payload_bytes),
+        Service::Worker | Service::Starts => (refusal::PAYLOAD_BYTES, front.core.running().limits().payload_bytes),
         _ => (refusal::REQUEST_BYTES, request_bytes),
     };
     normalise(front, response, bound)

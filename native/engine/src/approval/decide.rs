@@ -4,7 +4,8 @@ use fairlead_plan::tool::approval::missing;
 use fairlead_plan::{Compiled, UnixNanos};
 use fairlead_wire::internal::{ApprovalRecord, DecideApproval, RequestRecord};
 use fairlead_wire::v1::{
-    Approval, ApprovalDecision, ApprovalState, ApprovalVote, DecideApprovalResponse, EventKind, Resolution,
+    Approval, ApprovalDecision, ApprovalState, ApprovalSubject, ApprovalVote, DecideApprovalResponse, EventKind,
+    Resolution,
 };
 use prost::Message;
 
@@ -162,6 +163,10 @@ impl Engine {
         approval.votes.push(vote.clone());
         approval.resolution = resolution.or(approval.resolution);
         approval.missing = missing(&approval.require, &counting(&approval));
+        let mut asks_again = "";
+        if decision == ApprovalDecision::Approve && approval.missing.is_empty() && goes_on_at_once(&approval) {
+            asks_again = self.ask_as_of_now(&mut approval);
+        }
         let is_approved = decision == ApprovalDecision::Approve && approval.missing.is_empty();
         if is_approved {
             approval.set_state(ApprovalState::Approved);
@@ -169,7 +174,7 @@ impl Engine {
         let reason = vote.reason.clone();
         let voted = Says {
             vote: Some(vote),
-            ..Says::of(EventKind::ApprovalVoted, "")
+            ..Says::of(EventKind::ApprovalVoted, asks_again)
         };
         self.append_approval(unit, now, caller, &approval, &record.call, voted);
         if is_approved {
@@ -196,6 +201,34 @@ impl Engine {
         }
         approval
     }
+}
+
+impl Engine {
+    /// Everybody has agreed whom the tier asked for when it was asked. When the tier of now is stricter, or a voter has no
+    /// such role any more, the approval stays open for who is missing now; what it says about that, else nothing. A tier
+    /// that is gone asks for nobody else.
+    fn ask_as_of_now(&self, approval: &mut Approval) -> &'static str {
+        let votes = standing(&self.compiled, &counting(approval));
+        let tier = self.compiled.tier(&approval.tier);
+        let require = tier.map_or_else(|| approval.require.clone(), Tier::require);
+        let mut still = missing(&require, &votes);
+        if still.is_empty() {
+            // The tier of now is looser: whom the one of then asked for has to agree all the same.
+            still = missing(&approval.require, &votes);
+            if still.is_empty() {
+                return "";
+            }
+        } else {
+            approval.require = require;
+        }
+        approval.missing = still;
+        "the tier asks for more now than these votes"
+    }
+}
+
+/// What waits goes on with the last vote. For all else an agent comes back with its ticket, and policy is asked then.
+fn goes_on_at_once(approval: &Approval) -> bool {
+    matches!(approval.subject(), ApprovalSubject::Step | ApprovalSubject::UnknownStep)
 }
 
 /// Remembers the answer for the request id.

@@ -190,6 +190,16 @@ impl Desk {
             .collect()
     }
 
+    /// Why the last record about the approval says that it is as it is.
+    fn last_reason(&self) -> String {
+        let of_chain = self.writes().rfind(|write| write.family == family::AUDIT);
+        let record = AuditRecord::decode(&of_chain.unwrap().value.as_deref().unwrap()[32..]).unwrap();
+        match record.body {
+            Some(Body::Approval(event)) => event.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A new engine from what was committed.
     fn restart(&mut self) {
         let mut state = std::collections::BTreeMap::new();
@@ -205,6 +215,22 @@ impl Desk {
         }
         self.engine.recover_end(UnixNanos(self.now)).unwrap();
         self.engine.check_invariants().unwrap();
+    }
+
+    /// Another configuration is in force from now on.
+    fn change(&mut self, change: impl FnOnce(&mut EngineConfig)) {
+        let mut changed = config();
+        changed.version = "b".repeat(64);
+        change(&mut changed);
+        self.compiled = Arc::new(Compiled::compile(&changed).unwrap());
+        let applied = self.engine.load_config(
+            UnixNanos(self.now),
+            Caller::operator("asha"),
+            Arc::clone(&self.compiled),
+            "file",
+            &[],
+        );
+        self.take(applied).unwrap();
     }
 
     fn end(&mut self, end: impl FnOnce(&mut Engine, &mut crate::engine::UnitBuilder, i64, &ApprovalId)) {
@@ -240,6 +266,39 @@ fn a_step_waits_for_people_over_a_restart_and_is_consumed_once() {
         (EventKind::ApprovalEnded, ApprovalState::Consumed),
     ];
     assert_eq!(desk.told(), wanted);
+}
+
+#[test]
+fn a_tier_that_is_stricter_by_now_asks_again() {
+    let mut desk = Desk::asked_by(None);
+    desk.vote("asha", APPROVE).unwrap();
+    desk.change(|config| {
+        config.approval_tiers[0].require[0].count = 3;
+    });
+    desk.restart();
+    let waits = desk.vote("ben", APPROVE).unwrap();
+    assert_eq!(waits.state(), ApprovalState::Pending);
+    assert_eq!((waits.require[0].count, waits.missing[0].count), (3, 1));
+    assert_eq!(desk.last_reason(), "the tier asks for more now than these votes");
+    assert_eq!(desk.vote("cem", APPROVE).unwrap().state(), ApprovalState::Approved);
+}
+
+#[test]
+fn a_tier_that_is_looser_by_now_changes_nothing() {
+    let mut desk = Desk::asked_by(None);
+    desk.change(|config| config.approval_tiers[0].require[0].count = 1);
+    assert_eq!(desk.vote("asha", APPROVE).unwrap().state(), ApprovalState::Pending);
+    assert_eq!(desk.vote("ben", APPROVE).unwrap().state(), ApprovalState::Approved);
+}
+
+#[test]
+fn whoever_has_lost_the_role_meanwhile_does_not_count() {
+    let mut desk = Desk::asked_by(None);
+    desk.vote("asha", APPROVE).unwrap();
+    desk.change(|config| config.operators[0].roles = vec!["support".to_owned()]);
+    let waits = desk.vote("ben", APPROVE).unwrap();
+    assert_eq!((waits.state(), waits.missing[0].count), (ApprovalState::Pending, 1));
+    assert_eq!(desk.vote("cem", APPROVE).unwrap().state(), ApprovalState::Approved);
 }
 
 #[test]

@@ -58,7 +58,8 @@ pub struct Wakes {
 pub(crate) struct RunBook {
     pub(super) workflows: Arc<Workflows>,
     pub(super) kept: Kept,
-    runs: HashMap<RunId, OpenRun>,
+    /// In boxes: a table of what they are made of would have to be moved as it grows.
+    runs: HashMap<RunId, Box<OpenRun>>,
     tenants: PerTenant,
     /// INVARIANT (W5).
     due: BTreeSet<(i64, RunId)>,
@@ -107,11 +108,11 @@ impl RunBook {
     }
 
     pub(super) fn get(&self, id: &RunId) -> Option<&OpenRun> {
-        self.runs.get(id)
+        self.runs.get(id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: &RunId) -> Option<&mut OpenRun> {
-        self.runs.get_mut(id)
+        self.runs.get_mut(id).map(Box::as_mut)
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = &RunId> {
@@ -146,7 +147,7 @@ impl RunBook {
             bytes: 0,
             leased: 0,
         };
-        self.runs.insert(id, open);
+        self.runs.insert(id, Box::new(open));
         let all: Vec<StepKey> = self
             .runs
             .get(&id)

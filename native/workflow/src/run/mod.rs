@@ -100,7 +100,8 @@ enum Timer {
 pub struct Run {
     definition: Arc<Definition>,
     record: RunRecord,
-    steps: BTreeMap<StepKey, StepRecord>,
+    /// In boxes: a node of the map has room for eleven, and most runs have fewer steps.
+    steps: BTreeMap<StepKey, Box<StepRecord>>,
     /// When something happens by itself: has exactly what [`due`] says of each step, and the run's own time.
     timers: BTreeSet<(i64, Timer)>,
     /// How many steps and items are in each state.
@@ -137,7 +138,7 @@ impl Run {
                 state: StepState::Blocked as i32,
                 ..StepRecord::default()
             };
-            (key, blocked)
+            (key, Box::new(blocked))
         });
         let steps: BTreeMap<_, _> = steps.collect();
         let mut run = Self::assembled(definition, record, steps);
@@ -173,7 +174,7 @@ impl Run {
                 step: step.step,
                 item: step.item,
             };
-            (key, step)
+            (key, Box::new(step))
         });
         let mut run = Self::assembled(definition, record, steps.collect());
         let leased: Vec<StepKey> = run.in_state(StepState::Leased).collect();
@@ -188,7 +189,7 @@ impl Run {
         run
     }
 
-    fn assembled(definition: Arc<Definition>, record: RunRecord, steps: BTreeMap<StepKey, StepRecord>) -> Self {
+    fn assembled(definition: Arc<Definition>, record: RunRecord, steps: BTreeMap<StepKey, Box<StepRecord>>) -> Self {
         let mut run = Self {
             definition,
             record,
@@ -231,12 +232,12 @@ impl Run {
     /// One step or item.
     #[must_use]
     pub fn step(&self, key: StepKey) -> Option<&StepRecord> {
-        self.steps.get(&key)
+        self.steps.get(&key).map(Box::as_ref)
     }
 
     /// All steps and items that there are, in order.
     pub fn steps(&self) -> impl Iterator<Item = (StepKey, &StepRecord)> {
-        self.steps.iter().map(|(key, step)| (*key, step))
+        self.steps.iter().map(|(key, step)| (*key, step.as_ref()))
     }
 
     /// The step of a name such as `parse` or `score[17]`.
@@ -361,7 +362,7 @@ impl Run {
         if let Some(at) = due(&step) {
             self.timers.insert((at, Timer::Step(key)));
         }
-        self.steps.insert(key, step);
+        self.steps.insert(key, Box::new(step));
         self.changed.insert(key);
     }
 

@@ -6,7 +6,7 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
-.PHONY: help setup demo test test-rust test-python test-compat lint format proto bench bench-peers clean
+.PHONY: help setup demo test test-rust test-python test-compat test-clients lint format proto bench bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ demo: setup ## Run the scenarios against the real daemon
 	$(BIN)/python examples/loan/demo.py
 	$(BIN)/python examples/refund/demo.py
 
-test: test-rust test-python test-compat ## Run all tests
+test: test-rust test-python test-compat test-clients ## Run all tests
 
 test-rust:
 	@PYTHON=$(PYTHON) sh scripts/preflight.sh
@@ -46,6 +46,9 @@ test-python: setup
 
 test-compat: setup .venv-compat/.dependencies ## Run official SDKs and agent frameworks against the daemon
 	.venv-compat/bin/python -m pytest -c tests/compat/pytest.ini --rootdir . tests/compat
+
+test-clients: setup ## Build the example clients of every language and compare what they see
+	$(BIN)/python -m pytest -c tests/clients/pytest.ini --rootdir . tests/clients
 
 lint: setup ## Formatting, lints, types, generated code
 	$(BIN)/ruff format --check $(PY_SOURCES)

@@ -70,7 +70,8 @@ def test_ci_runs_every_suite() -> None:
         "cargo test",
         ".venv/bin/python -m pytest",
         "npm ci --prefix tests/compat/node",
-        "pytest.ini --rootdir .",
+        "tests/compat/pytest.ini --rootdir .",
+        "tests/clients/pytest.ini --rootdir .",
     ):
         assert suite in done.stdout, suite
 

@@ -39,6 +39,9 @@ from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.tickets import TicketService
 from fairlead.approval.votes import Votes
 from fairlead.approval.watch import ApprovalWatchService
+from fairlead.audit.consumers import metrics as consumer_metrics
+from fairlead.audit.consumers.model import ConsumerLimits
+from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.service import AuditLogService
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
@@ -143,6 +146,7 @@ class Daemon:
         self._watching: asyncio.Task[None] | None = None
         self._operators = Operators()
         self._checkpoints = CheckpointSettings.of(Limits(), Durability())
+        self._consumers = ConsumerLimits.of(Limits())
         self._core: Core | None = None
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
@@ -214,7 +218,9 @@ class Daemon:
         configuration = ConfigurationService(
             core, store, loader, loaded, time.time_ns, self._on_applied, resolved.trusted, along
         )
-        self._audit = AuditLogService(core, store, feed, time.time_ns)
+        consumers = Consumers(core, store, feed, time.time_ns, lambda: self._consumers)
+        await consumers.load()
+        self._audit = AuditLogService(store, feed, consumers)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
         workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
@@ -233,7 +239,9 @@ class Daemon:
             workflow=WorkflowServicer(workflows),
             notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
-            metrics=MetricsService([lambda: metrics.page(outbox, time.time_ns())]),
+            metrics=MetricsService(
+                [lambda: metrics.page(outbox, time.time_ns()), lambda: consumer_metrics.page(consumers, time.time_ns())]
+            ),
         )
 
         async def record_start() -> None:
@@ -266,7 +274,15 @@ class Daemon:
         self._configuration = configuration
         outbox.start()
         self._spawn(checkpoints.sweep())
-        kept = RetentionService(core, store, self._writer, lambda: configuration.running.config.retention, time.time_ns)
+        self._spawn(consumers.run())
+        kept = RetentionService(
+            core,
+            store,
+            self._writer,
+            lambda: configuration.running.config.retention,
+            time.time_ns,
+            consumers.unread_since,
+        )
         self._spawn(kept.run())
         await self._set_operator_health(True)
         _log.info(
@@ -318,6 +334,7 @@ class Daemon:
         """A configuration or its secrets began to run."""
         log.redactor.replace(resolved.to_hide())
         self._checkpoints = CheckpointSettings.of(config.limits, config.durability)
+        self._consumers = ConsumerLimits.of(config.limits)
         self._operators.replace(
             OperatorCredential.of(operator.name, operator.roles, resolved.operators[operator.name])
             for operator in config.operators

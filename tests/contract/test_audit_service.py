@@ -11,6 +11,8 @@ from typing import Any, cast
 import grpc
 import pytest
 
+from fairlead.audit.consumers.model import ConsumerLimits
+from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.model import link
 from fairlead.audit.service import AuditLogService
 from fairlead.control.audit_service import AuditServicer
@@ -37,7 +39,9 @@ class Sidecar:
         self.core = FakeCore(store)
         self.feed = CommitFeed(asyncio.get_running_loop())
         self.now = T0
-        self.service = AuditLogService(self.core, store, self.feed, lambda: self.now, max_watchers)
+        self.limits = ConsumerLimits(consumers=3, lag=20, stall_seconds=60)
+        self.consumers = Consumers(self.core, store, self.feed, lambda: self.now, lambda: self.limits)
+        self.service = AuditLogService(store, self.feed, self.consumers, max_watchers)
         self.committed = len(store.families.get(Family.AUDIT, {}))
         self.feed.publish(self.committed)
 

@@ -118,6 +118,7 @@ def test_every_request_that_changes_something_carries_a_request_id() -> None:
         "PauseRun",
         "ResumeRun",
         "RerunRun",
+        "RemoveConsumer",
         "SignalRun",
     )
     for file in FILES:
@@ -140,6 +141,8 @@ def test_the_services_of_this_version_are_all_there() -> None:
         "AuditService": {
             "WatchEvents",
             "AcknowledgeEvents",
+            "ListConsumers",
+            "RemoveConsumer",
             "ListEvents",
             "ExplainInvocation",
             "ExplainRun",

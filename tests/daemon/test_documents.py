@@ -19,6 +19,7 @@ from fairlead.cli import serve
 from fairlead.client import Client
 from fairlead.config.sections.limits import Limits
 from fairlead.startup import ExitCode
+from fairlead.v1 import audit_service_pb2, audit_service_pb2_grpc
 
 from .calls import Agent, post
 from .documents import ROOT, Block, Session, blocks, documents
@@ -209,9 +210,13 @@ def test_operations_has_every_metric_with_its_type_and_labels(tmp_path: Path) ->
             Agent(daemon).admit("r-1", model="chat")
             with Client(daemon.endpoints()["agent"], token=TOKEN) as agent:
                 agent.authorize_tool("web.fetch", {})
+            collector = audit_service_pb2_grpc.AuditServiceStub(daemon.operator())
+            watched = collector.WatchEvents(audit_service_pb2.WatchEventsRequest(subscriber="siem"))
+            watched.initial_metadata()
             url = f"http://{daemon.endpoints()['health']}/metrics"
             with urllib.request.urlopen(url, timeout=30) as response:
                 page = response.read().decode()
+            watched.cancel()
     types = dict(re.findall(r"^# TYPE (\S+) (\w+)$", page, re.MULTILINE))
     rows = [line.split("|") for line in section("Metrics").splitlines() if line.startswith("| `")]
     documented = {metric: row[2].strip() for row in rows for metric in re.findall(r"`([^`]+)`", row[1])}

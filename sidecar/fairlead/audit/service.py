@@ -7,22 +7,19 @@ between, whatever the size of the log.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
+from fairlead.audit.consumers.service import Consumers, check_name
 from fairlead.audit.explain import explain
 from fairlead.audit.explain_run import explain_run
 from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.listing import Listing
-from fairlead.audit.store import Acknowledgements, AuditLog, Invocations, Reader
+from fairlead.audit.store import AuditLog, Invocations, Reader
 from fairlead.audit.tokens import START, InvalidToken, PageToken, Position, filter_digest
 from fairlead.audit.verification import LogVerification
 from fairlead.audit.watch import Feed, watch
-from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
-from fairlead.control.requests import ControlRequest
-from fairlead.internal.v1 import command_pb2
 from fairlead.store import keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 from fairlead.workflow.model import InvalidName, run_id
@@ -30,8 +27,6 @@ from fairlead.workflow.store import Runs
 
 # One stream costs a chunk of records and a place in the front's connection to the control server.
 MAX_WATCHERS = 64
-_SUBSCRIBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_SUBSCRIBER_RULE = "must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or digit"
 
 WatchStream = AsyncGenerator[audit_service_pb2.WatchEventsResponse, None]
 
@@ -39,21 +34,14 @@ WatchStream = AsyncGenerator[audit_service_pb2.WatchEventsResponse, None]
 class AuditLogService:
     """The audit log as operators and collectors see it. Belongs to one event loop."""
 
-    def __init__(
-        self, core: Core, reader: Reader, feed: Feed, clock: Callable[[], int], max_watchers: int = MAX_WATCHERS
-    ) -> None:
-        """`clock` gives Unix nanoseconds; more than `max_watchers` streams at once are refused."""
-        self._core = core
-        self._reader = reader
+    def __init__(self, reader: Reader, feed: Feed, consumers: Consumers, max_watchers: int = MAX_WATCHERS) -> None:
+        """More than `max_watchers` streams at once are refused."""
         self._feed = feed
-        self._clock = clock
+        self._consumers = consumers
         self._log = AuditLog(reader)
         self._invocations = Invocations(reader)
         self._runs = Runs(reader)
-        self._acknowledgements = Acknowledgements(reader)
         self._draining = asyncio.Event()
-        # Positions never go back and a request id answers once: one acknowledgement at a time.
-        self._acknowledging = asyncio.Lock()
         self._watchers = 0
         self._max_watchers = max_watchers
 
@@ -80,19 +68,23 @@ class AuditLogService:
             _check_filter(request.filter)
             start = await self._start(request)
             events = watch(self._log, self._feed, self._draining, start, request.filter)
-            async with aclosing(self._responses(events)) as stream:
-                yield stream
+            with self._consumers.streaming(request.subscriber):
+                async with aclosing(self._responses(events)) as stream:
+                    yield stream
         finally:
             self._watchers -= 1
 
     async def acknowledge(
         self, request: audit_service_pb2.AcknowledgeEventsRequest, operator: str
     ) -> audit_service_pb2.AcknowledgeEventsResponse:
-        """Remembers how far a subscriber has come; an older position changes nothing. `operator` gives the command."""
-        _check_subscriber(request.subscriber)
-        given = self._position(request.resume_token)
-        identity = ControlRequest.of(request, method="AcknowledgeEvents", caller=operator)
-        return await to_the_end(self._acknowledge(request.subscriber, given, identity))
+        """Remembers how far a consumer has come; an older position changes nothing. `operator` gives the command."""
+        check_name("subscriber", request.subscriber)
+        return await self._consumers.acknowledge(request, self._position(request.resume_token), operator)
+
+    @property
+    def consumers(self) -> Consumers:
+        """The named consumers."""
+        return self._consumers
 
     async def page(self, request: audit_service_pb2.ListEventsRequest) -> audit_service_pb2.ListEventsResponse:
         """One page of records."""
@@ -155,44 +147,23 @@ class AuditLogService:
                 pass
         return verification.result().response()
 
-    async def _acknowledge(
-        self, subscriber: str, given: Position, identity: ControlRequest
-    ) -> audit_service_pb2.AcknowledgeEventsResponse:
-        with faults_refused():
-            async with self._acknowledging:
-                now = self._clock()
-                answer = await asyncio.to_thread(
-                    identity.first_answer, self._reader, audit_service_pb2.AcknowledgeEventsResponse, now
-                )
-                if answer is not None:
-                    return answer
-                await self._check_contained(given, "resume_token")
-                known = await asyncio.to_thread(self._acknowledgements.get, subscriber)
-                position = given if known is None or known.sequence < given.sequence else known
-                answer = audit_service_pb2.AcknowledgeEventsResponse(resume_token=position.encode())
-                # Bookkeeping of a reader, not a change of what is governed: no record of its own in the chain, or
-                # every acknowledgement would give the subscriber something new to acknowledge.
-                writes = [self._acknowledgements.write(subscriber, position), identity.write(answer, now)]
-                caller = command_pb2.Caller(operator=identity.caller)
-                control_write = command_pb2.ControlWrite(writes=writes)
-                await apply(self._core, command_pb2.Command(caller=caller, control_write=control_write))
-                return answer
-
     async def _start(self, request: audit_service_pb2.WatchEventsRequest) -> Position:
-        """Where a stream begins: its token, else the subscriber's position, else the first or the next record."""
+        """Where a stream begins: its token, else the consumer's position, else the first or the next record."""
         if request.subscriber:
-            _check_subscriber(request.subscriber)
+            check_name("subscriber", request.subscriber)
         with faults_refused():
             if request.resume_token:
-                position = self._position(request.resume_token)
-                await self._check_contained(position, "resume_token")
-                return position
-            if request.subscriber:
-                known = await asyncio.to_thread(self._acknowledgements.get, request.subscriber)
-                if known is not None:
-                    await self._check_contained(known, "subscriber")
-                    return known
-            return START if request.from_start else await asyncio.to_thread(self._log.head_position)
+                start = self._position(request.resume_token)
+                await self._check_contained(start, "resume_token")
+            else:
+                start = START if request.from_start else await asyncio.to_thread(self._log.head_position)
+            if not request.subscriber:
+                return start
+            consumer = await self._consumers.register(request.subscriber, start)
+            if request.resume_token or consumer.position == start:
+                return start
+            await self._check_contained(consumer.position, "subscriber")
+            return consumer.position
 
     async def _responses(self, events: AsyncIterator[tuple[audit_service_pb2.AuditEvent, Position]]) -> WatchStream:
         with faults_refused():
@@ -209,11 +180,6 @@ class AuditLogService:
     async def _check_contained(self, position: Position, field: str) -> None:
         if not await asyncio.to_thread(self._log.contains, position):
             raise invalid_argument((field, NOT_IN_LOG))
-
-
-def _check_subscriber(subscriber: str) -> None:
-    if not _SUBSCRIBER.fullmatch(subscriber):
-        raise invalid_argument(("subscriber", _SUBSCRIBER_RULE))
 
 
 def _is_invocation(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where the audit log, the invocations and the subscribers' positions are in the store, and how they are read.
+"""Where the audit log and the invocations are in the store, and how they are read.
 
 The layout of the keys is that of `fairlead.store.keys`.
 """
@@ -6,17 +6,15 @@ The layout of the keys is that of `fairlead.store.keys`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from fairlead.audit.model import GENESIS, StoredRecord, Undecodable
-from fairlead.audit.tokens import START, InvalidToken, Position
-from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.audit.tokens import START, Position
+from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
 from fairlead.workflow.store import Runs
 
-# Where `keys.subscriber` puts all subscribers, and where open holds and tool calls are behind their tenant.
-_SUBSCRIBERS = keys.text("") + b"a"
+# Where open holds and tool calls are behind their tenant.
 _OPEN = b"o"
 _OPEN_TOOL_CALL, _ENDED_TOOL_CALL = b"t", b"c"
 
@@ -124,32 +122,6 @@ def _bounded(entries: Iterable[tuple[bytes, bytes]], max_bytes: int) -> list[Sto
                 break
             raise
     return records
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledgements:
-    """How far each named subscriber has come; in family `state`, `"" ‖ 'a' ‖ subscriber`."""
-
-    reader: Reader
-
-    def get(self, subscriber: str) -> Position | None:
-        """A subscriber's position, or None."""
-        packed = self.reader.get(Family.STATE, keys.subscriber(subscriber))
-        return None if packed is None else Position.unpack(packed)
-
-    def write(self, subscriber: str, position: Position) -> command_pb2.Write:
-        """The write that remembers a position."""
-        return command_pb2.Write(family=Family.STATE, key=keys.subscriber(subscriber), value=position.packed())
-
-    def furthest(self) -> int:
-        """The highest sequence that any subscriber has acknowledged: that record was there once."""
-        furthest = 0
-        for _, packed in self.reader.scan(Family.STATE, prefix=_SUBSCRIBERS):
-            try:
-                furthest = max(furthest, Position.unpack(packed).sequence)
-            except InvalidToken:
-                continue
-        return furthest
 
 
 class Invocations:

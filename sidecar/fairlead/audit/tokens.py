@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from fairlead.audit.model import StoredRecord
 from fairlead.v1 import audit_service_pb2
 
+# Of a record's hash, in a resume token.
+FINGERPRINT_BYTES = 8
 _POSITION = struct.Struct(">BQ8s")
 _POSITION_VERSION = 1
 _PAGE = struct.Struct(">BQ?8s")
@@ -36,7 +38,7 @@ class Position:
     @classmethod
     def after(cls, record: StoredRecord) -> Position:
         """The position after a record."""
-        return cls(record.sequence, record.record_hash[:8])
+        return cls(record.sequence, record.record_hash[:FINGERPRINT_BYTES])
 
     def encode(self) -> str:
         """As a resume token."""
@@ -63,7 +65,7 @@ class Position:
         return cls.unpack(_decode(token))
 
 
-START = Position(0, bytes(8))
+START = Position(0, bytes(FINGERPRINT_BYTES))
 
 
 @dataclass(frozen=True, slots=True)

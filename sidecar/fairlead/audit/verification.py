@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError
 
+from fairlead.audit.consumers.store import ConsumerRecords
 from fairlead.audit.model import ChainVerifier, Undecodable, Verification
-from fairlead.audit.store import Acknowledgements, AuditLog, Invocations, Reader
+from fairlead.audit.store import AuditLog, Invocations, Reader
 from fairlead.store import StoreUnavailable
 
 # One slice is a few milliseconds of work: others get their turn in between.
@@ -83,6 +84,6 @@ def verify_store(reader: Reader, first: int = 0, last: int = 0) -> Verification:
 def _witness(reader: Reader) -> int:
     """The highest sequence that something else in the store names; damage elsewhere is not the log's."""
     try:
-        return max(Acknowledgements(reader).furthest(), Invocations(reader).last_sequence())
+        return max(ConsumerRecords(reader).furthest(), Invocations(reader).last_sequence())
     except (StoreUnavailable, DecodeError):
         return 0

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from fairlead.audit.model import Undecodable, event_of
 from fairlead.audit.store import AuditLog
-from fairlead.audit.tokens import Position
+from fairlead.audit.tokens import FINGERPRINT_BYTES, Position
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 # What one subscriber holds in memory at most, besides one record that is larger by itself.
@@ -57,6 +57,59 @@ class Feed(Protocol):
         ...
 
 
+class LogReader:
+    """Reads the log in chunks from a position on, each record once and in order; holds nothing but where it is."""
+
+    def __init__(self, log: AuditLog, feed: Feed, start: Position) -> None:
+        self._log = log
+        self._feed = feed
+        self._prev_hash = b""
+        self.position = start
+
+    async def chunk(
+        self, max_records: int = CHUNK_RECORDS, max_bytes: int = CHUNK_BYTES
+    ) -> list[audit_service_pb2.AuditEvent]:
+        """The next records, none at the end of the log; raises `LogDamaged` rather than skip one."""
+        # Before the read: what was committed by now has to be in it.
+        committed = self._feed.sequence
+        here = (self.position, self._prev_hash)
+        # Moved only once the records are the caller's: who is cancelled in between gets them the next time.
+        events, (self.position, self._prev_hash) = await asyncio.to_thread(
+            self._read, *here, committed, max_records, max_bytes
+        )
+        return events
+
+    async def more(self) -> None:
+        """Waits until there is something behind the position."""
+        await self._feed.wait_after(self.position.sequence)
+
+    def _read(
+        self, position: Position, prev_hash: bytes, committed: int, max_records: int, max_bytes: int
+    ) -> tuple[list[audit_service_pb2.AuditEvent], tuple[Position, bytes]]:
+        """The records behind a position, and where that leads."""
+        events: list[audit_service_pb2.AuditEvent] = []
+        try:
+            records = self._log.after(position.sequence, max_records, max_bytes)
+            if not records and committed > position.sequence:
+                raise LogDamaged(position.sequence + 1, "it is missing")
+            if records and not prev_hash:
+                prev_hash = self._log.hash_before(position.sequence + 1)
+            for record in records:
+                if record.sequence != position.sequence + 1:
+                    raise LogDamaged(position.sequence + 1, "it is missing")
+                events.append(event_of(record, prev_hash))
+                position, prev_hash = Position.after(record), record.record_hash
+        except (LogDamaged, Undecodable) as error:
+            # What comes before the damage has to be seen first.
+            if not events:
+                raise _damage(error, position) from error
+        return events, (position, prev_hash)
+
+
+def _damage(error: LogDamaged | Undecodable, position: Position) -> LogDamaged:
+    return error if isinstance(error, LogDamaged) else LogDamaged(position.sequence + 1, str(error))
+
+
 async def watch(
     log: AuditLog, feed: Feed, draining: asyncio.Event, start: Position, filter: audit_service_pb2.EventFilter
 ) -> AsyncIterator[tuple[audit_service_pb2.AuditEvent, Position]]:
@@ -64,29 +117,15 @@ async def watch(
 
     The next chunk is read only when the last one has been taken: a slow subscriber costs one chunk, not a queue.
     """
-    sequence = start.sequence
-    prev_hash = b""
+    reader = LogReader(log, feed, start)
     while True:
-        # Before the read: what was committed by now has to be in it.
-        committed = feed.sequence
-        try:
-            records = await asyncio.to_thread(log.after, sequence, CHUNK_RECORDS, CHUNK_BYTES)
-            if records and not prev_hash:
-                prev_hash = await asyncio.to_thread(log.hash_before, sequence + 1)
-            for record in records:
-                if record.sequence != sequence + 1:
-                    raise LogDamaged(sequence + 1, "it is missing")
-                event = event_of(record, prev_hash)
-                sequence, prev_hash = record.sequence, record.record_hash
-                if matches(filter, event.record):
-                    _check(draining)
-                    yield event, Position.after(record)
-        except Undecodable as error:
-            raise LogDamaged(sequence + 1, str(error)) from error
-        if not records:
-            if committed > sequence:
-                raise LogDamaged(sequence + 1, "it is missing")
-            await _next_commit(feed, sequence, draining)
+        events = await reader.chunk()
+        for event in events:
+            if matches(filter, event.record):
+                _check(draining)
+                yield event, Position(event.record.sequence, event.record_hash[:FINGERPRINT_BYTES])
+        if not events:
+            await _next_commit(reader, draining)
         _check(draining)
 
 
@@ -95,9 +134,9 @@ def _check(draining: asyncio.Event) -> None:
         raise Draining
 
 
-async def _next_commit(feed: Feed, sequence: int, draining: asyncio.Event) -> None:
-    """Waits for a record after `sequence`, or for the drain."""
-    waits = [asyncio.ensure_future(feed.wait_after(sequence)), asyncio.ensure_future(draining.wait())]
+async def _next_commit(reader: LogReader, draining: asyncio.Event) -> None:
+    """Waits for a record behind the reader, or for the drain."""
+    waits = [asyncio.ensure_future(reader.more()), asyncio.ensure_future(draining.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -15,7 +15,7 @@ from fairlead.audit.model import HASH_BYTES, Verification, rewritten
 from fairlead.audit.rendering import event_to_line
 from fairlead.audit.summary import kind_names
 from fairlead.budget.model import count
-from fairlead.cli import audit_source, bounded, operator
+from fairlead.cli import audit_consumers, audit_source, bounded, operator
 from fairlead.cli.audit_source import Source
 from fairlead.v1 import audit_service_pb2
 
@@ -78,6 +78,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.add_argument("--to", type=_SEQUENCE, default=0, dest="last", metavar="SEQUENCE", help="last record to write")
     audit_source.add_arguments(export)
     export.set_defaults(run=run_export)
+    audit_consumers.register(commands)
 
 
 def run_tail(arguments: argparse.Namespace) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -24,15 +24,14 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
     def __init__(self, service: AuditLogService) -> None:
         self._service = service
 
-    async def WatchEvents(
-        self, request: pb.WatchEventsRequest, context: _Context
-    ) -> AsyncIterator[pb.WatchEventsResponse]:
+    # Writes instead of yielding: what a stream waits for is then in its own hands.
+    async def WatchEvents(self, request: pb.WatchEventsRequest, context: _Context) -> None:
         try:
             async with self._service.subscribed(request) as responses:
                 # Tells the client that its position is fixed, before there is anything to send.
                 await context.send_initial_metadata(())
                 async for response in responses:
-                    yield response
+                    await self._give(context, response, request.subscriber)
         except Refusal as refusal:
             await abort(context, refusal)
         except grpc.aio.AbortError:
@@ -41,11 +40,34 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
             _log.exception("stream of the audit log failed")
             await abort(context, Refusal("INTERNAL", "the sidecar failed to go on; its log has the details"))
 
+    async def _give(self, context: _Context, response: pb.WatchEventsResponse, consumer: str) -> None:
+        """Sends a response; ends the stream of whoever takes nothing for too long, so that its place is free again."""
+        seconds = self._service.consumers.limits.stall_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await context.write(response)
+        except TimeoutError:
+            name = f"consumer {consumer}" if consumer else "the reader"
+            raise Refusal(
+                "STREAM_STALLED",
+                f"{name} has taken nothing for {seconds:g} s: connect again with the last token, "
+                "or raise limits.consumerStall",
+                {"bound": "consumer_stall"},
+            ) from None
+
     @answer
     async def AcknowledgeEvents(
         self, request: pb.AcknowledgeEventsRequest, context: _Context
     ) -> pb.AcknowledgeEventsResponse:
         return await self._service.acknowledge(request, current().operator)
+
+    @answer
+    async def ListConsumers(self, request: pb.ListConsumersRequest, context: _Context) -> pb.ListConsumersResponse:
+        return await self._service.consumers.listed()
+
+    @answer
+    async def RemoveConsumer(self, request: pb.RemoveConsumerRequest, context: _Context) -> pb.RemoveConsumerResponse:
+        return await self._service.consumers.remove(request, current().operator)
 
     @answer
     async def ListEvents(self, request: pb.ListEventsRequest, context: _Context) -> pb.ListEventsResponse:

@@ -23,6 +23,13 @@ class Cutoffs:
         """From how long each is kept; none is for ever."""
         return cls(_cutoff(now_unix_nanos, invocations_millis), _cutoff(now_unix_nanos, tool_calls_millis))
 
+    def not_after(self, unix_nanos: int | None) -> Cutoffs:
+        """The same, but nothing goes that is younger than this time."""
+        if unix_nanos is None:
+            return self
+        day = max(0, unix_nanos // DAY_NANOS * DAY_NANOS)
+        return Cutoffs(min(self.invocations, day), min(self.tool_calls, day))
+
 
 def _cutoff(now_unix_nanos: int, kept_millis: int | None) -> int:
     if kept_millis is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
@@ -63,13 +63,16 @@ class RetentionService:
         writer: Writer,
         kept: Callable[[], Retention],
         clock: Callable[[], int],
+        unread_since: Callable[[], Awaitable[int | None]],
     ) -> None:
-        """`kept` gives what the running configuration says, `clock` Unix nanoseconds."""
+        """`kept` gives what the running configuration says, `clock` Unix nanoseconds, `unread_since` since when there
+        is something in the audit log that a consumer has not acknowledged: what it may still ask about stays."""
         self._core = core
         self._store = store
         self._writer = writer
         self._kept = kept
         self._clock = clock
+        self._unread_since = unread_since
 
     async def run(self) -> None:
         """Sweeps for ever."""
@@ -85,7 +88,7 @@ class RetentionService:
     async def sweep(self) -> None:
         """Removes what is older than the running configuration keeps. Raises Refusal, StoreUnavailable."""
         kept = self._kept()
-        cutoffs = Cutoffs.of(self._clock(), kept.invocations, kept.tool_calls)
+        cutoffs = Cutoffs.of(self._clock(), kept.invocations, kept.tool_calls).not_after(await self._unread_since())
         if cutoffs.invocations:
             ranges = old_invocations(self._store, cutoffs.invocations)
             await self._remove(ranges, SLICE_TENANTS, self._store.delete_ranges, "invocations", cutoffs.invocations)

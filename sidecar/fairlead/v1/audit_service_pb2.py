@@ -27,7 +27,7 @@ from fairlead.v1 import run_pb2 as fairlead_dot_v1_dot_run__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61irlead/v1/audit_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x15\x66\x61irlead/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\nAuditEvent\x12(\n\x06record\x18\x01 \x01(\x0b\x32\x18.fairlead.v1.AuditRecord\x12\x13\n\x0brecord_hash\x18\x02 \x01(\x0c\x12\x11\n\tprev_hash\x18\x03 \x01(\x0c\x12\x14\n\x0crecord_bytes\x18\x04 \x01(\x0c\"e\n\x0b\x45ventFilter\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12%\n\x05kinds\x18\x02 \x03(\x0e\x32\x16.fairlead.v1.EventKind\x12\x12\n\ninvocation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\"|\n\x12WatchEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\nsubscriber\x18\x02 \x01(\t\x12\x12\n\nfrom_start\x18\x03 \x01(\x08\x12(\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.EventFilter\"S\n\x13WatchEventsResponse\x12&\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"X\n\x18\x41\x63knowledgeEventsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nsubscriber\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"1\n\x19\x41\x63knowledgeEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\"x\n\x11ListEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x18.fairlead.v1.EventFilter\x12\x12\n\ndescending\x18\x04 \x01(\x08\"V\n\x12ListEventsResponse\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x18\x45xplainInvocationRequest\x12\x12\n\ninvocation\x18\x01 \x01(\t\"\xfe\x01\n\x19\x45xplainInvocationResponse\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.fairlead.v1.InvocationState\x12\'\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x11\n\tnarrative\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0ftool_call_state\x18\x06 \x01(\x0e\x32\x1a.fairlead.v1.ToolCallState\"!\n\x11\x45xplainRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xb5\x01\n\x12\x45xplainRunResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.fairlead.v1.RunState\x12\'\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x11\n\tnarrative\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x12VerifyChainRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\x12\x13\n\x0bto_sequence\x18\x02 \x01(\x04\"\x90\x01\n\x13VerifyChainResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x0f\n\x07\x63hecked\x18\x02 \x01(\x04\x12\x1e\n\x16\x66irst_invalid_sequence\x18\x03 \x01(\x04\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x11\n\thead_hash\x18\x05 \x01(\x0c\x12\x15\n\rhead_sequence\x18\x06 \x01(\x04\x32\x9a\x04\n\x0c\x41uditService\x12R\n\x0bWatchEvents\x12\x1f.fairlead.v1.WatchEventsRequest\x1a .fairlead.v1.WatchEventsResponse0\x01\x12\x62\n\x11\x41\x63knowledgeEvents\x12%.fairlead.v1.AcknowledgeEventsRequest\x1a&.fairlead.v1.AcknowledgeEventsResponse\x12M\n\nListEvents\x12\x1e.fairlead.v1.ListEventsRequest\x1a\x1f.fairlead.v1.ListEventsResponse\x12\x62\n\x11\x45xplainInvocation\x12%.fairlead.v1.ExplainInvocationRequest\x1a&.fairlead.v1.ExplainInvocationResponse\x12M\n\nExplainRun\x12\x1e.fairlead.v1.ExplainRunRequest\x1a\x1f.fairlead.v1.ExplainRunResponse\x12P\n\x0bVerifyChain\x12\x1f.fairlead.v1.VerifyChainRequest\x1a .fairlead.v1.VerifyChainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61irlead/v1/audit_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x1e\x66\x61irlead/v1/audit_record.proto\x1a\x15\x66\x61irlead/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\nAuditEvent\x12(\n\x06record\x18\x01 \x01(\x0b\x32\x18.fairlead.v1.AuditRecord\x12\x13\n\x0brecord_hash\x18\x02 \x01(\x0c\x12\x11\n\tprev_hash\x18\x03 \x01(\x0c\x12\x14\n\x0crecord_bytes\x18\x04 \x01(\x0c\"e\n\x0b\x45ventFilter\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12%\n\x05kinds\x18\x02 \x03(\x0e\x32\x16.fairlead.v1.EventKind\x12\x12\n\ninvocation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\"|\n\x12WatchEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\nsubscriber\x18\x02 \x01(\t\x12\x12\n\nfrom_start\x18\x03 \x01(\x08\x12(\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x18.fairlead.v1.EventFilter\"S\n\x13WatchEventsResponse\x12&\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"X\n\x18\x41\x63knowledgeEventsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nsubscriber\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"1\n\x19\x41\x63knowledgeEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\"\xe7\x01\n\rAuditConsumer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x13\n\x0blag_records\x18\x04 \x01(\x04\x12\x34\n\x10\x61\x63knowledge_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07streams\x18\x07 \x01(\x05\x12\x13\n\x0bleft_behind\x18\x08 \x01(\x08\"\x16\n\x14ListConsumersRequest\"F\n\x15ListConsumersResponse\x12-\n\tconsumers\x18\x01 \x03(\x0b\x32\x1a.fairlead.v1.AuditConsumer\"9\n\x15RemoveConsumerRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x18\n\x16RemoveConsumerResponse\"x\n\x11ListEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x18.fairlead.v1.EventFilter\x12\x12\n\ndescending\x18\x04 \x01(\x08\"V\n\x12ListEventsResponse\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x18\x45xplainInvocationRequest\x12\x12\n\ninvocation\x18\x01 \x01(\t\"\xfe\x01\n\x19\x45xplainInvocationResponse\x12\x12\n\ninvocation\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.fairlead.v1.InvocationState\x12\'\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x11\n\tnarrative\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0ftool_call_state\x18\x06 \x01(\x0e\x32\x1a.fairlead.v1.ToolCallState\"!\n\x11\x45xplainRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xb5\x01\n\x12\x45xplainRunResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.fairlead.v1.RunState\x12\'\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x17.fairlead.v1.AuditEvent\x12\x11\n\tnarrative\x18\x04 \x03(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x12VerifyChainRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x04\x12\x13\n\x0bto_sequence\x18\x02 \x01(\x04\"\x90\x01\n\x13VerifyChainResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x0f\n\x07\x63hecked\x18\x02 \x01(\x04\x12\x1e\n\x16\x66irst_invalid_sequence\x18\x03 \x01(\x04\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x11\n\thead_hash\x18\x05 \x01(\x0c\x12\x15\n\rhead_sequence\x18\x06 \x01(\x04\x32\xcd\x05\n\x0c\x41uditService\x12R\n\x0bWatchEvents\x12\x1f.fairlead.v1.WatchEventsRequest\x1a .fairlead.v1.WatchEventsResponse0\x01\x12\x62\n\x11\x41\x63knowledgeEvents\x12%.fairlead.v1.AcknowledgeEventsRequest\x1a&.fairlead.v1.AcknowledgeEventsResponse\x12V\n\rListConsumers\x12!.fairlead.v1.ListConsumersRequest\x1a\".fairlead.v1.ListConsumersResponse\x12Y\n\x0eRemoveConsumer\x12\".fairlead.v1.RemoveConsumerRequest\x1a#.fairlead.v1.RemoveConsumerResponse\x12M\n\nListEvents\x12\x1e.fairlead.v1.ListEventsRequest\x1a\x1f.fairlead.v1.ListEventsResponse\x12\x62\n\x11\x45xplainInvocation\x12%.fairlead.v1.ExplainInvocationRequest\x1a&.fairlead.v1.ExplainInvocationResponse\x12M\n\nExplainRun\x12\x1e.fairlead.v1.ExplainRunRequest\x1a\x1f.fairlead.v1.ExplainRunResponse\x12P\n\x0bVerifyChain\x12\x1f.fairlead.v1.VerifyChainRequest\x1a .fairlead.v1.VerifyChainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,22 +46,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACKNOWLEDGEEVENTSREQUEST']._serialized_end=656
   _globals['_ACKNOWLEDGEEVENTSRESPONSE']._serialized_start=658
   _globals['_ACKNOWLEDGEEVENTSRESPONSE']._serialized_end=707
-  _globals['_LISTEVENTSREQUEST']._serialized_start=709
-  _globals['_LISTEVENTSREQUEST']._serialized_end=829
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=831
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=917
-  _globals['_EXPLAININVOCATIONREQUEST']._serialized_start=919
-  _globals['_EXPLAININVOCATIONREQUEST']._serialized_end=965
-  _globals['_EXPLAININVOCATIONRESPONSE']._serialized_start=968
-  _globals['_EXPLAININVOCATIONRESPONSE']._serialized_end=1222
-  _globals['_EXPLAINRUNREQUEST']._serialized_start=1224
-  _globals['_EXPLAINRUNREQUEST']._serialized_end=1257
-  _globals['_EXPLAINRUNRESPONSE']._serialized_start=1260
-  _globals['_EXPLAINRUNRESPONSE']._serialized_end=1441
-  _globals['_VERIFYCHAINREQUEST']._serialized_start=1443
-  _globals['_VERIFYCHAINREQUEST']._serialized_end=1507
-  _globals['_VERIFYCHAINRESPONSE']._serialized_start=1510
-  _globals['_VERIFYCHAINRESPONSE']._serialized_end=1654
-  _globals['_AUDITSERVICE']._serialized_start=1657
-  _globals['_AUDITSERVICE']._serialized_end=2195
+  _globals['_AUDITCONSUMER']._serialized_start=710
+  _globals['_AUDITCONSUMER']._serialized_end=941
+  _globals['_LISTCONSUMERSREQUEST']._serialized_start=943
+  _globals['_LISTCONSUMERSREQUEST']._serialized_end=965
+  _globals['_LISTCONSUMERSRESPONSE']._serialized_start=967
+  _globals['_LISTCONSUMERSRESPONSE']._serialized_end=1037
+  _globals['_REMOVECONSUMERREQUEST']._serialized_start=1039
+  _globals['_REMOVECONSUMERREQUEST']._serialized_end=1096
+  _globals['_REMOVECONSUMERRESPONSE']._serialized_start=1098
+  _globals['_REMOVECONSUMERRESPONSE']._serialized_end=1122
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1124
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1244
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1246
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1332
+  _globals['_EXPLAININVOCATIONREQUEST']._serialized_start=1334
+  _globals['_EXPLAININVOCATIONREQUEST']._serialized_end=1380
+  _globals['_EXPLAININVOCATIONRESPONSE']._serialized_start=1383
+  _globals['_EXPLAININVOCATIONRESPONSE']._serialized_end=1637
+  _globals['_EXPLAINRUNREQUEST']._serialized_start=1639
+  _globals['_EXPLAINRUNREQUEST']._serialized_end=1672
+  _globals['_EXPLAINRUNRESPONSE']._serialized_start=1675
+  _globals['_EXPLAINRUNRESPONSE']._serialized_end=1856
+  _globals['_VERIFYCHAINREQUEST']._serialized_start=1858
+  _globals['_VERIFYCHAINREQUEST']._serialized_end=1922
+  _globals['_VERIFYCHAINRESPONSE']._serialized_start=1925
+  _globals['_VERIFYCHAINRESPONSE']._serialized_end=2069
+  _globals['_AUDITSERVICE']._serialized_start=2072
+  _globals['_AUDITSERVICE']._serialized_end=2789
 # @@protoc_insertion_point(module_scope)

@@ -71,6 +71,48 @@ class AcknowledgeEventsResponse(_message.Message):
     resume_token: str
     def __init__(self, resume_token: _Optional[str] = ...) -> None: ...
 
+class AuditConsumer(_message.Message):
+    __slots__ = ("name", "resume_token", "sequence", "lag_records", "acknowledge_time", "create_time", "streams", "left_behind")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LAG_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    resume_token: str
+    sequence: int
+    lag_records: int
+    acknowledge_time: _timestamp_pb2.Timestamp
+    create_time: _timestamp_pb2.Timestamp
+    streams: int
+    left_behind: bool
+    def __init__(self, name: _Optional[str] = ..., resume_token: _Optional[str] = ..., sequence: _Optional[int] = ..., lag_records: _Optional[int] = ..., acknowledge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., streams: _Optional[int] = ..., left_behind: bool = ...) -> None: ...
+
+class ListConsumersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListConsumersResponse(_message.Message):
+    __slots__ = ("consumers",)
+    CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    consumers: _containers.RepeatedCompositeFieldContainer[AuditConsumer]
+    def __init__(self, consumers: _Optional[_Iterable[_Union[AuditConsumer, _Mapping]]] = ...) -> None: ...
+
+class RemoveConsumerRequest(_message.Message):
+    __slots__ = ("request_id", "name")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    name: str
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class RemoveConsumerResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListEventsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "filter", "descending")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,16 @@ class AuditServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.AcknowledgeEventsRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.AcknowledgeEventsResponse.FromString,
                 _registered_method=True)
+        self.ListConsumers = channel.unary_unary(
+                '/fairlead.v1.AuditService/ListConsumers',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ListConsumersRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ListConsumersResponse.FromString,
+                _registered_method=True)
+        self.RemoveConsumer = channel.unary_unary(
+                '/fairlead.v1.AuditService/RemoveConsumer',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/fairlead.v1.AuditService/ListEvents',
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ListEventsRequest.SerializeToString,
@@ -79,7 +89,22 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgeEvents(self, request, context):
-        """Remembers how far a named subscriber has come.
+        """Remembers how far a named consumer has come. A record that is not in the log yet is INVALID_ARGUMENT; one that was
+        acknowledged before changes nothing, and is answered with the position that is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsumers(self, request, context):
+        """Lists the named consumers, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveConsumer(self, request, context):
+        """Forgets a consumer and its position: nothing waits for it any more. Recorded in the log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +150,16 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.AcknowledgeEvents,
                     request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.AcknowledgeEventsRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_audit__service__pb2.AcknowledgeEventsResponse.SerializeToString,
+            ),
+            'ListConsumers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsumers,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ListConsumersRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.ListConsumersResponse.SerializeToString,
+            ),
+            'RemoveConsumer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveConsumer,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -202,6 +237,60 @@ class AuditService(object):
             '/fairlead.v1.AuditService/AcknowledgeEvents',
             fairlead_dot_v1_dot_audit__service__pb2.AcknowledgeEventsRequest.SerializeToString,
             fairlead_dot_v1_dot_audit__service__pb2.AcknowledgeEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsumers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/ListConsumers',
+            fairlead_dot_v1_dot_audit__service__pb2.ListConsumersRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.ListConsumersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveConsumer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/RemoveConsumer',
+            fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerResponse.FromString,
             options,
             channel_credentials,
             insecure,

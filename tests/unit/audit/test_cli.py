@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
+from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.service import AuditLogService
 from fairlead.cli.main import main
 from fairlead.control.audit_service import AuditServicer
@@ -60,7 +61,8 @@ def online(
             self.start()
 
         def start(self) -> None:
-            self.service = AuditLogService(FakeCore(self.store), self.store, self.feed, lambda: T0)
+            self.consumers = Consumers(FakeCore(self.store), self.store, self.feed, lambda: T0)
+            self.service = AuditLogService(self.store, self.feed, self.consumers)
             self.server = grpc.aio.server()
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self.service), self.server)
             self.server.add_insecure_port(f"unix:{data}/admin.sock")

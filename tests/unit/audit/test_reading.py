@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.audit import listing
+from fairlead.audit.consumers.model import Consumer
+from fairlead.audit.consumers.store import ConsumerRecords, put
 from fairlead.audit.explain import explain
 from fairlead.audit.listing import MAX_PAGE_SIZE, Listing
-from fairlead.audit.store import Acknowledgements, AuditLog, Invocations
+from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.tokens import START, PageToken, Position
 from fairlead.store import Family, keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
@@ -74,18 +76,21 @@ def test_finding_costs_one_seek_for_each_tenant_not_for_each_invocation() -> Non
 
 def test_the_newest_invocations_and_the_acknowledgements_are_witnesses() -> None:
     store = filled()
-    assert (Invocations(store).last_sequence(), Acknowledgements(store).furthest()) == (0, 0)
+    assert (Invocations(store).last_sequence(), ConsumerRecords(store).furthest()) == (0, 0)
     store.put_invocation(ended(INVOCATION, "acme", [2, 3]))
     store.put_invocation(ended("inv_" + "f" * 32, "acme", [6, 9]))
     store.put_invocation(ended(OTHER, "globex", [4, 5]))
     assert Invocations(store).last_sequence() == 9
     for name, entry in (("collector", LOG[7]), ("b", LOG[1])):
-        write = Acknowledgements(store).write(name, Position.after(entry))
+        write = put(Consumer(name, Position.after(entry)))
         store.put(write.family, write.key, write.value)
+    assert [one.name for one in ConsumerRecords(store).all()] == ["b", "collector"]
+    # What older programs wrote: the position alone.
+    store.put(Family.STATE, keys.subscriber("old"), Position.after(LOG[2]).packed())
+    old = Consumer("old", Position.after(LOG[2]))
+    assert {one.name: one for one in ConsumerRecords(store).all()}["old"] == old
     store.put(Family.STATE, keys.subscriber("odd"), b"not a position")
-    assert Acknowledgements(store).furthest() == 8
-    assert Acknowledgements(store).get("collector") == Position.after(LOG[7])
-    assert Acknowledgements(store).get("nobody") is None
+    assert ConsumerRecords(store).furthest() == 8
 
 
 def test_a_position_is_in_the_log_only_with_its_hash() -> None:

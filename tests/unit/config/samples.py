@@ -202,6 +202,9 @@ limits:
   checkpointPutBytes: 13KiB
   checkpointThreads: 14
   checkpointTenantBytes: 15MiB
+  consumers: 16
+  consumerLag: 17
+  consumerStall: 18s
   notifications: 16
 reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
 retention: {invocations: 8d, toolCalls: 31d}

@@ -60,6 +60,7 @@ class Life:
         self.sidecar = Sidecar(data)
         self.store = self.sidecar.store
         self.writer = AtOnce()
+        self.unread: int | None = None
 
     def pass_days(self, days: int) -> None:
         """Time passes; holds, grants and approvals whose time has come end."""
@@ -68,8 +69,14 @@ class Life:
 
     def sweep(self, kept: Retention = EVERYTHING) -> None:
         """One sweep."""
-        service = RetentionService(self.sidecar, self.store, self.writer, lambda: kept, lambda: self.sidecar.now)
+        service = RetentionService(
+            self.sidecar, self.store, self.writer, lambda: kept, lambda: self.sidecar.now, self.unread_since
+        )
         asyncio.run(service.sweep())
+
+    async def unread_since(self) -> int | None:
+        """Since when a consumer has something to read."""
+        return self.unread
 
     def records(self) -> list[dict[str, Any]]:
         """What the log says about sweeps; the log has to hold."""
@@ -138,6 +145,18 @@ def test_old_invocations_go_and_the_log_stays(life: Life) -> None:
         view.budget: view.spent for view in command_pb2.Snapshot.FromString(life.sidecar.snapshot(budgets)).budgets
     }
     assert spent["life"].nano_usd > 0, "what was charged stays charged"
+
+
+def test_what_a_consumer_has_not_read_of_stays(life: Life) -> None:
+    contents = fill(life.sidecar)
+    life.unread = life.sidecar.now
+    life.pass_days(100)
+    life.sweep()
+    assert all(map(life.explained, [*contents["invocations"].values(), *contents["calls"].values()]))
+    assert life.records() == []
+    life.unread = None
+    life.sweep()
+    assert not life.explained(contents["calls"]["succeeded"])
 
 
 def test_an_open_hold_stays_however_old_it_is(life: Life) -> None:

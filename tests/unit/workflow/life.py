@@ -16,6 +16,7 @@ from typing import Any
 
 from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.votes import Votes
+from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.service import AuditLogService
 from fairlead.config.service import Running
 from fairlead.control.commands import apply
@@ -85,7 +86,7 @@ class Life:
 
         self.desk = WorkflowDesk(self.core, self.store, self.feed, running, self._clock)
         self.desk.catalogue = WorkflowCatalogue(lambda: config.workflows, Runs(self.store), self._clock)
-        self.audit = AuditLogService(self.core, self.store, self.feed, time.time_ns)
+        self.audit = AuditLogService(self.store, self.feed, Consumers(self.core, self.store, self.feed, time.time_ns))
         self.approvals = ApprovalDeskService(self.core, self.store, Votes(), time.time_ns)
 
     def _clock(self) -> int:

@@ -81,3 +81,13 @@ class Limits(Section):
     )
     for_each_items: int = Field(default=10_000, ge=1, le=_MILLION, description="items of a forEach")
     run_depth: int = Field(default=8, ge=1, le=64, description="child runs below each other")
+    consumers: int = Field(default=64, ge=1, le=1000, description="named consumers of the audit log")
+    consumer_lag: int = Field(
+        default=_MILLION,
+        ge=1,
+        le=1000 * _MILLION,
+        description="audit records that a consumer may be behind; retention waits for it up to there",
+    )
+    consumer_stall: Annotated[int, Duration("1s", "1h")] = Field(
+        default=60_000, description="how long a stream of the audit log is kept whose reader takes nothing"
+    )

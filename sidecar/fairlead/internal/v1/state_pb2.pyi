@@ -288,3 +288,17 @@ class RestoreRecord(_message.Message):
     audit_sequence: int
     audit_head: bytes
     def __init__(self, restore_time_unix_nanos: _Optional[int] = ..., backup_time_unix_nanos: _Optional[int] = ..., program_version: _Optional[str] = ..., audit_sequence: _Optional[int] = ..., audit_head: _Optional[bytes] = ...) -> None: ...
+
+class ConsumerRecord(_message.Message):
+    __slots__ = ("sequence", "fingerprint", "acknowledged_at_unix_nanos", "registered_at_unix_nanos", "left_behind")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    fingerprint: bytes
+    acknowledged_at_unix_nanos: int
+    registered_at_unix_nanos: int
+    left_behind: bool
+    def __init__(self, sequence: _Optional[int] = ..., fingerprint: _Optional[bytes] = ..., acknowledged_at_unix_nanos: _Optional[int] = ..., registered_at_unix_nanos: _Optional[int] = ..., left_behind: bool = ...) -> None: ...

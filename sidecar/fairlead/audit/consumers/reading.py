@@ -1,0 +1,75 @@
+"""How a part of the sidecar itself, such as an exporter, reads the log as a named consumer.
+
+    consumer = await LogConsumer.open(consumers, log, feed, "otlp")
+    while True:
+        batch = await consumer.read()
+        ...                                 # deliver; on failure read nothing more and try the same batch again
+        await consumer.acknowledge(batch)
+
+At-least-once: what was read and not acknowledged is read again after a restart. Nothing is queued: the log is the
+queue, so a destination that is away costs one batch of memory, however long it is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from fairlead.audit.consumers.model import EXPORT_PREFIX
+from fairlead.audit.consumers.service import Consumers
+from fairlead.audit.store import AuditLog
+from fairlead.audit.tokens import START, Position
+from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, Feed, LogReader
+from fairlead.v1 import audit_service_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records in order, never none, and the position after the last of them."""
+
+    events: list[audit_service_pb2.AuditEvent]
+    position: Position
+
+
+class LogConsumer:
+    """One named consumer inside the sidecar. Belongs to one event loop and one task."""
+
+    def __init__(self, consumers: Consumers, name: str, reader: LogReader) -> None:
+        """Use `open`."""
+        self._consumers = consumers
+        self.name = name
+        self._reader = reader
+
+    @classmethod
+    async def open(
+        cls, consumers: Consumers, log: AuditLog, feed: Feed, exporter: str, *, from_start: bool = True
+    ) -> LogConsumer:
+        """The consumer `export:EXPORTER`, where it acknowledged last; a new one at the first record, or the next one.
+
+        Raises `Refusal`: QUEUE_FULL when there are too many consumers, STORE_UNAVAILABLE.
+        """
+        name = EXPORT_PREFIX + exporter
+        start = START if from_start else await asyncio.to_thread(log.head_position)
+        consumer = await consumers.register(name, start)
+        return cls(consumers, name, LogReader(log, feed, consumer.position))
+
+    @property
+    def position(self) -> Position:
+        """After the last record that was read."""
+        return self._reader.position
+
+    @property
+    def lag(self) -> int:
+        """Records that were not read yet."""
+        return max(0, self._consumers.head - self.position.sequence)
+
+    async def read(self, max_records: int = CHUNK_RECORDS, max_bytes: int = CHUNK_BYTES) -> Batch:
+        """The next records, as soon as there is one; at most so many, and more than so many bytes only when one alone
+        is larger. Cancel it to stop waiting: nothing is lost. Raises `LogDamaged`, `StoreUnavailable`."""
+        while not (events := await self._reader.chunk(max_records, max_bytes)):
+            await self._reader.more()
+        return Batch(events, self._reader.position)
+
+    async def acknowledge(self, batch: Batch) -> None:
+        """Remembers durably that everything up to the end of the batch was delivered. Raises `Refusal`."""
+        await self._consumers.advance(self.name, batch.position)

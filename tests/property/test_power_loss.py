@@ -10,8 +10,9 @@ touched: RocksDB syncs them, and before them the logs that they replace, which t
     younger than the log's successor, because a family is flushed only after the logs closed by then were synced
 
 Then the store has to open, the chain to hold without a gap, each unit to be there whole or not at all, and everything
-that was acknowledged as durable, or before a flush that has returned, to be in it. Four cuts follow one another on the
-same directory. FAIRLEAD_POWER_SEED repeats one, FAIRLEAD_POWER_RUNS makes more.
+that was acknowledged as durable, or before a flush that has returned, to be in it: control writes, calls, and runs with
+their results, votes and signals. Four cuts follow one another on the same directory. FAIRLEAD_POWER_SEED repeats one,
+FAIRLEAD_POWER_RUNS makes more.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from fairlead.audit.model import parse_record
 from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.verification import verify_store
 from fairlead.store import Family, Store, keys, open_store
+from tests.property import unplugged_runs
 from tests.property.unplugged import FAMILIES, PREFIX, SUBJECT
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +56,7 @@ class Journal:
     synced: dict[str, int] = field(default_factory=dict)
     """How much of each log the flushes that have returned made durable."""
     durable: set[str] = field(default_factory=set)
-    """Control writes and invocations that a power cut must not take."""
+    """Control writes, invocations, and what was said about runs, that a power cut must not take."""
     highest: int = 0
     """Highest sequence of them."""
 
@@ -98,6 +100,7 @@ def run_and_kill(data: Path, seed: int, choose: random.Random) -> Journal:
         assert child.stdout is not None
         try:
             lines = [child.stdout.readline() for _ in range(choose.randrange(2, MOST_LINES))]
+            assert child.poll() is None, "it has ended by itself"
         finally:
             child.kill()
         lines += child.stdout
@@ -141,7 +144,7 @@ def cut_power(database: Path, synced: dict[str, int], choose: random.Random) -> 
 
 
 def units(store: Store) -> set[str]:
-    """Control writes and invocations that the log tells of; what was written with each record has to be there."""
+    """What the log tells of, by the names of the journal; what was written with each record has to be there."""
     told: set[str] = set()
     log = AuditLog(store)
     sequence = 0
@@ -158,22 +161,24 @@ def units(store: Store) -> set[str]:
             elif record.HasField("decision"):
                 assert Invocations(store).find(record.invocation) is not None, f"record {sequence} without its call"
                 told.add(record.invocation)
+            elif (name := unplugged_runs.told(store, record)) is not None:
+                told.add(name)
     return told
 
 
 @pytest.mark.parametrize("seed", seeds())
-def test_a_power_cut_takes_nothing_that_was_acknowledged_as_durable(tmp_path: Path, seed: int) -> None:
+def test_a_power_cut_takes_nothing_that_was_acknowledged_as_durable(memory: Path, seed: int) -> None:
     print(f"FAIRLEAD_POWER_SEED={seed}")
     choose = random.Random(seed)
     durable: set[str] = set()
     highest = 0
     for cut in range(CUTS):
-        journal = run_and_kill(tmp_path, seed + cut, choose)
-        lost = cut_power(tmp_path / "db", journal.synced, choose)
+        journal = run_and_kill(memory, seed + cut, choose)
+        lost = cut_power(memory / "db", journal.synced, choose)
         context = f"seed {seed}, cut {cut}: {lost}"
         durable |= journal.durable
         highest = max(highest, journal.highest)
-        with open_store(tmp_path) as store:
+        with open_store(memory) as store:
             verification = verify_store(store)
             assert verification.valid, f"{verification.problem}; {context}"
             assert verification.head_sequence >= highest, context

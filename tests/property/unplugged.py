@@ -6,7 +6,8 @@
 |---|---|
 | `b NUMBER` | a flush of the write-ahead log begins |
 | `f NUMBER {"000012.log": 4096, …}` | it has returned; the sizes are those of its beginning: that much is synced |
-| `a SEQUENCE CLASS NAME` | acknowledged, `power` or `process`; NAME is the key of a control write, or an invocation |
+| `a SEQUENCE CLASS NAME` | acknowledged, `power` or `process`; NAME is the key of a control write, an invocation, or
+something about a run (`unplugged_runs.py`) |
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import random
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ from fairlead.store import Family, Store, recovery, tuning
 from fairlead.store.lock import DirectoryLock
 from fairlead.store.writer import CommitWriter
 from fairlead.v1 import audit_record_pb2, gate_service_pb2
-from tests.property.core import CALLER, OUTCOME, configuration
+from tests.property import unplugged_runs
+from tests.property.core import CALLER, OUTCOME
+from tests.unit.workflow.life import config_of
 
 # Families that a control write of this test writes to, all under the same key.
 FAMILIES = (Family.STATE, Family.RUNS, Family.KEYS, Family.OUTBOX)
@@ -66,8 +70,9 @@ def main() -> None:
     data, seed = Path(sys.argv[1]), int(sys.argv[2])
     # Small, so that many logs are closed and families flushed before it is killed.
     tuning.LOG_BYTES, tuning.SYNC_AHEAD_BYTES = 64 * KIB, 56 * KIB
-    config = configuration(10**18, 10**15)
+    config = config_of(*(unplugged_runs.chain(number) for number in range(2)))
     config.limits.request_ids = config.limits.open_reservations = 1 << 20
+    config.limits.open_approvals = 1_000_000
     core = Core(config.SerializeToString(), engine_config_pb2.Secrets().SerializeToString())
     data.mkdir(exist_ok=True)
     store = Journalling(data / "db", DirectoryLock(data), read_only=False)
@@ -77,6 +82,7 @@ def main() -> None:
     apply(core, start=command_pb2.Start(program_version="test"))
     callers = [threading.Thread(target=admissions, args=(core, seed, number)) for number in range(2)]
     callers += [threading.Thread(target=control_writes, args=(core, seed, number)) for number in range(2)]
+    callers += [threading.Thread(target=runs, args=(core, store, seed, number)) for number in range(2)]
     for caller in callers:
         caller.start()
 
@@ -87,9 +93,9 @@ def fail(error: BaseException) -> None:
     os._exit(1)
 
 
-def apply(core: Core, **command: Any) -> command_pb2.CommandResult:
+def apply(core: Core, caller: command_pb2.Caller = CALLER, **command: Any) -> command_pb2.CommandResult:
     """Applies a command and waits for its commit."""
-    given = command_pb2.Command(caller=CALLER, **command)
+    given = command_pb2.Command(caller=caller, **command)
     result = OUTCOME.FromString(core.apply(given.SerializeToString()))
     if result.WhichOneof("result") == "rejection":
         fail(AssertionError(str(result.rejection)))
@@ -127,6 +133,13 @@ def control_writes(core: Core, seed: int, number: int) -> None:
         change = command_pb2.ControlWrite(writes=writes, record=record, power=power)
         sequence = apply(core, control_write=change).sequence
         say(f"a {sequence} {'power' if power else 'process'} {key.hex()}")
+
+
+def runs(core: Core, store: Store, seed: int, number: int) -> None:
+    """Starts runs, and does, votes on and signals what they wait for; all of it in the class `power`."""
+    unplugged_runs.runs(
+        partial(apply, core), lambda sequence, name: say(f"a {sequence} power {name}"), store, seed, number
+    )
 
 
 if __name__ == "__main__":

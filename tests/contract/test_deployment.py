@@ -11,6 +11,8 @@ import yaml
 from kubernetes_validate.utils import all_versions
 from packaging.version import Version
 
+from fairlead.cli.injection_options import settings_of
+from fairlead.cli.main import parser
 from fairlead.config import Loader
 from fairlead.config.notices import notices
 from fairlead.injection.container import SECRETS_DIRECTORY
@@ -47,7 +49,9 @@ def test_manifests_are_valid(path: Path) -> None:
     found = documents(path)
     assert found
     for document in found:
-        check(document)
+        # Kinds of cert-manager are none of Kubernetes.
+        if not document["apiVersion"].startswith("cert-manager.io/"):
+            check(document)
 
 
 def test_the_check_is_strict() -> None:
@@ -80,3 +84,54 @@ def test_the_example_s_configuration_is_valid_and_every_secret_is_one_that_is_mo
     for secret in secrets:
         assert secret is not None and secret.from_file is not None
         assert secret.from_file.startswith(f"{SECRETS_DIRECTORY}/")
+
+
+# The webhook -------------------------------------------------------------------------------------------------------
+
+
+def of_kind(kind: str, *files: str) -> dict[str, dict[str, Any]]:
+    """Documents of a kind, by name."""
+    every = [document for file in files for document in documents(MANIFESTS / file)]
+    return {document["metadata"]["name"]: document for document in every if document["kind"] == kind}
+
+
+def test_the_webhook_s_parts_fit_together() -> None:
+    service = of_kind("Service", "webhook.yaml")["fairlead-webhook"]
+    pod = of_kind("Deployment", "webhook.yaml")["fairlead-webhook"]["spec"]["template"]
+    (hook,) = of_kind("MutatingWebhookConfiguration", "webhook.yaml")["fairlead"]["webhooks"]
+    called = hook["clientConfig"]["service"]
+    assert (called["name"], called["namespace"]) == (service["metadata"]["name"], service["metadata"]["namespace"])
+    (port,) = service["spec"]["ports"]
+    assert port["port"] == called["port"]
+    (container,) = pod["spec"]["containers"]
+    assert port["targetPort"] in [each["name"] for each in container["ports"]]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    # The certificate is for the name that the API server calls, in the Secret that is mounted.
+    certificate = of_kind("Certificate", "webhook-certificate.yaml")["fairlead-webhook"]["spec"]
+    assert certificate["dnsNames"] == [f"{called['name']}.{called['namespace']}.svc"]
+    (volume,) = pod["spec"]["volumes"]
+    assert volume["secret"]["secretName"] == certificate["secretName"]
+    # It needs no rights.
+    every = documents(MANIFESTS / "webhook.yaml")
+    assert not [document for document in every if "Role" in document["kind"]]
+    assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_the_webhook_s_command_line_is_one() -> None:
+    pod = of_kind("Deployment", "webhook.yaml")["fairlead-webhook"]["spec"]["template"]["spec"]
+    parsed = parser(["webhook"]).parse_args(pod["containers"][0]["args"])
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    assert parsed.tls_cert.parent == parsed.tls_key.parent == Path(mount["mountPath"])
+    assert settings_of(parsed).image == settings().image == pod["containers"][0]["image"]
+    assert parsed.listen.endswith(f":{pod['containers'][0]['ports'][0]['containerPort']}")
+
+
+def test_a_pod_that_asks_depends_on_the_webhook_and_no_other_does() -> None:
+    (hook,) = of_kind("MutatingWebhookConfiguration", "webhook.yaml")["fairlead"]["webhooks"]
+    assert (hook["failurePolicy"], hook["sideEffects"]) == ("Fail", "None")
+    assert hook["namespaceSelector"]["matchLabels"] == {"fairlead/injection": "enabled"}
+    (condition,) = hook["matchConditions"]
+    assert "'fairlead/inject' in object.metadata.annotations" in condition["expression"]
+    (excluded,) = hook["objectSelector"]["matchExpressions"]
+    own = of_kind("Deployment", "webhook.yaml")["fairlead-webhook"]["spec"]["template"]["metadata"]["labels"]
+    assert excluded["operator"] == "NotIn" and own[excluded["key"]] in excluded["values"]

@@ -46,6 +46,7 @@ GROUPS = (
     Group("prices", "prices", "import and show price books"),
     Group("inject", "inject", "add the sidecar to the pods in Kubernetes manifests"),
     Group("worker", "worker", "run the functions that do the steps of workflows"),
+    Group("webhook", "webhook", "add the sidecar to pods of Kubernetes as they are made"),
     Group("dev-provider", "dev_provider", "run a local model provider with faults on demand"),
 )
 

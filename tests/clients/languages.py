@@ -65,6 +65,13 @@ ALL = (
         ),
         generated=True,
     ),
+    Language(
+        "typescript",
+        run=("node", "examples/clients/typescript/dist/main.js"),
+        tools=("npm",),
+        build=(("npm", "run", "--prefix", "examples/clients/typescript", "--silent", "build"),),
+        generated=True,
+    ),
 )
 
 

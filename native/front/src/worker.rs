@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use fairlead_engine::Rejection;
 use fairlead_wire::v1::{
-    CompleteStepRequest, CompleteStepResponse, FailStepRequest, FailStepResponse, HeartbeatStepRequest,
-    HeartbeatStepResponse, LeaseStepsRequest, LeaseStepsResponse,
+    CompleteStepRequest, CompleteStepResponse, CompleteStepsRequest, CompleteStepsResponse, FailStepRequest,
+    FailStepResponse, HeartbeatStepRequest, HeartbeatStepResponse, LeaseStepsRequest, LeaseStepsResponse,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -68,6 +68,14 @@ impl WorkerService for Worker {
     ) -> Result<Response<CompleteStepResponse>, Status> {
         let identity = identity(&request)?;
         answered(self.core.complete_step(identity.caller(), request.get_ref()).await)
+    }
+
+    async fn complete_steps(
+        &self,
+        request: Request<CompleteStepsRequest>,
+    ) -> Result<Response<CompleteStepsResponse>, Status> {
+        let identity = identity(&request)?;
+        answered(self.core.complete_steps(identity.caller(), request.get_ref()).await)
     }
 
     async fn fail_step(&self, request: Request<FailStepRequest>) -> Result<Response<FailStepResponse>, Status> {

@@ -164,15 +164,25 @@ def from_rpc_error(error: grpc.RpcError) -> FairleadError:
     code, details = error.code(), error.details() or ""
     info, retry_after, violations = _details(cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ()))
     if info is not None:
-        kind = _BY_REASON.get(info.reason, FairleadError)
-        if kind is PolicyDenied and info.metadata.get("cause") == "approval":
-            kind = _BY_APPROVAL_STATE.get(info.metadata.get("state", ""), PolicyDenied)
+        kind = _kind_of(info.reason, info.metadata)
         return kind(details, reason=info.reason, metadata=info.metadata, retry_after=retry_after, violations=violations)
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(details or "deadline exceeded", reason="DEADLINE_EXCEEDED")
     if code == grpc.StatusCode.UNAVAILABLE:
         return ConnectionFailed(details or "the sidecar did not answer", reason="CONNECTION_FAILED")
     return FairleadError(details or code.name.lower(), reason=code.name)
+
+
+def from_outcome(reason: str, message: str, metadata: Mapping[str, str]) -> FairleadError:
+    """The error of one part of a call that succeeded as a whole."""
+    return _kind_of(reason, metadata)(message, reason=reason, metadata=metadata)
+
+
+def _kind_of(reason: str, metadata: Mapping[str, str]) -> type[FairleadError]:
+    kind = _BY_REASON.get(reason, FairleadError)
+    if kind is PolicyDenied and metadata.get("cause") == "approval":
+        return _BY_APPROVAL_STATE.get(metadata.get("state", ""), PolicyDenied)
+    return kind
 
 
 def _details(

@@ -126,6 +126,49 @@ class CompleteStepResponse(_message.Message):
     run_state: _run_pb2.RunState
     def __init__(self, leases: _Optional[_Iterable[_Union[StepLease, _Mapping]]] = ..., run_state: _Optional[_Union[_run_pb2.RunState, str]] = ...) -> None: ...
 
+class CompleteStepsRequest(_message.Message):
+    __slots__ = ("completions", "next")
+    COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    completions: _containers.RepeatedCompositeFieldContainer[StepCompletion]
+    next: LeaseWish
+    def __init__(self, completions: _Optional[_Iterable[_Union[StepCompletion, _Mapping]]] = ..., next: _Optional[_Union[LeaseWish, _Mapping]] = ...) -> None: ...
+
+class StepCompletion(_message.Message):
+    __slots__ = ("attempt", "output")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    attempt: AttemptRef
+    output: bytes
+    def __init__(self, attempt: _Optional[_Union[AttemptRef, _Mapping]] = ..., output: _Optional[bytes] = ...) -> None: ...
+
+class CompleteStepsResponse(_message.Message):
+    __slots__ = ("outcomes", "leases")
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[CompletionOutcome]
+    leases: _containers.RepeatedCompositeFieldContainer[StepLease]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[CompletionOutcome, _Mapping]]] = ..., leases: _Optional[_Iterable[_Union[StepLease, _Mapping]]] = ...) -> None: ...
+
+class CompletionOutcome(_message.Message):
+    __slots__ = ("run_state", "reason", "message", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    RUN_STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    run_state: _run_pb2.RunState
+    reason: str
+    message: str
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, run_state: _Optional[_Union[_run_pb2.RunState, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class FailStepRequest(_message.Message):
     __slots__ = ("attempt", "code", "message", "non_retryable", "outcome_unknown", "retry_after", "returned")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]

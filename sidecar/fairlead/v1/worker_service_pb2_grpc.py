@@ -51,6 +51,11 @@ class WorkerServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepResponse.FromString,
                 _registered_method=True)
+        self.CompleteSteps = channel.unary_unary(
+                '/fairlead.v1.WorkerService/CompleteSteps',
+                request_serializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepsRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepsResponse.FromString,
+                _registered_method=True)
         self.FailStep = channel.unary_unary(
                 '/fairlead.v1.WorkerService/FailStep',
                 request_serializer=fairlead_dot_v1_dot_worker__service__pb2.FailStepRequest.SerializeToString,
@@ -84,6 +89,14 @@ class WorkerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompleteSteps(self, request, context):
+        """Ends several attempts with results, in one unit, and may lease the next steps with them. Each result is taken or
+        refused by itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FailStep(self, request, context):
         """Ends an attempt without a result.
         """
@@ -108,6 +121,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.CompleteStep,
                     request_deserializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepResponse.SerializeToString,
+            ),
+            'CompleteSteps': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteSteps,
+                    request_deserializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepsRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_worker__service__pb2.CompleteStepsResponse.SerializeToString,
             ),
             'FailStep': grpc.unary_unary_rpc_method_handler(
                     servicer.FailStep,
@@ -198,6 +216,33 @@ class WorkerService(object):
             '/fairlead.v1.WorkerService/CompleteStep',
             fairlead_dot_v1_dot_worker__service__pb2.CompleteStepRequest.SerializeToString,
             fairlead_dot_v1_dot_worker__service__pb2.CompleteStepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteSteps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.WorkerService/CompleteSteps',
+            fairlead_dot_v1_dot_worker__service__pb2.CompleteStepsRequest.SerializeToString,
+            fairlead_dot_v1_dot_worker__service__pb2.CompleteStepsResponse.FromString,
             options,
             channel_credentials,
             insecure,

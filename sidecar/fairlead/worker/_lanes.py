@@ -1,7 +1,7 @@
 """Does leased steps, as many at once as there are slots.
 
-A lane has one slot and takes one step after the other: it runs the function, reports how it ended, and goes on with the
-step that came with the answer. That is one round trip per step; a lane that gets none ends, and its slot is free.
+Each step has a slot: its function runs, and how it ended is reported. With the answer to a result the slot goes on to
+the step that came with it; when none came it is free.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from fairlead.client import FairleadError
 from fairlead.v1 import worker_service_pb2 as pb
 from fairlead.worker import _outcome
 from fairlead.worker._attempt import Attempt
 from fairlead.worker._clients import Clients
+from fairlead.worker._completions import Completions
 from fairlead.worker._context import AsyncStepContext, StepContext
 from fairlead.worker._functions import Functions
 from fairlead.worker._heartbeat import Heartbeats
 from fairlead.worker._outcome import Completed, Dropped, Failed, Outcome
-from fairlead.worker._report import Reports
+from fairlead.worker._report import Reports, Result
 from fairlead.worker._slots import Slots
 from fairlead.worker._threads import StepThreads
 
@@ -51,7 +53,8 @@ class Lanes:
     ) -> None:
         self._functions, self._slots, self._heartbeats = functions, slots, heartbeats
         self._reports, self._clients, self._threads = reports, clients, threads
-        self._wish, self._interrupted, self._broken = wish, interrupted, broken
+        self._interrupted, self._broken = interrupted, broken
+        self._completions = Completions(reports, slots, wish, self.take_on, self.spawn)
         self._loop = asyncio.get_running_loop()
         self._takes_steps = True
         self.attempts: set[Attempt] = set()
@@ -60,6 +63,7 @@ class Lanes:
     def close(self) -> None:
         """From now on no step begins; those that come are given back."""
         self._takes_steps = False
+        self._completions.close()
 
     def take_on(self, leases: Sequence[pb.StepLease], slots: int) -> None:
         """Begins the steps, one in each of the `slots` that were taken for them; slots that are left are free."""
@@ -67,7 +71,7 @@ class Lanes:
         for lease in leases[slots:]:
             self.spawn(self._give_back(lease, _RETURNED))
         for lease in leases[:slots]:
-            self.spawn(self._lane(lease))
+            self.spawn(self._step(lease))
         if (left := slots - len(leases)) > 0:
             self._slots.give(left)
 
@@ -82,22 +86,23 @@ class Lanes:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken(error)
 
-    async def _lane(self, first: pb.StepLease) -> None:
-        lease: pb.StepLease | None = first
+    async def _step(self, lease: pb.StepLease) -> None:
+        """Does one step."""
+        has_slot = True
         try:
-            while lease is not None:
-                lease = await self._step(lease)
+            has_slot = await self._do(lease)
         finally:
-            self._slots.give(1)
+            if has_slot:
+                self._slots.give(1)
 
-    async def _step(self, lease: pb.StepLease) -> pb.StepLease | None:
-        """Does one step; returns the next one of the lane."""
+    async def _do(self, lease: pb.StepLease) -> bool:
+        """Does one step; False when its slot has gone on to another one."""
         function = self._functions.of(lease)
         if function is None:
             logger.error("step %s of %s came for queue `%s`, which has no function", lease.step, lease.run, lease.queue)
         if function is None or not self._takes_steps:
             await self._give_back(lease, _NO_FUNCTION if function is None else _RETURNED)
-            return None
+            return True
         attempt = Attempt(lease, function, self._loop)
         self.attempts.add(attempt)
         self._heartbeats.add(attempt)
@@ -145,7 +150,7 @@ class Lanes:
         except Exception:  # an exception class with surprises of its own must not leave the attempt without an end
             return Failed(_outcome.EXCEPTION, type(error).__name__, error=error)
 
-    async def _ended(self, attempt: Attempt, outcome: Outcome) -> pb.StepLease | None:
+    async def _ended(self, attempt: Attempt, outcome: Outcome) -> bool:
         match outcome:
             case Completed(output):
                 return await self._complete(attempt, output)
@@ -153,24 +158,16 @@ class Lanes:
                 await self._reports.fail(attempt.ref, str(attempt), outcome)
             case Dropped():
                 logger.warning("%s: its lease was lost while it ran; how it ended is not reported", attempt)
-        return None
+        return True
 
-    async def _complete(self, attempt: Attempt, output: bytes) -> pb.StepLease | None:
-        # The lane's own slot is free with the answer; others that are free are used at once, too.
-        others = self._slots.take() if self._takes_steps else 0
-        wish = self._wish(1 + others) if self._takes_steps else None
-        leases: Sequence[pb.StepLease] | None = ()
-        try:
-            leases = await self._reports.complete(attempt, output, wish)
-        finally:
-            if not leases:
-                self._slots.give(others)
-        if leases:
-            self.take_on(leases[1:], others)
-            return leases[0]
-        if leases is None:
-            await self._reports.complete_later(attempt, output)
-        return None
+    async def _complete(self, attempt: Attempt, output: bytes) -> bool:
+        match await self._completions.report(Result(attempt, output)):
+            case False:
+                await self._reports.complete_later(attempt, output)
+                return True
+            case FairleadError() as refusal:
+                await self._reports.refused(attempt, refusal)
+        return False
 
     async def _give_back(self, lease: pb.StepLease, why: Failed) -> None:
         attempt = pb.AttemptRef(run=lease.run, step=lease.step, epoch=lease.epoch, lease=lease.lease)

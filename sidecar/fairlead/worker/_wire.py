@@ -75,7 +75,8 @@ class Wire:
         self._channel = grpc.aio.insecure_channel(requests.target_or_default(target), options=OPTIONS)
         self._metadata = requests.credentials(token)
         stub: Any = worker_service_pb2_grpc.WorkerServiceStub(self._channel)
-        self._lease_steps, self._complete_step, self._fail_step = stub.LeaseSteps, stub.CompleteStep, stub.FailStep
+        self._lease_steps, self._fail_step = stub.LeaseSteps, stub.FailStep
+        self._complete_step, self._complete_steps = stub.CompleteStep, stub.CompleteSteps
 
     async def lease(self, wish: pb.LeaseWish, seconds: float) -> pb.LeaseStepsResponse:
         """Waits up to `seconds` for steps."""
@@ -87,6 +88,11 @@ class Wire:
     async def complete(self, request: pb.CompleteStepRequest) -> pb.CompleteStepResponse:
         """Ends an attempt with a result."""
         response: pb.CompleteStepResponse = await self._call(self._complete_step, request, CALL_SECONDS)
+        return response
+
+    async def complete_all(self, request: pb.CompleteStepsRequest) -> pb.CompleteStepsResponse:
+        """Ends several attempts, each with its result."""
+        response: pb.CompleteStepsResponse = await self._call(self._complete_steps, request, CALL_SECONDS)
         return response
 
     async def fail(self, request: pb.FailStepRequest) -> pb.FailStepResponse:

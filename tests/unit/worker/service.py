@@ -111,6 +111,17 @@ class Service(Gate, worker_service_pb2_grpc.WorkerServiceServicer):  # type: ign
         with self._changed:
             return [request for name, request in self.asked if name == method]
 
+    def results(self) -> list[str]:
+        """The leases whose results were sent, in the order in which they came."""
+        with self._changed:
+            found: list[str] = []
+            for name, request in self.asked:
+                if name == "CompleteStep":
+                    found.append(request.attempt.lease)
+                elif name == "CompleteSteps":
+                    found += [completion.attempt.lease for completion in request.completions]
+            return found
+
     def beats(self, lease: str) -> list[pb.HeartbeatStepRequest]:
         """The heartbeats of a lease."""
         return [request for request in self.of("HeartbeatStep") if request.attempt.lease == lease]
@@ -173,6 +184,27 @@ class Service(Gate, worker_service_pb2_grpc.WorkerServiceServicer):  # type: ign
         if loses:
             refuse(Refusal(grpc.StatusCode.UNAVAILABLE, ""), context)
         return pb.CompleteStepResponse(leases=found, run_state=run_pb2.RUN_STATE_RUNNING)
+
+    def CompleteSteps(
+        self, request: pb.CompleteStepsRequest, context: grpc.ServicerContext
+    ) -> pb.CompleteStepsResponse:
+        self._called("CompleteSteps", request, context)
+        response = pb.CompleteStepsResponse()
+        with self._changed:
+            for completion in request.completions:
+                lease = completion.attempt.lease
+                is_held = lease in self.open and lease not in self.lost
+                if is_held or self.completed.get(lease) == completion.output:
+                    self.open.pop(lease, None)
+                    self.completed[lease] = completion.output
+                    response.outcomes.add(run_state=run_pb2.RUN_STATE_RUNNING)
+                else:
+                    response.outcomes.add(reason="LEASE_LOST", message="the lease is lost")
+            if request.HasField("next"):
+                response.leases.extend(self._take(request.next))
+            self._count()
+            self._changed.notify_all()
+        return response
 
     def FailStep(self, request: pb.FailStepRequest, context: grpc.ServicerContext) -> pb.FailStepResponse:
         self._called("FailStep", request, context)

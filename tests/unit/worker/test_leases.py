@@ -246,6 +246,6 @@ def test_a_lease_that_is_lost_just_before_the_end_drops_the_result(
 
     with running(worker):
         service.ended(other)
-        service.wait(lambda: len(service.of("CompleteStep")) == 2)
+        service.wait(lambda: len(service.results()) == 2)
     assert lease not in service.completed and not service.failed
     assert "its lease was lost before its result was taken; the result is dropped" in caplog.text

@@ -1,11 +1,13 @@
-//! HeartbeatStep, CompleteStep, FailStep.
+//! HeartbeatStep, CompleteStep, CompleteSteps, FailStep.
 use fairlead_plan::UnixNanos;
 use fairlead_wire::v1::{
-    AttemptRef, CompleteStepRequest, CompleteStepResponse, FailStepRequest, FailStepResponse, Failure,
-    HeartbeatStepRequest, HeartbeatStepResponse, RunState, StepState,
+    AttemptRef, CompleteStepRequest, CompleteStepResponse, CompleteStepsRequest, CompleteStepsResponse,
+    CompletionOutcome, FailStepRequest, FailStepResponse, Failure, HeartbeatStepRequest, HeartbeatStepResponse,
+    RunState, StepCompletion, StepState,
 };
 use fairlead_workflow::run::{Attempt, Event, Outcome, Refused, StepKey};
 
+use super::lease::MOST_LEASED;
 use super::start::invalid;
 use crate::admit::timestamp;
 use crate::command::{Applied, Caller, Refusal, StepResult};
@@ -99,7 +101,7 @@ impl Engine {
         if let Some(why) = outcome.refused_output {
             return Ok(Applied::recorded(refused_output(&why), self.seal(unit, power)));
         }
-        let run_state = self.run_state(&found.id);
+        let run_state = self.run_state(&found.id, &outcome);
         let leases = match &request.next {
             Some(wish) => self.lease_into(&mut unit, now, caller, wish),
             None => Vec::new(),
@@ -114,6 +116,67 @@ impl Engine {
         Ok(Applied::done(reply, Some(self.seal(unit, power))))
     }
 
+    /// Ends several attempts with results. They share a unit; each is taken or refused by itself.
+    pub fn complete_steps(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &CompleteStepsRequest,
+    ) -> Applied<CompleteStepsResponse> {
+        match self.try_complete_steps(now, caller, request) {
+            Ok(applied) => applied,
+            Err(refusal) => Applied::refused(refusal),
+        }
+    }
+
+    fn try_complete_steps(
+        &mut self,
+        now: UnixNanos,
+        caller: Caller<'_>,
+        request: &CompleteStepsRequest,
+    ) -> Result<Applied<CompleteStepsResponse>, Refusal> {
+        let now = self.tick(now)?;
+        if request.completions.is_empty() || request.completions.len() > MOST_LEASED {
+            return Err(invalid("completions", &format!("has to have 1 to {MOST_LEASED} of them")).into());
+        }
+        self.checked_wish(caller, request.next.as_ref())?;
+        let mut unit = UnitBuilder::new();
+        // From here on nothing is refused as a whole: what one of them has changed is in the unit.
+        let outcomes = request.completions.iter().map(|completion| {
+            self.complete_one(&mut unit, now, caller, completion)
+                .unwrap_or_else(|rejection| refused_completion(&rejection))
+        });
+        let mut reply = CompleteStepsResponse {
+            outcomes: outcomes.collect(),
+            leases: Vec::new(),
+        };
+        if let Some(wish) = &request.next {
+            reply.leases = self.lease_into(&mut unit, now, caller, wish);
+        }
+        if unit.writes.is_empty() {
+            return Ok(Applied::replay(reply));
+        }
+        Ok(Applied::done(reply, Some(self.seal(unit, self.is_step_power()))))
+    }
+
+    fn complete_one(
+        &mut self,
+        unit: &mut UnitBuilder,
+        now: i64,
+        caller: Caller<'_>,
+        completion: &StepCompletion,
+    ) -> Result<CompletionOutcome, Rejection> {
+        let found = self.find_attempt(caller, completion.attempt.as_ref())?;
+        let outcome = self.end_attempt(unit, now, &found.id, found.attempt, &completion.output)?;
+        match outcome.refused_output {
+            Some(why) => Err(refused_output(&why)),
+            None => Ok(CompletionOutcome {
+                run_state: self.run_state(&found.id, &outcome) as i32,
+                ..CompletionOutcome::default()
+            }),
+        }
+    }
+
     /// Ends an attempt with a result, in a unit that has more.
     pub(crate) fn end_attempt(
         &mut self,
@@ -122,10 +185,9 @@ impl Engine {
         id: &RunId,
         attempt: Attempt<'_>,
         output: &[u8],
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Outcome, Rejection> {
         let event = Event::Complete { attempt, output };
-        self.drive(unit, now, id, &event)
-            .map_err(|refused| refusal(&refused).into())
+        self.drive(unit, now, id, &event).map_err(|refused| refusal(&refused))
     }
 
     /// Ends a model step in the unit of its call's settlement. An attempt that is not the current one any more changes
@@ -169,22 +231,23 @@ impl Engine {
             returned: request.returned,
         };
         let mut unit = UnitBuilder::new();
-        self.drive(&mut unit, now, &found.id, &event)
+        let outcome = self
+            .drive(&mut unit, now, &found.id, &event)
             .map_err(|refused| refusal(&refused))?;
         let key = found.attempt.key;
         let step = self.runs.get(&found.id).and_then(|open| open.run.step(key));
         let reply = FailStepResponse {
             step_state: step.map_or(StepState::Failed, fairlead_wire::internal::StepRecord::state) as i32,
-            run_state: self.run_state(&found.id) as i32,
+            run_state: self.run_state(&found.id, &outcome) as i32,
         };
         Ok(Applied::done(reply, Some(self.seal(unit, self.is_step_power()))))
     }
 
-    /// State of a run; one that is not in the book has ended.
-    fn run_state(&self, id: &RunId) -> RunState {
+    /// State of a run after an event and what followed from it; one that is not in the book any more has ended by it.
+    fn run_state(&self, id: &RunId, outcome: &Outcome) -> RunState {
         self.runs
             .get(id)
-            .map_or(RunState::Unspecified, |open| open.run.record().state())
+            .map_or(outcome.run_state, |open| open.run.record().state())
     }
 
     fn find_attempt<'a>(&self, caller: Caller<'_>, attempt: Option<&'a AttemptRef>) -> Result<Found<'a>, Rejection> {
@@ -252,6 +315,15 @@ fn refusal(refused: &Refused) -> Rejection {
     match refused {
         Refused::LeaseLost(message) => Rejection::new(Reason::LeaseLost, message.clone()),
         Refused::WrongState(message) => Rejection::new(Reason::InvalidState, message.clone()),
+    }
+}
+
+fn refused_completion(rejection: &Rejection) -> CompletionOutcome {
+    CompletionOutcome {
+        run_state: RunState::Unspecified as i32,
+        reason: rejection.reason.as_str().to_owned(),
+        message: rejection.message.clone(),
+        metadata: rejection.metadata.clone(),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::validate::MOST_ID_CHARS;
 
 /// Most queues of one wish.
 const MOST_QUEUES: usize = 64;
-/// Most steps of one wish.
-const MOST_LEASED: usize = 256;
+/// Most steps of one wish, and most results of one call.
+pub(super) const MOST_LEASED: usize = 256;
 /// Bytes of inputs of one answer after which it gets no further step; clients take 4 MiB by default.
 const ANSWER_BYTES: usize = 2 << 20;
 /// Name of the worker that does model steps.

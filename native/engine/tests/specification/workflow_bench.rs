@@ -9,8 +9,9 @@ use fairlead_wire::internal::{
 };
 use fairlead_wire::v1::{
     Approval, ApprovalDecision, ApprovalState, AttemptRef, CancelRunRequest, CompleteStepRequest, CompleteStepResponse,
-    FailStepRequest, FailStepResponse, HeartbeatStepRequest, HeartbeatStepResponse, LeaseWish, PauseRunRequest,
-    ResumeRunRequest, Run, RunState, SignalRunRequest, StartRunRequest, StepEffect, StepLease, StepState,
+    CompleteStepsRequest, CompleteStepsResponse, FailStepRequest, FailStepResponse, HeartbeatStepRequest,
+    HeartbeatStepResponse, LeaseWish, PauseRunRequest, ResumeRunRequest, Run, RunState, SignalRunRequest,
+    StartRunRequest, StepCompletion, StepEffect, StepLease, StepState,
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -228,6 +229,26 @@ impl Bench {
         request: &CompleteStepRequest,
     ) -> Result<CompleteStepResponse, Rejection> {
         let applied = self.engine.complete_step(UnixNanos(self.now), caller, request);
+        let reply = self.take(applied);
+        self.resolve_keys();
+        reply
+    }
+
+    /// Several results in one call, and perhaps the next steps.
+    pub fn complete_steps(
+        &mut self,
+        completions: &[(&StepLease, &str)],
+        next: Option<LeaseWish>,
+    ) -> Result<CompleteStepsResponse, Rejection> {
+        let completion = |(lease, output): &(&StepLease, &str)| StepCompletion {
+            attempt: Some(attempt(lease)),
+            output: output.as_bytes().to_vec(),
+        };
+        let request = CompleteStepsRequest {
+            completions: completions.iter().map(completion).collect(),
+            next,
+        };
+        let applied = self.engine.complete_steps(UnixNanos(self.now), BOT, &request);
         let reply = self.take(applied);
         self.resolve_keys();
         reply

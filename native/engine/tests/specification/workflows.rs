@@ -26,7 +26,8 @@ fn steps_run_in_order_and_hand_their_results_on() {
     assert_eq!(reply.run_state(), RunState::Running);
     let second = bench.lease("b").unwrap();
     assert_eq!(second.input, br#"{"got":7}"#);
-    bench.complete_step(&second, r#""done""#).unwrap();
+    let reply = bench.complete_step(&second, r#""done""#).unwrap();
+    assert_eq!(reply.run_state(), RunState::Succeeded);
     assert_eq!(bench.run_state(&run), RunState::Succeeded);
     assert_eq!(bench.output(&run), r#"{"second":"done"}"#);
     assert_eq!(bench.engine.open_runs(), 0);
@@ -47,6 +48,45 @@ fn a_completion_leases_the_next_step_in_the_same_unit() {
     assert_eq!(reply.leases.len(), 1);
     let kinds: Vec<EventKind> = bench.kinds().split_off(before);
     assert_eq!(kinds, [EventKind::StepSucceeded, EventKind::StepLeased]);
+}
+
+#[test]
+fn several_results_are_taken_or_refused_each_by_itself_in_one_unit() {
+    let checked = with(agent("only", &[], "a"), |task| {
+        task.output_schema = r#"{"type":"object"}"#.to_owned();
+    });
+    let second = agent("second", &["first"], "b");
+    let mut bench = Bench::given(with_workflows(vec![
+        workflow("chain", vec![agent("first", &[], "a"), second]),
+        workflow("checked", vec![checked]),
+    ]));
+    let mut leases = Vec::new();
+    for name in ["chain", "chain", "checked"] {
+        bench.start(name, "{}");
+        leases.push(bench.lease("a").unwrap());
+    }
+    let mut stale = leases[1].clone();
+    stale.epoch += 1;
+    let results = [(&leases[0], "1"), (&stale, "2"), (&leases[2], "3")];
+    let before = bench.log().len();
+    let reply = bench.complete_steps(&results, Some(wish(&["b"], 4))).unwrap();
+    let reasons: Vec<&str> = reply.outcomes.iter().map(|outcome| outcome.reason.as_str()).collect();
+    assert_eq!(reasons, ["", "LEASE_LOST", "INVALID_ARGUMENT"]);
+    assert_eq!(reply.outcomes[2].metadata["step"], "only");
+    assert_eq!(reply.leases.len(), 1);
+    let wanted = [EventKind::StepSucceeded, EventKind::StepRetried, EventKind::StepLeased];
+    assert_eq!(bench.kinds().split_off(before), wanted);
+    // What was taken stays so, and says so again.
+    bench.crash();
+    let again = bench.complete_steps(&results[..1], None).unwrap();
+    assert_eq!(
+        (again.outcomes[0].reason.as_str(), again.outcomes[0].run_state()),
+        ("", RunState::Running)
+    );
+    for count in [0, 257] {
+        let refused = bench.complete_steps(&vec![results[0]; count], None).unwrap_err();
+        assert_eq!(refused.violations[0].field, "completions");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fairlead_engine::{Caller, ModelLease, Rejection};
 use fairlead_wire::v1::{
-    CompleteStepRequest, CompleteStepResponse, FailStepRequest, FailStepResponse, HeartbeatStepRequest,
-    HeartbeatStepResponse, LeaseWish, Run, StartRunRequest, StepLease,
+    CompleteStepRequest, CompleteStepResponse, CompleteStepsRequest, CompleteStepsResponse, FailStepRequest,
+    FailStepResponse, HeartbeatStepRequest, HeartbeatStepResponse, LeaseWish, Run, StartRunRequest, StepLease,
 };
 use tokio::sync::oneshot;
 
@@ -126,6 +126,16 @@ impl Core {
         request: &CompleteStepRequest,
     ) -> Result<CompleteStepResponse, Rejection> {
         self.decide_with_store(|engine, now, _| engine.complete_step(now, caller, request))
+            .await
+    }
+
+    /// Ends several attempts with results.
+    pub async fn complete_steps(
+        &self,
+        caller: Caller<'_>,
+        request: &CompleteStepsRequest,
+    ) -> Result<CompleteStepsResponse, Rejection> {
+        self.decide_with_store(|engine, now, _| engine.complete_steps(now, caller, request))
             .await
     }
 

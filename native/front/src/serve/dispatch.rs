@@ -110,6 +110,7 @@ async fn grpc(front: &Arc<Front>, mut request: Request<Incoming>) -> Result<Resp
         | "/fairlead.v1.GateService/CompleteTool"
         | "/fairlead.v1.WorkerService/HeartbeatStep"
         | "/fairlead.v1.WorkerService/CompleteStep"
+        | "/fairlead.v1.WorkerService/CompleteSteps"
         | "/fairlead.v1.WorkerService/FailStep" => Purpose::End,
         _ => Purpose::Begin,
     };

@@ -27,6 +27,7 @@ impl Run {
             Rule::Ignored => {
                 return Ok(Outcome {
                     repeated: true,
+                    run_state: self.record.state(),
                     ..Outcome::default()
                 });
             }
@@ -47,6 +48,7 @@ impl Run {
         }
         Ok(Outcome {
             effects: turn.effects,
+            run_state: self.record.state(),
             ..turn.outcome
         })
     }

@@ -285,6 +285,8 @@ pub struct Outcome {
     /// The attempt did not end well although it was reported as complete: the output violates its schema or is too
     /// large.
     pub refused_output: Option<Failure>,
+    /// State of the run after the event: whoever keeps runs may forget one that has ended by it.
+    pub run_state: RunState,
 }
 
 /// Why an event changes nothing.

@@ -6,7 +6,7 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
-.PHONY: help setup demo test test-rust test-python test-compat test-clients lint format proto bench bench-peers clean
+.PHONY: help setup demo test test-rust test-python test-wheel test-compat test-clients wheel lint format proto bench bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ demo: setup ## Run the scenarios against the real daemon
 	$(BIN)/python examples/loan/demo.py
 	$(BIN)/python examples/refund/demo.py
 
-test: test-rust test-python test-compat test-clients ## Run all tests
+test: test-rust test-python test-wheel test-compat test-clients ## Run all tests
 
 test-rust:
 	@PYTHON=$(PYTHON) sh scripts/preflight.sh
@@ -36,6 +36,12 @@ test-rust:
 
 test-python: setup
 	$(BIN)/python -m pytest
+
+wheel: .venv/.dependencies ## Build a wheel for any Python from 3.11 on into dist/
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin build --release --locked --quiet --out dist
+
+test-wheel: wheel
+	$(BIN)/python tests/wheel.py dist
 
 .venv-compat/.dependencies: tests/compat/requirements.lock tests/compat/node/package-lock.json
 	@sh scripts/preflight.sh node
@@ -78,4 +84,4 @@ bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways an
 	$(BIN)/python -m bench.peers.run
 
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-compat tests/compat/node/node_modules target sidecar/fairlead/_native*.so
+	rm -rf .venv .venv-compat tests/compat/node/node_modules target dist sidecar/fairlead/_native*.so

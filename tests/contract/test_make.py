@@ -69,6 +69,7 @@ def test_ci_runs_every_suite() -> None:
     for suite in (
         "cargo test",
         ".venv/bin/python -m pytest",
+        ".venv/bin/python tests/wheel.py dist",
         "npm ci --prefix tests/compat/node",
         "tests/compat/pytest.ini --rootdir .",
         "tests/clients/pytest.ini --rootdir .",

@@ -161,7 +161,7 @@ def test_the_services_of_this_version_are_all_there() -> None:
             "ListWorkflows",
             "GetWorkflow",
         },
-        "WorkerService": {"LeaseSteps", "HeartbeatStep", "CompleteStep", "FailStep"},
+        "WorkerService": {"LeaseSteps", "HeartbeatStep", "CompleteStep", "CompleteSteps", "FailStep"},
         "BackupService": {"CreateBackup"},
         "NotificationService": {"ListDeliveries", "RetryDeliveries", "DropDelivery", "TestReceiver"},
         "CheckpointService": {

@@ -70,11 +70,7 @@ struct Bench {
     measured: Measured,
 }
 
-const BOT: Caller<'static> = Caller {
-    tenant: "acme",
-    agent: "bot",
-    operator: "",
-};
+const BOT: Caller<'static> = Caller::agent("acme", "bot");
 
 impl Bench {
     fn new() -> Self {

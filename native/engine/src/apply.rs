@@ -23,6 +23,7 @@ impl Engine {
             tenant: &caller.tenant,
             agent: &caller.agent,
             operator: &caller.operator,
+            traceparent: &caller.traceparent,
         });
         let ends = EndExtra {
             known,

@@ -15,26 +15,30 @@ pub struct Caller<'a> {
     pub agent: &'a str,
     /// Operator; empty when an agent or the sidecar acts.
     pub operator: &'a str,
+    /// W3C trace context of the call; empty when there is none.
+    pub traceparent: &'a str,
 }
 
 impl<'a> Caller<'a> {
     /// An agent.
     #[must_use]
-    pub fn agent(tenant: &'a str, agent: &'a str) -> Self {
+    pub const fn agent(tenant: &'a str, agent: &'a str) -> Self {
         Self {
             tenant,
             agent,
             operator: "",
+            traceparent: "",
         }
     }
 
     /// An operator.
     #[must_use]
-    pub fn operator(operator: &'a str) -> Self {
+    pub const fn operator(operator: &'a str) -> Self {
         Self {
             tenant: "",
             agent: "",
             operator,
+            traceparent: "",
         }
     }
 

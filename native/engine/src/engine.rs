@@ -288,6 +288,7 @@ impl Engine {
             operator: caller.operator.to_owned(),
             invocation: invocation.to_owned(),
             config_version: self.compiled.version().to_owned(),
+            traceparent: caller.traceparent.to_owned(),
             body: None,
         }
     }

@@ -94,6 +94,7 @@ pub(crate) fn audit_decision(value: &mut Vec<u8>, head: &Head<'_>, decision: &De
     out.text(6, head.caller.operator);
     out.text(7, head.invocation);
     out.text(8, decision.compiled.version());
+    out.text(9, head.caller.traceparent);
     let (mut shared, mut end) = (Shared::default(), 0);
     out.nested(22, |out| {
         shared = decision.encode(out);

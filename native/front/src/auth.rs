@@ -14,13 +14,18 @@ use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 use crate::refusal;
+use crate::trace;
 
 /// Headers in which SDKs send their API key.
 const API_KEYS: [&str; 2] = ["x-api-key", "api-key"];
 
 /// The agent behind a credential; in the extensions of every request past the door.
 #[derive(Debug, Clone)]
-pub struct Identity(Arc<Agent>);
+pub struct Identity {
+    agent: Arc<Agent>,
+    /// W3C trace context of its call.
+    trace: Option<Arc<str>>,
+}
 
 #[derive(Debug)]
 struct Agent {
@@ -32,35 +37,40 @@ struct Agent {
 
 impl Identity {
     /// The sidecar acting for an agent of a tenant, or for an operator's run, which has no agent.
-    pub(crate) fn of(tenant: &str, agent: &str) -> Option<Self> {
-        Some(Self(Arc::new(Agent {
+    pub(crate) fn of(tenant: &str, agent: &str, traceparent: &str) -> Option<Self> {
+        let agent = Arc::new(Agent {
             tenant_header: HeaderValue::from_str(tenant).ok()?,
             agent_header: HeaderValue::from_str(agent).ok()?,
             tenant: tenant.to_owned(),
             agent: agent.to_owned(),
-        })))
+        });
+        let trace = trace::checked(traceparent).map(Arc::from);
+        Some(Self { agent, trace })
     }
 
     /// As the engine takes it.
     pub fn caller(&self) -> Caller<'_> {
-        Caller::agent(&self.0.tenant, &self.0.agent)
+        Caller {
+            traceparent: self.trace.as_deref().unwrap_or_default(),
+            ..Caller::agent(&self.agent.tenant, &self.agent.agent)
+        }
     }
 
     /// Tenant, as a header for the control services.
     pub fn tenant_header(&self) -> HeaderValue {
-        self.0.tenant_header.clone()
+        self.agent.tenant_header.clone()
     }
 
     /// Agent, as a header for the control services.
     pub fn agent_header(&self) -> HeaderValue {
-        self.0.agent_header.clone()
+        self.agent.agent_header.clone()
     }
 }
 
 /// All credentials of one configuration.
 #[derive(Default)]
 pub struct Credentials {
-    by_digest: HashMap<[u8; 32], Identity>,
+    by_digest: HashMap<[u8; 32], Arc<Agent>>,
 }
 
 impl Credentials {
@@ -79,13 +89,13 @@ impl Credentials {
                 else {
                     continue;
                 };
-                let identity = Identity(Arc::new(Agent {
+                let identity = Agent {
                     tenant: tenant.name.clone(),
                     agent: agent.name.clone(),
                     tenant_header,
                     agent_header,
-                }));
-                by_digest.insert(digest(token.as_bytes()), identity);
+                };
+                by_digest.insert(digest(token.as_bytes()), Arc::new(identity));
             }
         }
         Self { by_digest }
@@ -111,10 +121,13 @@ impl Credentials {
                 "the call has no credential: send `authorization: Bearer TOKEN`",
             ));
         }
-        token
+        let agent = token
             .and_then(|token| self.by_digest.get(&digest(token)))
-            .cloned()
-            .ok_or_else(|| refusal::of(Reason::CredentialInvalid, "the credential is not one of an agent"))
+            .ok_or_else(|| refusal::of(Reason::CredentialInvalid, "the credential is not one of an agent"))?;
+        Ok(Identity {
+            agent: Arc::clone(agent),
+            trace: trace::of(headers),
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 //! | [`serve`] | one port: HTTP/2 and HTTP/1.1, the door, the dispatcher |
 //! | [`gate`], [`model`], [`worker`], [`workflow`], [`http`] | the services that Rust serves |
 //! | [`forward`] | everything else is Python's |
-//! | [`auth`], [`deadline`], [`refusal`], [`status`] | who, until when, and how to say no |
+//! | [`auth`], `trace`, [`deadline`], [`refusal`], [`status`] | who, in which trace, until when, and how to say no |
 //! | [`monitor`], [`metrics`], [`telemetry`] | health, numbers, logs |
 //! | [`runtime`], [`serving`], [`tasks`], [`front`], [`options`] | start, phases, supervision, shutdown |
 pub mod auth;
@@ -29,6 +29,7 @@ pub mod serving;
 pub mod status;
 pub mod tasks;
 pub mod telemetry;
+mod trace;
 pub mod wait;
 pub mod worker;
 pub mod workflow;

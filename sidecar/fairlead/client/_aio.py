@@ -75,11 +75,22 @@ class AsyncClient(AsyncToolCalls, AsyncCheckpointCalls):
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def bound(self, *, session: str = "", run: str = "", step: str = "", tool_key: ToolKey | None = None) -> Self:
+    def bound(
+        self,
+        *,
+        session: str = "",
+        run: str = "",
+        step: str = "",
+        tool_key: ToolKey | None = None,
+        traceparent: str = "",
+    ) -> Self:
         """The same connection for calls that carry these facts unless they say otherwise. `tool_key` makes the
-        idempotency key of tool calls that come without one. Closing it does nothing."""
+        idempotency key of tool calls that come without one, `traceparent` is the W3C trace context that they belong to.
+        Closing it does nothing."""
         other = copy.copy(self)
         other._facts, other._is_bound = Facts(session, run, step, tool_key), True
+        if traceparent:
+            other._metadata = (*self._metadata, ("traceparent", traceparent))
         return other
 
     async def close(self) -> None:

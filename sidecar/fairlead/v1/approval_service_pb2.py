@@ -28,21 +28,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fairlead/v1/approval_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x16\x66\x61irlead/v1/tool.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n\nResolution\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.fairlead.v1.ResolutionOutcome\x12\x0e\n\x06result\x18\x02 \x01(\x0c\"\xaf\x01\n\x0c\x41pprovalVote\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12/\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x1d.fairlead.v1.ApprovalDecision\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12-\n\tvote_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\"-\n\x0e\x41pprovalQuorum\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xeb\x06\n\x08\x41pproval\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x0b\n\x03run\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\t\x12\x0c\n\x04tool\x18\x07 \x01(\t\x12\x11\n\targuments\x18\x08 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\t \x01(\t\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\n \x01(\x0e\x32\x17.fairlead.v1.ToolEffect\x12#\n\x04risk\x18\x0b \x01(\x0e\x32\x15.fairlead.v1.ToolRisk\x12\x16\n\x0e\x63onfig_version\x18\x0c \x01(\t\x12\x0c\n\x04rule\x18\r \x01(\t\x12\x0c\n\x04tier\x18\x0e \x01(\t\x12,\n\x07require\x18\x0f \x03(\x0b\x32\x1b.fairlead.v1.ApprovalQuorum\x12,\n\x07missing\x18\x10 \x03(\x0b\x32\x1b.fairlead.v1.ApprovalQuorum\x12)\n\x05state\x18\x11 \x01(\x0e\x32\x1a.fairlead.v1.ApprovalState\x12(\n\x05votes\x18\x12 \x03(\x0b\x32\x19.fairlead.v1.ApprovalVote\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fidempotency_key\x18\x16 \x01(\t\x12-\n\x07subject\x18\x17 \x01(\x0e\x32\x1c.fairlead.v1.ApprovalSubject\x12\"\n\x05price\x18\x18 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x1d\n\x15requested_by_operator\x18\x19 \x01(\t\x12\x1b\n\x13requested_arguments\x18\x1a \x01(\x0c\x12\x0f\n\x07\x63hanged\x18\x1b \x03(\t\x12+\n\nresolution\x18\x1c \x01(\x0b\x32\x17.fairlead.v1.Resolution\x12\x14\n\x0c\x65scalates_to\x18\x1d \x01(\t\x12\x16\n\x0e\x65scalated_from\x18\x1e \x03(\t\"x\n\x14ListApprovalsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.fairlead.v1.ApprovalState\"Z\n\x15ListApprovalsResponse\x12(\n\tapprovals\x18\x01 \x03(\x0b\x32\x15.fairlead.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\"\xd1\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x1d.fairlead.v1.ApprovalDecision\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x18\n\x10\x65\x64ited_arguments\x18\x06 \x01(\x0c\x12+\n\nresolution\x18\x07 \x01(\x0b\x32\x17.fairlead.v1.Resolution\"A\n\x16\x44\x65\x63ideApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\"=\n\x15WatchApprovalsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"h\n\x16WatchApprovalsResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x0f\n\x07initial\x18\x03 \x01(\x08\"\x96\x01\n\x06Ticket\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.fairlead.v1.ApprovalState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x10GetTicketRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\t\"8\n\x11GetTicketResponse\x12#\n\x06ticket\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Ticket\"O\n\x11WaitTicketRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"9\n\x12WaitTicketResponse\x12#\n\x06ticket\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Ticket*\xdc\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_PENDING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x1b\n\x17\x41PPROVAL_STATE_REJECTED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x12\x1b\n\x17\x41PPROVAL_STATE_CONSUMED\x10\x05\x12\x1c\n\x18\x41PPROVAL_STATE_WITHDRAWN\x10\x06*\xb2\x01\n\x0f\x41pprovalSubject\x12 \n\x1c\x41PPROVAL_SUBJECT_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41PPROVAL_SUBJECT_TOOL_CALL\x10\x01\x12\x1f\n\x1b\x41PPROVAL_SUBJECT_MODEL_CALL\x10\x02\x12\x19\n\x15\x41PPROVAL_SUBJECT_STEP\x10\x03\x12!\n\x1d\x41PPROVAL_SUBJECT_UNKNOWN_STEP\x10\x04*\x8e\x01\n\x10\x41pprovalDecision\x12!\n\x1d\x41PPROVAL_DECISION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41PPROVAL_DECISION_APPROVE\x10\x01\x12\x1c\n\x18\x41PPROVAL_DECISION_REJECT\x10\x02\x12\x1a\n\x16\x41PPROVAL_DECISION_EDIT\x10\x03*\x7f\n\x11ResolutionOutcome\x12\"\n\x1eRESOLUTION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRESOLUTION_OUTCOME_HAPPENED\x10\x01\x12%\n!RESOLUTION_OUTCOME_DID_NOT_HAPPEN\x10\x02\x32\xf3\x02\n\x0f\x41pprovalService\x12V\n\rListApprovals\x12!.fairlead.v1.ListApprovalsRequest\x1a\".fairlead.v1.ListApprovalsResponse\x12P\n\x0bGetApproval\x12\x1f.fairlead.v1.GetApprovalRequest\x1a .fairlead.v1.GetApprovalResponse\x12Y\n\x0e\x44\x65\x63ideApproval\x12\".fairlead.v1.DecideApprovalRequest\x1a#.fairlead.v1.DecideApprovalResponse\x12[\n\x0eWatchApprovals\x12\".fairlead.v1.WatchApprovalsRequest\x1a#.fairlead.v1.WatchApprovalsResponse0\x01\x32\xb2\x01\n\x15\x41pprovalTicketService\x12J\n\tGetTicket\x12\x1d.fairlead.v1.GetTicketRequest\x1a\x1e.fairlead.v1.GetTicketResponse\x12M\n\nWaitTicket\x12\x1e.fairlead.v1.WaitTicketRequest\x1a\x1f.fairlead.v1.WaitTicketResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fairlead/v1/approval_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x18\x66\x61irlead/v1/amount.proto\x1a\x16\x66\x61irlead/v1/tool.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n\nResolution\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.fairlead.v1.ResolutionOutcome\x12\x0e\n\x06result\x18\x02 \x01(\x0c\"\xaf\x01\n\x0c\x41pprovalVote\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12/\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x1d.fairlead.v1.ApprovalDecision\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12-\n\tvote_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\"-\n\x0e\x41pprovalQuorum\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x80\x07\n\x08\x41pproval\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x0b\n\x03run\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\t\x12\x0c\n\x04tool\x18\x07 \x01(\t\x12\x11\n\targuments\x18\x08 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\t \x01(\t\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\n \x01(\x0e\x32\x17.fairlead.v1.ToolEffect\x12#\n\x04risk\x18\x0b \x01(\x0e\x32\x15.fairlead.v1.ToolRisk\x12\x16\n\x0e\x63onfig_version\x18\x0c \x01(\t\x12\x0c\n\x04rule\x18\r \x01(\t\x12\x0c\n\x04tier\x18\x0e \x01(\t\x12,\n\x07require\x18\x0f \x03(\x0b\x32\x1b.fairlead.v1.ApprovalQuorum\x12,\n\x07missing\x18\x10 \x03(\x0b\x32\x1b.fairlead.v1.ApprovalQuorum\x12)\n\x05state\x18\x11 \x01(\x0e\x32\x1a.fairlead.v1.ApprovalState\x12(\n\x05votes\x18\x12 \x03(\x0b\x32\x19.fairlead.v1.ApprovalVote\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fidempotency_key\x18\x16 \x01(\t\x12-\n\x07subject\x18\x17 \x01(\x0e\x32\x1c.fairlead.v1.ApprovalSubject\x12\"\n\x05price\x18\x18 \x01(\x0b\x32\x13.fairlead.v1.Amount\x12\x1d\n\x15requested_by_operator\x18\x19 \x01(\t\x12\x1b\n\x13requested_arguments\x18\x1a \x01(\x0c\x12\x0f\n\x07\x63hanged\x18\x1b \x03(\t\x12+\n\nresolution\x18\x1c \x01(\x0b\x32\x17.fairlead.v1.Resolution\x12\x14\n\x0c\x65scalates_to\x18\x1d \x01(\t\x12\x16\n\x0e\x65scalated_from\x18\x1e \x03(\t\x12\x13\n\x0btraceparent\x18\x1f \x01(\t\"x\n\x14ListApprovalsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.fairlead.v1.ApprovalState\"Z\n\x15ListApprovalsResponse\x12(\n\tapprovals\x18\x01 \x03(\x0b\x32\x15.fairlead.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12GetApprovalRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\">\n\x13GetApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\"\xd1\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x1d.fairlead.v1.ApprovalDecision\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x18\n\x10\x65\x64ited_arguments\x18\x06 \x01(\x0c\x12+\n\nresolution\x18\x07 \x01(\x0b\x32\x17.fairlead.v1.Resolution\"A\n\x16\x44\x65\x63ideApprovalResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\"=\n\x15WatchApprovalsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"h\n\x16WatchApprovalsResponse\x12\'\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x15.fairlead.v1.Approval\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x0f\n\x07initial\x18\x03 \x01(\x08\"\x96\x01\n\x06Ticket\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.fairlead.v1.ApprovalState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x10GetTicketRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\t\"8\n\x11GetTicketResponse\x12#\n\x06ticket\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Ticket\"O\n\x11WaitTicketRequest\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"9\n\x12WaitTicketResponse\x12#\n\x06ticket\x18\x01 \x01(\x0b\x32\x13.fairlead.v1.Ticket*\xdc\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_PENDING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x1b\n\x17\x41PPROVAL_STATE_REJECTED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x12\x1b\n\x17\x41PPROVAL_STATE_CONSUMED\x10\x05\x12\x1c\n\x18\x41PPROVAL_STATE_WITHDRAWN\x10\x06*\xb2\x01\n\x0f\x41pprovalSubject\x12 \n\x1c\x41PPROVAL_SUBJECT_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41PPROVAL_SUBJECT_TOOL_CALL\x10\x01\x12\x1f\n\x1b\x41PPROVAL_SUBJECT_MODEL_CALL\x10\x02\x12\x19\n\x15\x41PPROVAL_SUBJECT_STEP\x10\x03\x12!\n\x1d\x41PPROVAL_SUBJECT_UNKNOWN_STEP\x10\x04*\x8e\x01\n\x10\x41pprovalDecision\x12!\n\x1d\x41PPROVAL_DECISION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41PPROVAL_DECISION_APPROVE\x10\x01\x12\x1c\n\x18\x41PPROVAL_DECISION_REJECT\x10\x02\x12\x1a\n\x16\x41PPROVAL_DECISION_EDIT\x10\x03*\x7f\n\x11ResolutionOutcome\x12\"\n\x1eRESOLUTION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRESOLUTION_OUTCOME_HAPPENED\x10\x01\x12%\n!RESOLUTION_OUTCOME_DID_NOT_HAPPEN\x10\x02\x32\xf3\x02\n\x0f\x41pprovalService\x12V\n\rListApprovals\x12!.fairlead.v1.ListApprovalsRequest\x1a\".fairlead.v1.ListApprovalsResponse\x12P\n\x0bGetApproval\x12\x1f.fairlead.v1.GetApprovalRequest\x1a .fairlead.v1.GetApprovalResponse\x12Y\n\x0e\x44\x65\x63ideApproval\x12\".fairlead.v1.DecideApprovalRequest\x1a#.fairlead.v1.DecideApprovalResponse\x12[\n\x0eWatchApprovals\x12\".fairlead.v1.WatchApprovalsRequest\x1a#.fairlead.v1.WatchApprovalsResponse0\x01\x32\xb2\x01\n\x15\x41pprovalTicketService\x12J\n\tGetTicket\x12\x1d.fairlead.v1.GetTicketRequest\x1a\x1e.fairlead.v1.GetTicketResponse\x12M\n\nWaitTicket\x12\x1e.fairlead.v1.WaitTicketRequest\x1a\x1f.fairlead.v1.WaitTicketResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fairlead.v1.approval_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APPROVALSTATE']._serialized_start=2498
-  _globals['_APPROVALSTATE']._serialized_end=2718
-  _globals['_APPROVALSUBJECT']._serialized_start=2721
-  _globals['_APPROVALSUBJECT']._serialized_end=2899
-  _globals['_APPROVALDECISION']._serialized_start=2902
-  _globals['_APPROVALDECISION']._serialized_end=3044
-  _globals['_RESOLUTIONOUTCOME']._serialized_start=3046
-  _globals['_RESOLUTIONOUTCOME']._serialized_end=3173
+  _globals['_APPROVALSTATE']._serialized_start=2519
+  _globals['_APPROVALSTATE']._serialized_end=2739
+  _globals['_APPROVALSUBJECT']._serialized_start=2742
+  _globals['_APPROVALSUBJECT']._serialized_end=2920
+  _globals['_APPROVALDECISION']._serialized_start=2923
+  _globals['_APPROVALDECISION']._serialized_end=3065
+  _globals['_RESOLUTIONOUTCOME']._serialized_start=3067
+  _globals['_RESOLUTIONOUTCOME']._serialized_end=3194
   _globals['_RESOLUTION']._serialized_start=166
   _globals['_RESOLUTION']._serialized_end=243
   _globals['_APPROVALVOTE']._serialized_start=246
@@ -50,35 +50,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPROVALQUORUM']._serialized_start=423
   _globals['_APPROVALQUORUM']._serialized_end=468
   _globals['_APPROVAL']._serialized_start=471
-  _globals['_APPROVAL']._serialized_end=1346
-  _globals['_LISTAPPROVALSREQUEST']._serialized_start=1348
-  _globals['_LISTAPPROVALSREQUEST']._serialized_end=1468
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=1470
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=1560
-  _globals['_GETAPPROVALREQUEST']._serialized_start=1562
-  _globals['_GETAPPROVALREQUEST']._serialized_end=1596
-  _globals['_GETAPPROVALRESPONSE']._serialized_start=1598
-  _globals['_GETAPPROVALRESPONSE']._serialized_end=1660
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=1663
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=1872
-  _globals['_DECIDEAPPROVALRESPONSE']._serialized_start=1874
-  _globals['_DECIDEAPPROVALRESPONSE']._serialized_end=1939
-  _globals['_WATCHAPPROVALSREQUEST']._serialized_start=1941
-  _globals['_WATCHAPPROVALSREQUEST']._serialized_end=2002
-  _globals['_WATCHAPPROVALSRESPONSE']._serialized_start=2004
-  _globals['_WATCHAPPROVALSRESPONSE']._serialized_end=2108
-  _globals['_TICKET']._serialized_start=2111
-  _globals['_TICKET']._serialized_end=2261
-  _globals['_GETTICKETREQUEST']._serialized_start=2263
-  _globals['_GETTICKETREQUEST']._serialized_end=2297
-  _globals['_GETTICKETRESPONSE']._serialized_start=2299
-  _globals['_GETTICKETRESPONSE']._serialized_end=2355
-  _globals['_WAITTICKETREQUEST']._serialized_start=2357
-  _globals['_WAITTICKETREQUEST']._serialized_end=2436
-  _globals['_WAITTICKETRESPONSE']._serialized_start=2438
-  _globals['_WAITTICKETRESPONSE']._serialized_end=2495
-  _globals['_APPROVALSERVICE']._serialized_start=3176
-  _globals['_APPROVALSERVICE']._serialized_end=3547
-  _globals['_APPROVALTICKETSERVICE']._serialized_start=3550
-  _globals['_APPROVALTICKETSERVICE']._serialized_end=3728
+  _globals['_APPROVAL']._serialized_end=1367
+  _globals['_LISTAPPROVALSREQUEST']._serialized_start=1369
+  _globals['_LISTAPPROVALSREQUEST']._serialized_end=1489
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=1491
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=1581
+  _globals['_GETAPPROVALREQUEST']._serialized_start=1583
+  _globals['_GETAPPROVALREQUEST']._serialized_end=1617
+  _globals['_GETAPPROVALRESPONSE']._serialized_start=1619
+  _globals['_GETAPPROVALRESPONSE']._serialized_end=1681
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=1684
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=1893
+  _globals['_DECIDEAPPROVALRESPONSE']._serialized_start=1895
+  _globals['_DECIDEAPPROVALRESPONSE']._serialized_end=1960
+  _globals['_WATCHAPPROVALSREQUEST']._serialized_start=1962
+  _globals['_WATCHAPPROVALSREQUEST']._serialized_end=2023
+  _globals['_WATCHAPPROVALSRESPONSE']._serialized_start=2025
+  _globals['_WATCHAPPROVALSRESPONSE']._serialized_end=2129
+  _globals['_TICKET']._serialized_start=2132
+  _globals['_TICKET']._serialized_end=2282
+  _globals['_GETTICKETREQUEST']._serialized_start=2284
+  _globals['_GETTICKETREQUEST']._serialized_end=2318
+  _globals['_GETTICKETRESPONSE']._serialized_start=2320
+  _globals['_GETTICKETRESPONSE']._serialized_end=2376
+  _globals['_WAITTICKETREQUEST']._serialized_start=2378
+  _globals['_WAITTICKETREQUEST']._serialized_end=2457
+  _globals['_WAITTICKETRESPONSE']._serialized_start=2459
+  _globals['_WAITTICKETRESPONSE']._serialized_end=2516
+  _globals['_APPROVALSERVICE']._serialized_start=3197
+  _globals['_APPROVALSERVICE']._serialized_end=3568
+  _globals['_APPROVALTICKETSERVICE']._serialized_start=3571
+  _globals['_APPROVALTICKETSERVICE']._serialized_end=3749
 # @@protoc_insertion_point(module_scope)

@@ -96,7 +96,7 @@ class ApprovalQuorum(_message.Message):
     def __init__(self, role: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("name", "tenant", "agent", "session", "run", "step", "tool", "arguments", "digest", "effect", "risk", "config_version", "rule", "tier", "require", "missing", "state", "votes", "create_time", "expire_time", "end_time", "idempotency_key", "subject", "price", "requested_by_operator", "requested_arguments", "changed", "resolution", "escalates_to", "escalated_from")
+    __slots__ = ("name", "tenant", "agent", "session", "run", "step", "tool", "arguments", "digest", "effect", "risk", "config_version", "rule", "tier", "require", "missing", "state", "votes", "create_time", "expire_time", "end_time", "idempotency_key", "subject", "price", "requested_by_operator", "requested_arguments", "changed", "resolution", "escalates_to", "escalated_from", "traceparent")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,7 @@ class Approval(_message.Message):
     RESOLUTION_FIELD_NUMBER: _ClassVar[int]
     ESCALATES_TO_FIELD_NUMBER: _ClassVar[int]
     ESCALATED_FROM_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     tenant: str
     agent: str
@@ -157,7 +158,8 @@ class Approval(_message.Message):
     resolution: Resolution
     escalates_to: str
     escalated_from: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., digest: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., config_version: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., require: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[ApprovalVote, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., subject: _Optional[_Union[ApprovalSubject, str]] = ..., price: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., requested_by_operator: _Optional[str] = ..., requested_arguments: _Optional[bytes] = ..., changed: _Optional[_Iterable[str]] = ..., resolution: _Optional[_Union[Resolution, _Mapping]] = ..., escalates_to: _Optional[str] = ..., escalated_from: _Optional[_Iterable[str]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., step: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., digest: _Optional[str] = ..., effect: _Optional[_Union[_tool_pb2.ToolEffect, str]] = ..., risk: _Optional[_Union[_tool_pb2.ToolRisk, str]] = ..., config_version: _Optional[str] = ..., rule: _Optional[str] = ..., tier: _Optional[str] = ..., require: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[ApprovalQuorum, _Mapping]]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., votes: _Optional[_Iterable[_Union[ApprovalVote, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., subject: _Optional[_Union[ApprovalSubject, str]] = ..., price: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., requested_by_operator: _Optional[str] = ..., requested_arguments: _Optional[bytes] = ..., changed: _Optional[_Iterable[str]] = ..., resolution: _Optional[_Union[Resolution, _Mapping]] = ..., escalates_to: _Optional[str] = ..., escalated_from: _Optional[_Iterable[str]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class ListApprovalsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "tenant", "state")

@@ -149,7 +149,7 @@ TOOL_CALL_STATE_REJECTED: ToolCallState
 TOOL_CALL_STATE_EXPIRED: ToolCallState
 
 class AuditRecord(_message.Message):
-    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected", "tool", "tool_completed", "approval", "run", "step")
+    __slots__ = ("sequence", "time_unix_nanos", "kind", "tenant", "agent", "operator", "invocation", "config_version", "traceparent", "sidecar_started", "config_applied", "decision", "settlement", "hold_ended", "budget", "control_changed", "config_rejected", "tool", "tool_completed", "approval", "run", "step")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +158,7 @@ class AuditRecord(_message.Message):
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     SIDECAR_STARTED_FIELD_NUMBER: _ClassVar[int]
     CONFIG_APPLIED_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +180,7 @@ class AuditRecord(_message.Message):
     operator: str
     invocation: str
     config_version: str
+    traceparent: str
     sidecar_started: SidecarStarted
     config_applied: ConfigApplied
     decision: DecisionRecord
@@ -192,7 +194,7 @@ class AuditRecord(_message.Message):
     approval: ApprovalEvent
     run: RunEvent
     step: StepEvent
-    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ..., tool: _Optional[_Union[ToolDecisionRecord, _Mapping]] = ..., tool_completed: _Optional[_Union[ToolCompletionRecord, _Mapping]] = ..., approval: _Optional[_Union[ApprovalEvent, _Mapping]] = ..., run: _Optional[_Union[RunEvent, _Mapping]] = ..., step: _Optional[_Union[StepEvent, _Mapping]] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., time_unix_nanos: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., invocation: _Optional[str] = ..., config_version: _Optional[str] = ..., traceparent: _Optional[str] = ..., sidecar_started: _Optional[_Union[SidecarStarted, _Mapping]] = ..., config_applied: _Optional[_Union[ConfigApplied, _Mapping]] = ..., decision: _Optional[_Union[DecisionRecord, _Mapping]] = ..., settlement: _Optional[_Union[SettlementRecord, _Mapping]] = ..., hold_ended: _Optional[_Union[HoldEnded, _Mapping]] = ..., budget: _Optional[_Union[BudgetEvent, _Mapping]] = ..., control_changed: _Optional[_Union[ControlChanged, _Mapping]] = ..., config_rejected: _Optional[_Union[ConfigRejected, _Mapping]] = ..., tool: _Optional[_Union[ToolDecisionRecord, _Mapping]] = ..., tool_completed: _Optional[_Union[ToolCompletionRecord, _Mapping]] = ..., approval: _Optional[_Union[ApprovalEvent, _Mapping]] = ..., run: _Optional[_Union[RunEvent, _Mapping]] = ..., step: _Optional[_Union[StepEvent, _Mapping]] = ...) -> None: ...
 
 class SidecarStarted(_message.Message):
     __slots__ = ("program_version", "open_reservations", "budget_instances")

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fairlead/v1/worker_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x15\x66\x61irlead/v1/run.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\tLeaseWish\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0e\n\x06queues\x18\x02 \x03(\t\x12\x11\n\tmax_steps\x18\x03 \x01(\x05\"e\n\x11LeaseStepsRequest\x12$\n\x04wish\x18\x01 \x01(\x0b\x32\x16.fairlead.v1.LeaseWish\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x12LeaseStepsResponse\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.fairlead.v1.StepLease\"\xfe\x03\n\tStepLease\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\r\n\x05lease\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\r\n\x05input\x18\x06 \x01(\x0c\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\x08 \x01(\x0e\x32\x17.fairlead.v1.StepEffect\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\textension\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x13\x61ttempt_expire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x0c \x01(\r\x12\x10\n\x08workflow\x18\r \x01(\t\x12\x32\n\x06labels\x18\x0e \x03(\x0b\x32\".fairlead.v1.StepLease.LabelsEntry\x12\x14\n\x0c\x63ompensation\x18\x0f \x01(\x08\x12\x13\n\x0b\x63ompensates\x18\x10 \x01(\x0c\x12\x0f\n\x07session\x18\x11 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"E\n\nAttemptRef\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\r\n\x05lease\x18\x04 \x01(\t\"R\n\x14HeartbeatStepRequest\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x10\n\x08progress\x18\x02 \x01(\t\"b\n\x15HeartbeatStepResponse\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61ncel_requested\x18\x02 \x01(\x08\"u\n\x13\x43ompleteStepRequest\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x0e\n\x06output\x18\x02 \x01(\x0c\x12$\n\x04next\x18\x03 \x01(\x0b\x32\x16.fairlead.v1.LeaseWish\"h\n\x14\x43ompleteStepResponse\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.fairlead.v1.StepLease\x12(\n\trun_state\x18\x02 \x01(\x0e\x32\x15.fairlead.v1.RunState\"n\n\x14\x43ompleteStepsRequest\x12\x30\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1b.fairlead.v1.StepCompletion\x12$\n\x04next\x18\x02 \x01(\x0b\x32\x16.fairlead.v1.LeaseWish\"J\n\x0eStepCompletion\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x0e\n\x06output\x18\x02 \x01(\x0c\"q\n\x15\x43ompleteStepsResponse\x12\x30\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1e.fairlead.v1.CompletionOutcome\x12&\n\x06leases\x18\x02 \x03(\x0b\x32\x16.fairlead.v1.StepLease\"\xcf\x01\n\x11\x43ompletionOutcome\x12(\n\trun_state\x18\x01 \x01(\x0e\x32\x15.fairlead.v1.RunState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12>\n\x08metadata\x18\x04 \x03(\x0b\x32,.fairlead.v1.CompletionOutcome.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcc\x01\n\x0f\x46\x61ilStepRequest\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\rnon_retryable\x18\x04 \x01(\x08\x12\x17\n\x0foutcome_unknown\x18\x05 \x01(\x08\x12.\n\x0bretry_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08returned\x18\x07 \x01(\x08\"h\n\x10\x46\x61ilStepResponse\x12*\n\nstep_state\x18\x01 \x01(\x0e\x32\x16.fairlead.v1.StepState\x12(\n\trun_state\x18\x02 \x01(\x0e\x32\x15.fairlead.v1.RunState2\xac\x03\n\rWorkerService\x12M\n\nLeaseSteps\x12\x1e.fairlead.v1.LeaseStepsRequest\x1a\x1f.fairlead.v1.LeaseStepsResponse\x12V\n\rHeartbeatStep\x12!.fairlead.v1.HeartbeatStepRequest\x1a\".fairlead.v1.HeartbeatStepResponse\x12S\n\x0c\x43ompleteStep\x12 .fairlead.v1.CompleteStepRequest\x1a!.fairlead.v1.CompleteStepResponse\x12V\n\rCompleteSteps\x12!.fairlead.v1.CompleteStepsRequest\x1a\".fairlead.v1.CompleteStepsResponse\x12G\n\x08\x46\x61ilStep\x12\x1c.fairlead.v1.FailStepRequest\x1a\x1d.fairlead.v1.FailStepResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fairlead/v1/worker_service.proto\x12\x0b\x66\x61irlead.v1\x1a\x15\x66\x61irlead/v1/run.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\tLeaseWish\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0e\n\x06queues\x18\x02 \x03(\t\x12\x11\n\tmax_steps\x18\x03 \x01(\x05\"e\n\x11LeaseStepsRequest\x12$\n\x04wish\x18\x01 \x01(\x0b\x32\x16.fairlead.v1.LeaseWish\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x12LeaseStepsResponse\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.fairlead.v1.StepLease\"\x93\x04\n\tStepLease\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\r\n\x05lease\x18\x04 \x01(\t\x12\r\n\x05queue\x18\x05 \x01(\t\x12\r\n\x05input\x18\x06 \x01(\x0c\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\'\n\x06\x65\x66\x66\x65\x63t\x18\x08 \x01(\x0e\x32\x17.fairlead.v1.StepEffect\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\textension\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x13\x61ttempt_expire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x0c \x01(\r\x12\x10\n\x08workflow\x18\r \x01(\t\x12\x32\n\x06labels\x18\x0e \x03(\x0b\x32\".fairlead.v1.StepLease.LabelsEntry\x12\x14\n\x0c\x63ompensation\x18\x0f \x01(\x08\x12\x13\n\x0b\x63ompensates\x18\x10 \x01(\x0c\x12\x0f\n\x07session\x18\x11 \x01(\t\x12\x13\n\x0btraceparent\x18\x12 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"E\n\nAttemptRef\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\r\n\x05lease\x18\x04 \x01(\t\"R\n\x14HeartbeatStepRequest\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x10\n\x08progress\x18\x02 \x01(\t\"b\n\x15HeartbeatStepResponse\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61ncel_requested\x18\x02 \x01(\x08\"u\n\x13\x43ompleteStepRequest\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x0e\n\x06output\x18\x02 \x01(\x0c\x12$\n\x04next\x18\x03 \x01(\x0b\x32\x16.fairlead.v1.LeaseWish\"h\n\x14\x43ompleteStepResponse\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.fairlead.v1.StepLease\x12(\n\trun_state\x18\x02 \x01(\x0e\x32\x15.fairlead.v1.RunState\"n\n\x14\x43ompleteStepsRequest\x12\x30\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1b.fairlead.v1.StepCompletion\x12$\n\x04next\x18\x02 \x01(\x0b\x32\x16.fairlead.v1.LeaseWish\"J\n\x0eStepCompletion\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x0e\n\x06output\x18\x02 \x01(\x0c\"q\n\x15\x43ompleteStepsResponse\x12\x30\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1e.fairlead.v1.CompletionOutcome\x12&\n\x06leases\x18\x02 \x03(\x0b\x32\x16.fairlead.v1.StepLease\"\xcf\x01\n\x11\x43ompletionOutcome\x12(\n\trun_state\x18\x01 \x01(\x0e\x32\x15.fairlead.v1.RunState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12>\n\x08metadata\x18\x04 \x03(\x0b\x32,.fairlead.v1.CompletionOutcome.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcc\x01\n\x0f\x46\x61ilStepRequest\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.fairlead.v1.AttemptRef\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\rnon_retryable\x18\x04 \x01(\x08\x12\x17\n\x0foutcome_unknown\x18\x05 \x01(\x08\x12.\n\x0bretry_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08returned\x18\x07 \x01(\x08\"h\n\x10\x46\x61ilStepResponse\x12*\n\nstep_state\x18\x01 \x01(\x0e\x32\x16.fairlead.v1.StepState\x12(\n\trun_state\x18\x02 \x01(\x0e\x32\x15.fairlead.v1.RunState2\xac\x03\n\rWorkerService\x12M\n\nLeaseSteps\x12\x1e.fairlead.v1.LeaseStepsRequest\x1a\x1f.fairlead.v1.LeaseStepsResponse\x12V\n\rHeartbeatStep\x12!.fairlead.v1.HeartbeatStepRequest\x1a\".fairlead.v1.HeartbeatStepResponse\x12S\n\x0c\x43ompleteStep\x12 .fairlead.v1.CompleteStepRequest\x1a!.fairlead.v1.CompleteStepResponse\x12V\n\rCompleteSteps\x12!.fairlead.v1.CompleteStepsRequest\x1a\".fairlead.v1.CompleteStepsResponse\x12G\n\x08\x46\x61ilStep\x12\x1c.fairlead.v1.FailStepRequest\x1a\x1d.fairlead.v1.FailStepResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,33 +45,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEASESTEPSRESPONSE']._serialized_start=304
   _globals['_LEASESTEPSRESPONSE']._serialized_end=364
   _globals['_STEPLEASE']._serialized_start=367
-  _globals['_STEPLEASE']._serialized_end=877
-  _globals['_STEPLEASE_LABELSENTRY']._serialized_start=832
-  _globals['_STEPLEASE_LABELSENTRY']._serialized_end=877
-  _globals['_ATTEMPTREF']._serialized_start=879
-  _globals['_ATTEMPTREF']._serialized_end=948
-  _globals['_HEARTBEATSTEPREQUEST']._serialized_start=950
-  _globals['_HEARTBEATSTEPREQUEST']._serialized_end=1032
-  _globals['_HEARTBEATSTEPRESPONSE']._serialized_start=1034
-  _globals['_HEARTBEATSTEPRESPONSE']._serialized_end=1132
-  _globals['_COMPLETESTEPREQUEST']._serialized_start=1134
-  _globals['_COMPLETESTEPREQUEST']._serialized_end=1251
-  _globals['_COMPLETESTEPRESPONSE']._serialized_start=1253
-  _globals['_COMPLETESTEPRESPONSE']._serialized_end=1357
-  _globals['_COMPLETESTEPSREQUEST']._serialized_start=1359
-  _globals['_COMPLETESTEPSREQUEST']._serialized_end=1469
-  _globals['_STEPCOMPLETION']._serialized_start=1471
-  _globals['_STEPCOMPLETION']._serialized_end=1545
-  _globals['_COMPLETESTEPSRESPONSE']._serialized_start=1547
-  _globals['_COMPLETESTEPSRESPONSE']._serialized_end=1660
-  _globals['_COMPLETIONOUTCOME']._serialized_start=1663
-  _globals['_COMPLETIONOUTCOME']._serialized_end=1870
-  _globals['_COMPLETIONOUTCOME_METADATAENTRY']._serialized_start=1823
-  _globals['_COMPLETIONOUTCOME_METADATAENTRY']._serialized_end=1870
-  _globals['_FAILSTEPREQUEST']._serialized_start=1873
-  _globals['_FAILSTEPREQUEST']._serialized_end=2077
-  _globals['_FAILSTEPRESPONSE']._serialized_start=2079
-  _globals['_FAILSTEPRESPONSE']._serialized_end=2183
-  _globals['_WORKERSERVICE']._serialized_start=2186
-  _globals['_WORKERSERVICE']._serialized_end=2614
+  _globals['_STEPLEASE']._serialized_end=898
+  _globals['_STEPLEASE_LABELSENTRY']._serialized_start=853
+  _globals['_STEPLEASE_LABELSENTRY']._serialized_end=898
+  _globals['_ATTEMPTREF']._serialized_start=900
+  _globals['_ATTEMPTREF']._serialized_end=969
+  _globals['_HEARTBEATSTEPREQUEST']._serialized_start=971
+  _globals['_HEARTBEATSTEPREQUEST']._serialized_end=1053
+  _globals['_HEARTBEATSTEPRESPONSE']._serialized_start=1055
+  _globals['_HEARTBEATSTEPRESPONSE']._serialized_end=1153
+  _globals['_COMPLETESTEPREQUEST']._serialized_start=1155
+  _globals['_COMPLETESTEPREQUEST']._serialized_end=1272
+  _globals['_COMPLETESTEPRESPONSE']._serialized_start=1274
+  _globals['_COMPLETESTEPRESPONSE']._serialized_end=1378
+  _globals['_COMPLETESTEPSREQUEST']._serialized_start=1380
+  _globals['_COMPLETESTEPSREQUEST']._serialized_end=1490
+  _globals['_STEPCOMPLETION']._serialized_start=1492
+  _globals['_STEPCOMPLETION']._serialized_end=1566
+  _globals['_COMPLETESTEPSRESPONSE']._serialized_start=1568
+  _globals['_COMPLETESTEPSRESPONSE']._serialized_end=1681
+  _globals['_COMPLETIONOUTCOME']._serialized_start=1684
+  _globals['_COMPLETIONOUTCOME']._serialized_end=1891
+  _globals['_COMPLETIONOUTCOME_METADATAENTRY']._serialized_start=1844
+  _globals['_COMPLETIONOUTCOME_METADATAENTRY']._serialized_end=1891
+  _globals['_FAILSTEPREQUEST']._serialized_start=1894
+  _globals['_FAILSTEPREQUEST']._serialized_end=2098
+  _globals['_FAILSTEPRESPONSE']._serialized_start=2100
+  _globals['_FAILSTEPRESPONSE']._serialized_end=2204
+  _globals['_WORKERSERVICE']._serialized_start=2207
+  _globals['_WORKERSERVICE']._serialized_end=2635
 # @@protoc_insertion_point(module_scope)

@@ -36,7 +36,7 @@ class LeaseStepsResponse(_message.Message):
     def __init__(self, leases: _Optional[_Iterable[_Union[StepLease, _Mapping]]] = ...) -> None: ...
 
 class StepLease(_message.Message):
-    __slots__ = ("run", "step", "epoch", "lease", "queue", "input", "idempotency_key", "effect", "expire_time", "extension", "attempt_expire_time", "attempt", "workflow", "labels", "compensation", "compensates", "session")
+    __slots__ = ("run", "step", "epoch", "lease", "queue", "input", "idempotency_key", "effect", "expire_time", "extension", "attempt_expire_time", "attempt", "workflow", "labels", "compensation", "compensates", "session", "traceparent")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +61,7 @@ class StepLease(_message.Message):
     COMPENSATION_FIELD_NUMBER: _ClassVar[int]
     COMPENSATES_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     run: str
     step: str
     epoch: int
@@ -78,7 +79,8 @@ class StepLease(_message.Message):
     compensation: bool
     compensates: bytes
     session: str
-    def __init__(self, run: _Optional[str] = ..., step: _Optional[str] = ..., epoch: _Optional[int] = ..., lease: _Optional[str] = ..., queue: _Optional[str] = ..., input: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., effect: _Optional[_Union[_run_pb2.StepEffect, str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., extension: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., workflow: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., compensation: bool = ..., compensates: _Optional[bytes] = ..., session: _Optional[str] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, run: _Optional[str] = ..., step: _Optional[str] = ..., epoch: _Optional[int] = ..., lease: _Optional[str] = ..., queue: _Optional[str] = ..., input: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., effect: _Optional[_Union[_run_pb2.StepEffect, str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., extension: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., workflow: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., compensation: bool = ..., compensates: _Optional[bytes] = ..., session: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class AttemptRef(_message.Message):
     __slots__ = ("run", "step", "epoch", "lease")

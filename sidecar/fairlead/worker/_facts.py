@@ -82,6 +82,11 @@ class StepFacts:
         return self._lease.session
 
     @property
+    def traceparent(self) -> str:
+        """W3C trace context that the run was started in; empty when there is none."""
+        return self._lease.traceparent
+
+    @property
     def workflow(self) -> str:
         """Name of the workflow."""
         return self._lease.workflow
@@ -125,9 +130,14 @@ class StepFacts:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that bind the calls of any HTTP SDK to the run: its budgets, its session and its story. Give them as
-        `default_headers` or `extra_headers`."""
-        named = {"x-fairlead-run": self.run, "x-fairlead-step": self.step, "x-fairlead-session": self.session}
+        """Headers that bind the calls of any HTTP SDK to the run: its budgets, its session, its trace and its story.
+        Give them as `default_headers` or `extra_headers`."""
+        named = {
+            "x-fairlead-run": self.run,
+            "x-fairlead-step": self.step,
+            "x-fairlead-session": self.session,
+            "traceparent": self.traceparent,
+        }
         return {name: value for name, value in named.items() if value}
 
     def openai_headers(self) -> dict[str, str]:
@@ -149,7 +159,13 @@ class StepFacts:
 
     def _bound(self) -> dict[str, Any]:
         """What the step's client says by itself."""
-        return {"session": self.session, "run": self.run, "step": self.step, "tool_key": self.tool_key}
+        return {
+            "session": self.session,
+            "run": self.run,
+            "step": self.step,
+            "tool_key": self.tool_key,
+            "traceparent": self.traceparent,
+        }
 
 
 def tool_key(lease: worker_service_pb2.StepLease, tool: str, arguments: Mapping[str, Any] | bytes) -> str:

@@ -140,6 +140,7 @@ impl Engine {
             tenant: &approval.tenant,
             agent: &approval.agent,
             operator: caller.operator,
+            traceparent: &approval.traceparent,
         };
         let mut audit = self.record(now, says.kind, caller, call);
         let resolution = approval.resolution.as_ref().filter(|_| says.vote.is_some());

@@ -25,6 +25,8 @@ pub(crate) struct NewApproval<'a> {
     pub agent: &'a str,
     /// Who asked, such as the operator who started the run. INVARIANT (A3): that operator does not vote.
     pub requested_by_operator: Option<&'a str>,
+    /// W3C trace context of the call that asks, or of the run; empty when there is none.
+    pub traceparent: &'a str,
     pub session: &'a str,
     pub run: &'a str,
     pub step: &'a str,
@@ -111,6 +113,7 @@ impl Engine {
             tenant: new.tenant.to_owned(),
             agent: new.agent.to_owned(),
             session: new.session.to_owned(),
+            traceparent: new.traceparent.to_owned(),
             run: new.run.to_owned(),
             step: new.step.to_owned(),
             tool: new.tool.to_owned(),

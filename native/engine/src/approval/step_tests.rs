@@ -100,6 +100,7 @@ impl Desk {
                 tenant: "acme",
                 agent: if operator.is_some() { "" } else { "bot" },
                 requested_by_operator: operator,
+                traceparent: "",
                 session: "",
                 run: "run-1",
                 step: "review",

@@ -184,6 +184,7 @@ impl Engine {
             tenant: caller.tenant,
             agent: caller.agent,
             requested_by_operator: None,
+            traceparent: caller.traceparent,
             session: &request.session,
             run: &request.run,
             step: &request.step,

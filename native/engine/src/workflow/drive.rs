@@ -209,6 +209,7 @@ impl Engine {
         let Some(open) = self.runs.get(id) else { return };
         let record = open.run.record();
         let tenant = record.tenant.clone();
+        let traceparent = record.traceparent.clone();
         let (agent, operator) = match author {
             Some(author) => (author.agent.clone(), author.operator.clone()),
             None if matches!(kind, EventKind::RunStarted) => (record.agent.clone(), record.operator.clone()),
@@ -218,6 +219,7 @@ impl Engine {
             tenant: &tenant,
             agent: &agent,
             operator: &operator,
+            traceparent: &traceparent,
         };
         let mut audit = self.record(now, kind, caller, "");
         audit.body = Some(body);
@@ -311,6 +313,7 @@ impl Engine {
                 tenant: &run.tenant,
                 agent: &run.agent,
                 requested_by_operator: Some(run.operator.as_str()).filter(|operator| !operator.is_empty()),
+                traceparent: &run.traceparent,
                 session: &run.session,
                 run: &run.run,
                 step: &step,

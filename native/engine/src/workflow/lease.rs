@@ -212,6 +212,7 @@ impl Engine {
                 Vec::new()
             },
             session: run.session.clone(),
+            traceparent: run.traceparent.clone(),
         })
     }
 

@@ -89,6 +89,7 @@ fn without_payloads(record: &RunRecord) -> RunRecord {
         next_finish: record.next_finish,
         children: record.children.clone(),
         signal_requests: record.signal_requests.clone(),
+        traceparent: record.traceparent.clone(),
     }
 }
 

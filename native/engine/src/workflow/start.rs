@@ -87,6 +87,7 @@ impl Engine {
             workflow: definition.name.to_string(),
             workflow_version: definition.version.to_string(),
             labels: request.labels.clone(),
+            traceparent: caller.traceparent.to_owned(),
             priority: request.priority,
             input: Some(payload(bytes)),
             create_time_unix_nanos: now,
@@ -278,6 +279,7 @@ impl Engine {
             depth,
             create_time_unix_nanos: now,
             session: parent.session.clone(),
+            traceparent: parent.traceparent.clone(),
             ..RunRecord::default()
         };
         Ok(Run::new(definition, record))

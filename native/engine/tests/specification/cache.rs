@@ -5,11 +5,7 @@ use fairlead_wire::v1::{AdmitResponse, Amount, DecisionRecord, EventKind, Invoca
 
 use crate::bench::{Bench, budget, call, config, money, route, used};
 
-const BOT: Caller<'static> = Caller {
-    tenant: "acme",
-    agent: "bot",
-    operator: "",
-};
+const BOT: Caller<'static> = Caller::agent("acme", "bot");
 
 fn with_cache(model: &str) -> AdmitExtra<'_> {
     AdmitExtra {

@@ -9,11 +9,7 @@ use fairlead_wire::v1::{
 
 use crate::bench::{Bench, HOUR, MILLI, SECOND, budget, call, config, failed, money, route, used};
 
-const CALLER: Caller<'static> = Caller {
-    tenant: "acme",
-    agent: "bot",
-    operator: "",
-};
+const CALLER: Caller<'static> = Caller::agent("acme", "bot");
 
 fn with_budget() -> EngineConfig {
     let mut config = config();

@@ -37,11 +37,7 @@ fn asked<'a>(dialect: &'a str, untranslatable: &'a [Untranslatable]) -> AdmitExt
     }
 }
 
-const BOT: Caller<'static> = Caller {
-    tenant: "acme",
-    agent: "bot",
-    operator: "",
-};
+const BOT: Caller<'static> = Caller::agent("acme", "bot");
 
 #[test]
 fn the_record_says_what_could_not_be_said_and_who_was_left_out_for_it() {

@@ -19,11 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::bench::Bench;
 use crate::tool_bench::with_tools;
 
-pub const BOT: Caller<'static> = Caller {
-    tenant: "acme",
-    agent: "bot",
-    operator: "",
-};
+pub const BOT: Caller<'static> = Caller::agent("acme", "bot");
 
 /// A configuration with tiers, operators and these workflows.
 pub fn with_workflows(workflows: Vec<WorkflowDefinition>) -> EngineConfig {

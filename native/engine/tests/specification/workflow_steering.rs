@@ -11,11 +11,7 @@ use prost::Message;
 use crate::bench::Bench;
 use crate::workflow_bench::{BOT, agent, with_workflows, workflow};
 
-const ASHA: Caller<'static> = Caller {
-    tenant: "",
-    agent: "",
-    operator: "asha",
-};
+const ASHA: Caller<'static> = Caller::operator("asha");
 const REQUESTS: u32 = 6;
 
 fn two_steps() -> WorkflowDefinition {

@@ -96,6 +96,7 @@ impl Core {
             tenant: &caller.tenant,
             agent: &caller.agent,
             operator: &caller.operator,
+            traceparent: &caller.traceparent,
         };
         let next = Arc::new(Running::new(
             config,

@@ -166,7 +166,7 @@ async fn work(front: &Arc<Front>, tenant: &str, agent: &str, lease: &StepLease) 
         code: rejection.reason.as_str().to_owned(),
         message: rejection.message,
     };
-    let identity = Identity::of(tenant, agent).ok_or_else(|| Failed {
+    let identity = Identity::of(tenant, agent, &lease.traceparent).ok_or_else(|| Failed {
         code: "INTERNAL".to_owned(),
         message: "the run's agent cannot be named in a call".to_owned(),
         retryable: false,

@@ -71,14 +71,16 @@ class Command(_message.Message):
     def __init__(self, caller: _Optional[_Union[Caller, _Mapping]] = ..., admit: _Optional[_Union[_gate_service_pb2.AdmitRequest, _Mapping]] = ..., settle: _Optional[_Union[_gate_service_pb2.SettleRequest, _Mapping]] = ..., release: _Optional[_Union[_gate_service_pb2.ReleaseRequest, _Mapping]] = ..., expire: _Optional[_Union[Expire, _Mapping]] = ..., adjust_budget: _Optional[_Union[AdjustBudget, _Mapping]] = ..., load_config: _Optional[_Union[LoadConfig, _Mapping]] = ..., control_write: _Optional[_Union[ControlWrite, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., config_rejected: _Optional[_Union[_audit_record_pb2.ConfigRejected, _Mapping]] = ..., authorize_tool: _Optional[_Union[_gate_service_pb2.AuthorizeToolRequest, _Mapping]] = ..., complete_tool: _Optional[_Union[_gate_service_pb2.CompleteToolRequest, _Mapping]] = ..., decide_approval: _Optional[_Union[DecideApproval, _Mapping]] = ..., start_run: _Optional[_Union[_workflow_service_pb2.StartRunRequest, _Mapping]] = ..., cancel_run: _Optional[_Union[_workflow_service_pb2.CancelRunRequest, _Mapping]] = ..., pause_run: _Optional[_Union[_workflow_service_pb2.PauseRunRequest, _Mapping]] = ..., resume_run: _Optional[_Union[_workflow_service_pb2.ResumeRunRequest, _Mapping]] = ..., signal_run: _Optional[_Union[_workflow_service_pb2.SignalRunRequest, _Mapping]] = ..., rerun_run: _Optional[_Union[RerunRun, _Mapping]] = ..., lease_steps: _Optional[_Union[_worker_service_pb2.LeaseStepsRequest, _Mapping]] = ..., heartbeat_step: _Optional[_Union[_worker_service_pb2.HeartbeatStepRequest, _Mapping]] = ..., complete_step: _Optional[_Union[_worker_service_pb2.CompleteStepRequest, _Mapping]] = ..., fail_step: _Optional[_Union[_worker_service_pb2.FailStepRequest, _Mapping]] = ..., resolve_step_key: _Optional[_Union[ResolveStepKey, _Mapping]] = ..., reconcile: _Optional[_Union[Reconcile, _Mapping]] = ...) -> None: ...
 
 class Caller(_message.Message):
-    __slots__ = ("tenant", "agent", "operator")
+    __slots__ = ("tenant", "agent", "operator", "traceparent")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     agent: str
     operator: str
-    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Expire(_message.Message):
     __slots__ = ()

@@ -216,7 +216,7 @@ class PayloadRecord(_message.Message):
     def __init__(self, json: _Optional[bytes] = ..., digest: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., run: _Optional[str] = ...) -> None: ...
 
 class RunRecord(_message.Message):
-    __slots__ = ("run", "tenant", "agent", "operator", "workflow", "workflow_version", "state", "labels", "priority", "input", "output", "failure", "spent", "cost_avoided", "parent", "parent_step", "parent_epoch", "root", "depth", "rerun_of", "rerun_from", "create_time_unix_nanos", "start_time_unix_nanos", "end_time_unix_nanos", "deadline_unix_nanos", "signals", "ends_as", "steps_ended", "steps_total", "revision", "delete_time_unix_nanos", "session", "next_finish", "children", "signal_requests")
+    __slots__ = ("run", "tenant", "agent", "operator", "workflow", "workflow_version", "state", "labels", "priority", "input", "output", "failure", "spent", "cost_avoided", "parent", "parent_step", "parent_epoch", "root", "depth", "rerun_of", "rerun_from", "create_time_unix_nanos", "start_time_unix_nanos", "end_time_unix_nanos", "deadline_unix_nanos", "signals", "ends_as", "steps_ended", "steps_total", "revision", "delete_time_unix_nanos", "session", "next_finish", "children", "signal_requests", "traceparent")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -259,6 +259,7 @@ class RunRecord(_message.Message):
     NEXT_FINISH_FIELD_NUMBER: _ClassVar[int]
     CHILDREN_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     run: str
     tenant: str
     agent: str
@@ -294,7 +295,8 @@ class RunRecord(_message.Message):
     next_finish: int
     children: _containers.RepeatedScalarFieldContainer[str]
     signal_requests: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, run: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., workflow: _Optional[str] = ..., workflow_version: _Optional[str] = ..., state: _Optional[_Union[_run_pb2.RunState, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., input: _Optional[_Union[PayloadRecord, _Mapping]] = ..., output: _Optional[_Union[PayloadRecord, _Mapping]] = ..., failure: _Optional[_Union[_run_pb2.Failure, _Mapping]] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., cost_avoided: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., parent: _Optional[str] = ..., parent_step: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., root: _Optional[str] = ..., depth: _Optional[int] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[str] = ..., create_time_unix_nanos: _Optional[int] = ..., start_time_unix_nanos: _Optional[int] = ..., end_time_unix_nanos: _Optional[int] = ..., deadline_unix_nanos: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[SignalRecord, _Mapping]]] = ..., ends_as: _Optional[_Union[_run_pb2.RunState, str]] = ..., steps_ended: _Optional[int] = ..., steps_total: _Optional[int] = ..., revision: _Optional[int] = ..., delete_time_unix_nanos: _Optional[int] = ..., session: _Optional[str] = ..., next_finish: _Optional[int] = ..., children: _Optional[_Iterable[str]] = ..., signal_requests: _Optional[_Iterable[str]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, run: _Optional[str] = ..., tenant: _Optional[str] = ..., agent: _Optional[str] = ..., operator: _Optional[str] = ..., workflow: _Optional[str] = ..., workflow_version: _Optional[str] = ..., state: _Optional[_Union[_run_pb2.RunState, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., input: _Optional[_Union[PayloadRecord, _Mapping]] = ..., output: _Optional[_Union[PayloadRecord, _Mapping]] = ..., failure: _Optional[_Union[_run_pb2.Failure, _Mapping]] = ..., spent: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., cost_avoided: _Optional[_Union[_amount_pb2.Amount, _Mapping]] = ..., parent: _Optional[str] = ..., parent_step: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., root: _Optional[str] = ..., depth: _Optional[int] = ..., rerun_of: _Optional[str] = ..., rerun_from: _Optional[str] = ..., create_time_unix_nanos: _Optional[int] = ..., start_time_unix_nanos: _Optional[int] = ..., end_time_unix_nanos: _Optional[int] = ..., deadline_unix_nanos: _Optional[int] = ..., signals: _Optional[_Iterable[_Union[SignalRecord, _Mapping]]] = ..., ends_as: _Optional[_Union[_run_pb2.RunState, str]] = ..., steps_ended: _Optional[int] = ..., steps_total: _Optional[int] = ..., revision: _Optional[int] = ..., delete_time_unix_nanos: _Optional[int] = ..., session: _Optional[str] = ..., next_finish: _Optional[int] = ..., children: _Optional[_Iterable[str]] = ..., signal_requests: _Optional[_Iterable[str]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class SignalRecord(_message.Message):
     __slots__ = ("signal", "payload")

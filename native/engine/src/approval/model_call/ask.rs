@@ -105,6 +105,7 @@ impl Engine {
             tenant: caller.tenant,
             agent: caller.agent,
             requested_by_operator: None,
+            traceparent: caller.traceparent,
             session: facts.session,
             run: facts.run,
             step: facts.step,

@@ -24,6 +24,13 @@ FAIRLEAD = Path(sys.executable).with_name("fairlead")
 TURNS = 5
 
 
+def build() -> None:
+    """Builds the load client."""
+    subprocess.run(
+        ["cargo", "build", "--locked", "--release", "--quiet", "--package", "fairlead-load"], cwd=ROOT, check=True
+    )
+
+
 @contextmanager
 def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A process that ends with the block."""
@@ -60,12 +67,12 @@ def in_turns(*measurements: Callable[[], dict[str, float]]) -> list[dict[str, fl
 
 
 class Sidecar:
-    """A real daemon on a data directory."""
+    """A real daemon on a data directory, with the configuration `text`."""
 
-    def __init__(self, directory: Path, upstream: str, slow: str) -> None:
+    def __init__(self, directory: Path, text: str) -> None:
         self.data = directory / "data"
         self.config = directory / "fairlead.yaml"
-        self.config.write_text(configuration.text(upstream, slow))
+        self.config.write_text(text)
         self._log = (directory / "daemon.log").open("a")
         self.process: subprocess.Popen[str] | None = None
         self.seconds_to_serving = 0.0
@@ -99,6 +106,13 @@ class Sidecar:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+    def stop(self) -> None:
+        """Ends it as an operator does: what is in memory is written and synced."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait()
+        self.process = None
 
     def kill(self) -> None:
         """kill -9."""

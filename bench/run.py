@@ -14,17 +14,11 @@ import threading
 from pathlib import Path
 
 from bench import configuration, datapath, native
-from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, in_turns, load, printing_its_address
+from bench.durable import run as durable
+from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, build, in_turns, load, printing_its_address
 from bench.results import Result, at_most, table, write
 
 CALLS_FOR_MEMORY = 100_000
-
-
-def build() -> None:
-    """Builds the load client."""
-    subprocess.run(
-        ["cargo", "build", "--locked", "--release", "--quiet", "--package", "fairlead-load"], cwd=ROOT, check=True
-    )
 
 
 def admission(sidecar: Sidecar) -> list[Result]:
@@ -91,7 +85,7 @@ def while_python_is_busy(sidecar: Sidecar, upstream: str) -> list[Result]:
 
 def memory_and_start(directory: Path, upstream: str) -> list[Result]:
     """Resident memory, start and recovery, on a data directory of its own."""
-    sidecar = Sidecar(directory, upstream, upstream)
+    sidecar = Sidecar(directory, configuration.text(upstream, upstream))
     try:
         sidecar.start()
         results = [at_most("start to SERVING", sidecar.seconds_to_serving, "s", 1.0)]
@@ -125,7 +119,7 @@ def main() -> None:
         printing_its_address([str(LOAD), "provider", "0"]) as upstream,
         printing_its_address([str(LOAD), "provider", slowly]) as slow,
     ):
-        sidecar = Sidecar(Path(name), upstream, slow)
+        sidecar = Sidecar(Path(name), configuration.text(upstream, slow))
         sidecar.start()
         try:
             results += datapath.latency(sidecar, upstream)
@@ -137,6 +131,7 @@ def main() -> None:
             sidecar.kill()
         (Path(name) / "memory").mkdir()
         results += memory_and_start(Path(name) / "memory", upstream)
+    results += durable.measured()
     print(table(results))
     write(results, ROOT / "bench/results.json")
 

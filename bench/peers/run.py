@@ -16,9 +16,8 @@ from pathlib import Path
 from bench import configuration
 from bench.peers import gateways
 from bench.peers.gateways import Gateway
-from bench.processes import LOAD, ROOT, Sidecar, in_turns, load, printing_its_address
+from bench.processes import LOAD, ROOT, Sidecar, build, in_turns, load, printing_its_address
 from bench.results import Result, table, write
-from bench.run import build
 
 CALLS = 500
 STREAMS = 100
@@ -75,7 +74,7 @@ def main() -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fairlead-peers-")))
         provider = stack.enter_context(printing_its_address([str(LOAD), "provider", "0"]))
-        sidecar = Sidecar(directory, provider, provider)
+        sidecar = Sidecar(directory, configuration.text(provider, provider))
         sidecar.start()
         stack.callback(sidecar.kill)
         everyone = [

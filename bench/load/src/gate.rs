@@ -1,38 +1,24 @@
-//! Admissions over gRPC, on raw HTTP/2 connections so that the client costs little.
+//! Admissions over gRPC.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
 use fairlead_wire::v1::{
     AdmitRequest, AdmitResponse, Attempt, AttemptOutcome, SettleRequest, Usage, admit_request::Input,
 };
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::SendRequest;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 
+use crate::grpc::{Connection, Endpoint};
 use crate::{Outcome, report::Latencies};
-
-/// Where and as whom to call.
-struct Endpoint {
-    address: String,
-    token: String,
-}
-
-type Connection = SendRequest<Full<Bytes>>;
 
 /// Keeps `connections` × `streams` admissions in flight for `seconds`.
 pub async fn flood(address: &str, token: &str, connections: usize, streams: usize, seconds: f64) -> Outcome<()> {
-    let endpoint = Arc::new(Endpoint {
-        address: address.into(),
-        token: token.into(),
-    });
+    let endpoint = Arc::new(Endpoint::new(address, token));
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     let began = Instant::now();
     let mut tasks = Vec::new();
     for connection_number in 0..connections {
-        let connection = connect(&endpoint).await?;
+        let connection = endpoint.connect().await?;
         for stream in 0..streams {
             let (endpoint, mut connection) = (Arc::clone(&endpoint), connection.clone());
             tasks.push(tokio::spawn(async move {
@@ -59,11 +45,8 @@ pub async fn flood(address: &str, token: &str, connections: usize, streams: usiz
 /// Makes `calls` admissions on 32 streams of one connection, each settled when `settled`.
 pub async fn sequence(address: &str, token: &str, calls: u64, settled: bool) -> Outcome<()> {
     const STREAMS: u64 = 32;
-    let endpoint = Arc::new(Endpoint {
-        address: address.into(),
-        token: token.into(),
-    });
-    let connection = connect(&endpoint).await?;
+    let endpoint = Arc::new(Endpoint::new(address, token));
+    let connection = endpoint.connect().await?;
     let began = Instant::now();
     let mut tasks = Vec::new();
     for stream in 0..STREAMS {
@@ -100,15 +83,6 @@ fn print(mut latencies: Latencies, took: Duration) {
     );
 }
 
-async fn connect(endpoint: &Endpoint) -> Outcome<Connection> {
-    let stream = tokio::net::TcpStream::connect(&endpoint.address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
 async fn admit(endpoint: &Endpoint, connection: &mut Connection, id: &str) -> Outcome<String> {
     let request = AdmitRequest {
         request_id: id.into(),
@@ -121,7 +95,9 @@ async fn admit(endpoint: &Endpoint, connection: &mut Connection, id: &str) -> Ou
         max_output_tokens: 64,
         ..AdmitRequest::default()
     };
-    let answer = call(endpoint, connection, "/fairlead.v1.GateService/Admit", &request).await?;
+    let answer = endpoint
+        .call(connection, "/fairlead.v1.GateService/Admit", &request)
+        .await?;
     Ok(AdmitResponse::decode(answer)?.invocation)
 }
 
@@ -141,33 +117,8 @@ async fn settle(endpoint: &Endpoint, connection: &mut Connection, id: &str, invo
             ..Attempt::default()
         }],
     };
-    call(endpoint, connection, "/fairlead.v1.GateService/Settle", &request)
+    endpoint
+        .call(connection, "/fairlead.v1.GateService/Settle", &request)
         .await
         .map(|_| ())
-}
-
-async fn call(endpoint: &Endpoint, connection: &mut Connection, path: &str, message: &impl Message) -> Outcome<Bytes> {
-    let mut frame = BytesMut::with_capacity(5 + message.encoded_len());
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.encoded_len())?);
-    message.encode(&mut frame)?;
-    let request = http::Request::post(format!("http://{}{path}", endpoint.address))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("authorization", format!("Bearer {}", endpoint.token))
-        .body(Full::new(frame.freeze()))?;
-    connection.ready().await?;
-    let response = connection.send_request(request).await?;
-    let status = response.headers().get("grpc-status").cloned();
-    let text = response.headers().get("grpc-message").cloned();
-    let body = response.into_body().collect().await?;
-    let status = status.or_else(|| {
-        body.trailers()
-            .and_then(|trailers| trailers.get("grpc-status").cloned())
-    });
-    if status.as_ref().is_none_or(|status| status != "0") {
-        return Err(format!("{path} answered status {status:?}: {text:?}").into());
-    }
-    let bytes = body.to_bytes();
-    Ok(bytes.slice(5.min(bytes.len())..))
 }

@@ -8,6 +8,8 @@
 //! fairlead-load provider MILLISECONDS                    a provider without delay; parts of its streams come apart
 //! fairlead-load chat URL TOKEN CALLS MODEL unary|stream TOKENS [HEADER…]
 //! fairlead-load chats URL TOKEN CONNECTIONS CALLS MODEL unary|stream TOKENS [HEADER…]    CALLS on each, at once
+//! fairlead-load chains ADDRESS TOKEN WORKFLOW CONCURRENT RUNS BYTES    runs of five steps of the queue `noop`, and their worker
+//! fairlead-load start ADDRESS TOKEN WORKFLOW CONCURRENT RUNS BYTES     runs that nobody does
 //! ```
 //! URL is `HOST:PORT[/PATH]`; the path is `v1/chat/completions` when there is none.
 //! Every measuring command prints one JSON object; latencies are in microseconds.
@@ -15,8 +17,10 @@
 mod chat;
 mod echo;
 mod gate;
+mod grpc;
 mod provider;
 mod report;
+mod steps;
 
 use std::error::Error;
 use std::time::Duration;
@@ -48,8 +52,15 @@ fn main() -> Outcome<()> {
                 let target = chat::Target::new(url, token, model, *mode == "stream", tokens.parse()?, headers)?;
                 chat::side_by_side(target, connections.parse()?, calls.parse()?).await
             }
+            [what @ ("chains" | "start"), address, token, workflow, concurrent, runs, bytes] => {
+                let (concurrent, runs, bytes) = (concurrent.parse()?, runs.parse()?, bytes.parse()?);
+                match *what {
+                    "chains" => steps::chains(address, token, workflow, concurrent, runs, bytes).await,
+                    _ => steps::start(address, token, workflow, concurrent, runs, bytes).await,
+                }
+            }
             _ => {
-                Err("usage: fairlead-load echo | provider | admit | settle | hold | chat | chats …; see the module's documentation".into())
+                Err("usage: fairlead-load echo | provider | admit | settle | hold | chat | chats | chains | start …; see the module's documentation".into())
             }
         }
     })

@@ -1,0 +1,1 @@
+"""Durable steps of workflows: time, rate, bytes on the disk, and many runs that wait."""

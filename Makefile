@@ -74,14 +74,16 @@ proto: .venv/.dependencies ## Generate code from proto/
 bench: setup ## Measure, print a table and write bench/results.json
 	$(BIN)/python -m bench.run
 
-.venv-peers/.dependencies: bench/peers/litellm.lock bench/peers/switchyard.lock bench/peers/tensorzero.lock bench/peers/node/package-lock.json
+PEERS := litellm switchyard tensorzero langgraph dbos restate
+.venv-peers/.dependencies: $(PEERS:%=bench/peers/%.lock) bench/peers/node/package-lock.json
 	@sh scripts/preflight.sh node
-	for peer in litellm switchyard tensorzero; do $(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/$$peer.lock || exit 1; done
+	for peer in $(PEERS); do $(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/$$peer.lock || exit 1; done
 	npm ci --prefix bench/peers/node --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
-bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways and write bench/results-peers.json
+bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways and durable runtimes, write bench/results-peers*.json
 	$(BIN)/python -m bench.peers.run
+	$(BIN)/python -m bench.peers.durable.run
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-compat tests/compat/node/node_modules target dist sidecar/fairlead/_native*.so

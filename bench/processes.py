@@ -96,7 +96,7 @@ class Sidecar:
         self.address = json.loads(endpoints.read_text())["agent"]
         with grpc.insecure_channel(self.address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            for answer in health.Watch(health_pb2.HealthCheckRequest(), timeout=60):
+            for answer in health.Watch(health_pb2.HealthCheckRequest(), timeout=600):
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:
                     break
         self.seconds_to_serving = time.perf_counter() - began

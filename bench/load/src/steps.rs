@@ -284,9 +284,10 @@ async fn lane(work: Work, mut connection: Connection) -> Outcome<()> {
                 .await?;
             let answer = CompleteStepResponse::decode(answer)?;
             match answer.run_state() {
-                // A run that has ended is out of the sidecar's memory, and its state is not said.
-                RunState::Succeeded | RunState::Unspecified => work.runs.ended(&step.run),
-                RunState::Failed | RunState::Cancelled => return Err(format!("{} has failed", step.run).into()),
+                RunState::Succeeded => work.runs.ended(&step.run),
+                RunState::Unspecified | RunState::Failed | RunState::Cancelled => {
+                    return Err(format!("{} has failed", step.run).into());
+                }
                 _ => {}
             }
             leases = answer.leases;

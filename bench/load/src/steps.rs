@@ -275,7 +275,7 @@ async fn lane(work: Work, mut connection: Connection) -> Outcome<()> {
                     epoch: step.epoch,
                     lease: step.lease,
                 }),
-                output: serde_json::to_vec(&random.text(work.bytes))?.into(),
+                output: serde_json::to_vec(&random.text(work.bytes))?,
                 next: Some(wish.clone()),
             };
             let answer = work

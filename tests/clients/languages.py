@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "examples/clients"
 BUF = "examples/clients/typescript/node_modules/.bin/buf"
 JAVA = "examples/clients/java/target"
+RUST, RUST_TARGET = "examples/clients/rust/Cargo.toml", "examples/clients/rust/target"
 # Names of clients that are left out on purpose, as on a machine without their tools.
 LEFT_OUT = "FAIRLEAD_CLIENTS_WITHOUT"
 # Where Go's own instructions put it, also when PATH does not say so.
@@ -79,6 +80,15 @@ ALL = (
         run=("java", "-cp", f"{JAVA}/classes{os.pathsep}{JAVA}/lib/*", "com.example.fairlead.Main"),
         tools=("java", "mvn"),
         build=(("mvn", "--batch-mode", "--quiet", "--file", "examples/clients/java/pom.xml", "compile"),),
+    ),
+    Language(
+        "rust",
+        run=("examples/clients/rust/target/debug/fairlead-client",),
+        tools=("cargo",),
+        build=(
+            ("cargo", "fmt", "--manifest-path", RUST, "--check"),
+            ("cargo", "build", "--manifest-path", RUST, "--target-dir", RUST_TARGET, "--locked", "--quiet"),
+        ),
     ),
 )
 

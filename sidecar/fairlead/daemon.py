@@ -43,6 +43,10 @@ from fairlead.audit.consumers import metrics as consumer_metrics
 from fairlead.audit.consumers.model import ConsumerLimits
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.service import AuditLogService
+from fairlead.audit.transparency import metrics as seal_metrics
+from fairlead.audit.transparency.keys import KeyUnusable, own_key, private_key
+from fairlead.audit.transparency.sealing import Sealing
+from fairlead.audit.transparency.service import TransparencyService
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
@@ -151,6 +155,7 @@ class Daemon:
         self._store: Store | None = None
         self._writer: CommitWriter | None = None
         self._audit: AuditLogService | None = None
+        self._sealing: Sealing | None = None
         self._tickets: TicketService | None = None
         self._workflows: WorkflowDesk | None = None
         self._outbox: Outbox | None = None
@@ -220,7 +225,11 @@ class Daemon:
         )
         consumers = Consumers(core, store, feed, time.time_ns, lambda: self._consumers)
         await consumers.load()
-        self._audit = AuditLogService(store, feed, consumers)
+        sealing = Sealing(core, store, feed, time.time_ns)
+        await sealing.load()
+        self._sealing = sealing
+        self._use_signing_key(resolved)
+        self._audit = AuditLogService(store, feed, consumers, sealing)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
         workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
@@ -229,7 +238,7 @@ class Daemon:
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns), self._approvals),
             ticket=ApprovalTicketServicer(self._tickets),
-            audit=AuditServicer(self._audit),
+            audit=AuditServicer(self._audit, TransparencyService(store, sealing)),
             backup=BackupServicer(
                 BackupService(core, store, self._writer, options.data, time.time_ns, program_version())
             ),
@@ -240,7 +249,11 @@ class Daemon:
             notification=NotificationServicer(NotificationDeskService(outbox, sender, store, time.time_ns)),
             store=StoreService(store),
             metrics=MetricsService(
-                [lambda: metrics.page(outbox, time.time_ns()), lambda: consumer_metrics.page(consumers, time.time_ns())]
+                [
+                    lambda: metrics.page(outbox, time.time_ns()),
+                    lambda: consumer_metrics.page(consumers, time.time_ns()),
+                    lambda: seal_metrics.page(sealing),
+                ]
             ),
         )
 
@@ -275,6 +288,7 @@ class Daemon:
         outbox.start()
         self._spawn(checkpoints.sweep())
         self._spawn(consumers.run())
+        self._spawn(sealing.run())
         kept = RetentionService(
             core,
             store,
@@ -341,6 +355,20 @@ class Daemon:
         )
         if self._outbox is not None:
             self._outbox.apply(config, resolved)
+        self._use_signing_key(resolved)
+
+    def _use_signing_key(self, resolved: ResolvedSecrets) -> None:
+        """Checkpoints are signed with the configuration's key, else with one of the data directory."""
+        if self._sealing is None:
+            return
+        try:
+            key = private_key(resolved.signing_key) if resolved.signing_key else own_key(self._options.data)
+        except KeyUnusable as error:
+            if not self._serving:
+                raise CannotStart(ExitCode.DATA_DIRECTORY, str(error)) from error
+            _log.error("the key that signed before goes on signing the audit log", extra={"error": str(error)})
+        else:
+            self._sealing.use(key)
 
     def _on_available(self, available: bool) -> None:
         """The store went away or came back. The front knows by itself and says STORE_UNAVAILABLE, which says more than
@@ -406,6 +434,8 @@ class Daemon:
         if self._outbox is not None:
             await self._outbox.stop(CONTROL_GRACE_SECONDS)
         await self._end_of_changes()
+        if self._sealing is not None:
+            await self._sealing.stop()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.stop)
         if core is not None:

@@ -1,4 +1,4 @@
-"""Consumers of the audit log, over a real server: registered, acknowledged, listed, removed, cut off."""
+"""Consumers of the audit log and what is proved to them, over a real server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import pytest
 
 from fairlead.audit.model import GENESIS, StoredRecord, link
 from fairlead.audit.tokens import Position
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
+from fairlead.audit.transparency.merkle import check_consistency, check_inclusion, leaf_hash
+from fairlead.audit.transparency.note import VerifierKey
 from fairlead.internal.v1 import command_pb2
 from fairlead.v1 import audit_record_pb2
 from fairlead.v1 import audit_service_pb2 as pb
@@ -19,6 +22,7 @@ from tests.contract.control import refused
 from tests.contract.test_audit_service import LOG, read, run, sidecar
 from tests.unit.audit.fakes import FakeStore
 from tests.unit.audit.records import T0
+from tests.unit.audit.transparency.logs import private
 
 
 def test_an_acknowledgement_of_the_future_says_where_the_log_ends(tmp_path: Path) -> None:
@@ -123,3 +127,81 @@ def large(count: int, size: int) -> list[StoredRecord]:
         head = link(head, record)
         found.append(StoredRecord(sequence, head, record))
     return found
+
+
+# Checkpoints and proofs ----------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_are_signed_when_asked_for_streamed_listed_and_prove_records(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            life.sealing.use(private(1))
+            await life.sealing.load()
+            nothing = stub.GetLogCheckpoint(pb.GetLogCheckpointRequest())
+            assert (await refused(nothing))[1] == "NOT_FOUND"
+            assert (await stub.GetAuditLog(pb.GetAuditLogRequest())).head_sequence == 9
+            call = stub.WatchEvents(pb.WatchEventsRequest(from_start=True, checkpoints=True))
+            await read(call, 9)
+            fresh = (await stub.GetLogCheckpoint(pb.GetLogCheckpointRequest(fresh=True))).checkpoint
+            streamed = await call.read()
+            assert streamed.checkpoint == fresh and not streamed.HasField("event")
+            assert streamed.resume_token == Position.after(LOG[8]).encode()
+            call.cancel()
+            identity = await stub.GetAuditLog(pb.GetAuditLogRequest())
+            assert identity.checkpoint == fresh and fresh.origin == identity.origin and fresh.size == 9
+            key = VerifierKey.parse(identity.public_key)
+            assert SignedCheckpoint.verified(fresh.note, [key]).message() == fresh
+            life.commit(3)
+            await stub.GetLogCheckpoint(pb.GetLogCheckpointRequest(fresh=True))
+            listed = (await stub.ListLogCheckpoints(pb.ListLogCheckpointsRequest(page_size=1))).ranges
+            assert [(one.checkpoint.size, len(one.leaf_hashes)) for one in listed] == [(9, 9 * 32)]
+            rest = (await stub.ListLogCheckpoints(pb.ListLogCheckpointsRequest(after_size=9))).ranges
+            assert [one.checkpoint.size for one in rest] == [12]
+            proven = await stub.ProveEvents(pb.ProveEventsRequest(sequences=[10]))
+            (one,) = proven.events
+            root = proven.checkpoint.root_hash
+            check_inclusion(leaf_hash(one.event.record_bytes), 9, 12, list(one.proof), root)
+            shown = await stub.ProveConsistency(pb.ProveConsistencyRequest(old_size=9))
+            check_consistency(9, shown.old.root_hash, 12, shown.new.root_hash, list(shown.proof))
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "fields"),
+    [
+        ("ProveEvents", pb.ProveEventsRequest(), ["sequences"]),
+        ("ProveEvents", pb.ProveEventsRequest(sequences=[0]), ["sequences[0]"]),
+        ("ProveEvents", pb.ProveEventsRequest(sequences=[1], size=8), ["size"]),
+        ("ProveEvents", pb.ProveEventsRequest(sequences=[1], size=1 << 63), ["size"]),
+        ("ProveConsistency", pb.ProveConsistencyRequest(old_size=3), ["old_size"]),
+        ("ProveConsistency", pb.ProveConsistencyRequest(old_size=9, new_size=8), ["new_size"]),
+        ("ListLogCheckpoints", pb.ListLogCheckpointsRequest(page_size=-1), ["page_size"]),
+        ("ListLogCheckpoints", pb.ListLogCheckpointsRequest(after_size=1 << 63), ["after_size"]),
+    ],
+)
+def test_proofs_of_what_was_never_signed_are_refused(
+    tmp_path: Path, method: str, request_: Any, fields: list[str]
+) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            life.sealing.use(private(1))
+            await life.sealing.load()
+            await life.sealing.seal()
+            code, reason, _, bad = await refused(getattr(stub, method)(request_))
+            assert (code, reason, bad) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", fields)
+
+    run(test)
+
+
+def test_a_record_without_a_checkpoint_is_not_proved(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            life.sealing.use(private(1))
+            await life.sealing.load()
+            await life.sealing.seal()
+            life.commit(1)
+            call = stub.ProveEvents(pb.ProveEventsRequest(sequences=[10]))
+            assert (await refused(call))[1] == "NOT_FOUND"
+
+    run(test)

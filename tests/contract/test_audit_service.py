@@ -15,6 +15,8 @@ from fairlead.audit.consumers.model import ConsumerLimits
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.model import link
 from fairlead.audit.service import AuditLogService
+from fairlead.audit.transparency.sealing import Sealing
+from fairlead.audit.transparency.service import TransparencyService
 from fairlead.control.audit_service import AuditServicer
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import CommitFeed, Family, keys
@@ -41,7 +43,9 @@ class Sidecar:
         self.now = T0
         self.limits = ConsumerLimits(consumers=3, lag=20, stall_seconds=60)
         self.consumers = Consumers(self.core, store, self.feed, lambda: self.now, lambda: self.limits)
-        self.service = AuditLogService(store, self.feed, self.consumers, max_watchers)
+        self.sealing = Sealing(self.core, store, self.feed, lambda: self.now)
+        self.service = AuditLogService(store, self.feed, self.consumers, self.sealing, max_watchers)
+        self.transparency = TransparencyService(store, self.sealing)
         self.committed = len(store.families.get(Family.AUDIT, {}))
         self.feed.publish(self.committed)
 
@@ -61,7 +65,9 @@ async def sidecar(
         life.commit(committed)
 
     def register(server: grpc.aio.Server) -> None:
-        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(life.service), server)
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
+            AuditServicer(life.service, life.transparency), server
+        )
 
     async with served(directory, register) as channel:
         yield life, audit_service_pb2_grpc.AuditServiceStub(channel)

@@ -147,6 +147,11 @@ def test_the_services_of_this_version_are_all_there() -> None:
             "ExplainInvocation",
             "ExplainRun",
             "VerifyChain",
+            "GetAuditLog",
+            "GetLogCheckpoint",
+            "ListLogCheckpoints",
+            "ProveEvents",
+            "ProveConsistency",
         },
         "WorkflowService": {
             "StartRun",

@@ -57,7 +57,15 @@ def _content(lines: Iterable[str]) -> Iterator[str]:
 def _parse_line(line: str) -> tuple[StoredRecord, bytes, str]:
     """Record, hash before it, and what is wrong with the line, if anything."""
     try:
-        fields: dict[str, Any] = json.loads(line)
+        fields = json.loads(line)
+    except ValueError as error:
+        return StoredRecord(0, b"", b""), b"", f"the line is not one of an export: {error!r}"
+    return parse_fields(fields)
+
+
+def parse_fields(fields: Any) -> tuple[StoredRecord, bytes, str]:
+    """The same for a line that is decoded already."""
+    try:
         record = StoredRecord(
             int(fields["sequence"]),
             bytes.fromhex(fields["record_hash"]),

@@ -17,8 +17,10 @@ from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.listing import Listing
 from fairlead.audit.store import AuditLog, Invocations, Reader
 from fairlead.audit.tokens import START, InvalidToken, PageToken, Position, filter_digest
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
+from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.verification import LogVerification
-from fairlead.audit.watch import Feed, watch
+from fairlead.audit.watch import Feed, watch_sealed
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.store import keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
@@ -34,10 +36,18 @@ WatchStream = AsyncGenerator[audit_service_pb2.WatchEventsResponse, None]
 class AuditLogService:
     """The audit log as operators and collectors see it. Belongs to one event loop."""
 
-    def __init__(self, reader: Reader, feed: Feed, consumers: Consumers, max_watchers: int = MAX_WATCHERS) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        feed: Feed,
+        consumers: Consumers,
+        sealing: Sealing,
+        max_watchers: int = MAX_WATCHERS,
+    ) -> None:
         """More than `max_watchers` streams at once are refused."""
         self._feed = feed
         self._consumers = consumers
+        self._sealing = sealing
         self._log = AuditLog(reader)
         self._invocations = Invocations(reader)
         self._runs = Runs(reader)
@@ -67,7 +77,8 @@ class AuditLogService:
         try:
             _check_filter(request.filter)
             start = await self._start(request)
-            events = watch(self._log, self._feed, self._draining, start, request.filter)
+            sealed = self._sealing if request.checkpoints else None
+            events = watch_sealed(self._log, self._feed, self._draining, start, request.filter, sealed)
             with self._consumers.streaming(request.subscriber):
                 async with aclosing(self._responses(events)) as stream:
                     yield stream
@@ -165,10 +176,17 @@ class AuditLogService:
             await self._check_contained(consumer.position, "subscriber")
             return consumer.position
 
-    async def _responses(self, events: AsyncIterator[tuple[audit_service_pb2.AuditEvent, Position]]) -> WatchStream:
+    async def _responses(
+        self, events: AsyncIterator[tuple[audit_service_pb2.AuditEvent | SignedCheckpoint, Position]]
+    ) -> WatchStream:
         with faults_refused():
             async for event, position in events:
-                yield audit_service_pb2.WatchEventsResponse(event=event, resume_token=position.encode())
+                response = audit_service_pb2.WatchEventsResponse(resume_token=position.encode())
+                if isinstance(event, SignedCheckpoint):
+                    response.checkpoint.CopyFrom(event.message())
+                else:
+                    response.event.CopyFrom(event)
+                yield response
 
     @staticmethod
     def _position(token: str) -> Position:

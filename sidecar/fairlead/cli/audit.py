@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TextIO
 
 from fairlead.audit.export import FORMAT, verify_export
@@ -15,7 +16,7 @@ from fairlead.audit.model import HASH_BYTES, Verification, rewritten
 from fairlead.audit.rendering import event_to_line
 from fairlead.audit.summary import kind_names
 from fairlead.budget.model import count
-from fairlead.cli import audit_consumers, audit_source, bounded, operator
+from fairlead.cli import audit_consumers, audit_proofs, audit_source, bounded, operator
 from fairlead.cli.audit_source import Source
 from fairlead.v1 import audit_service_pb2
 
@@ -57,6 +58,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--from", type=_SEQUENCE, default=0, dest="first", metavar="SEQUENCE", help="first record to check"
     )
     verify.add_argument("--to", type=_SEQUENCE, default=0, dest="last", metavar="SEQUENCE", help="last record to check")
+    verify.add_argument("bundle", nargs="?", metavar="BUNDLE", help="verify a bundle, evidence or a proof, offline")
+    verify.add_argument(
+        "--public-key",
+        type=Path,
+        metavar="FILE",
+        help="with BUNDLE: who may have signed, a line for each key as fairlead audit key prints it",
+    )
+    verify.add_argument(
+        "--anchor",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="CHECKPOINT",
+        help="with BUNDLE: a checkpoint that was kept elsewhere and has to be of this log; may be given again",
+    )
     verify.add_argument("--file", metavar="EXPORT", help="verify an export instead of a log; - reads from stdin")
     verify.add_argument(
         "--expect-head", type=_head, metavar="SEQUENCE:HASH", help="a head that was printed before and has to be there"
@@ -76,8 +92,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--from", type=_SEQUENCE, default=0, dest="first", metavar="SEQUENCE", help="first record to write"
     )
     export.add_argument("--to", type=_SEQUENCE, default=0, dest="last", metavar="SEQUENCE", help="last record to write")
+    export.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="write all of it with its signed checkpoints to a file that fairlead audit verify checks",
+    )
     audit_source.add_arguments(export)
     export.set_defaults(run=run_export)
+    audit_proofs.register(commands)
     audit_consumers.register(commands)
 
 
@@ -97,6 +120,11 @@ def run_verify(arguments: argparse.Namespace) -> int:
     if arguments.last and arguments.last < arguments.first:
         print("fairlead: --to must not be less than --from", file=sys.stderr)
         return 2
+    if arguments.bundle is not None:
+        return audit_proofs.run_verify_bundle(arguments)
+    if arguments.public_key is not None or arguments.anchor:
+        print("fairlead: --public-key and --anchor need a BUNDLE", file=sys.stderr)
+        return 2
     if arguments.file is not None:
         if arguments.first or arguments.last:
             print("fairlead: --file checks the whole export: leave out --from and --to", file=sys.stderr)
@@ -112,6 +140,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Writes the log up to the record that is the last one now."""
+    if arguments.bundle is not None:
+        return audit_proofs.run_export_bundle(arguments)
     with operator.refusals_reported() as codes, audit_source.opened(arguments) as source:
         everything = audit_service_pb2.EventFilter()
         newest = next(iter(source.pages(everything, descending=True, page_size=1)), None)

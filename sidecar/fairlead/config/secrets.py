@@ -18,6 +18,7 @@ from enum import Enum
 from pathlib import Path as FilePath
 from typing import Any
 
+from fairlead.audit.transparency.keys import KeyUnusable, private_key
 from fairlead.config import trust
 from fairlead.config.paths import fits, select
 from fairlead.config.schema import Config
@@ -40,6 +41,7 @@ PATTERNS = (
     "notifications[*].secret",
     "notifications[*].secret[*]",
     "notifications[*].headers.*",
+    "audit.signingKey",
 )
 _CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
 
@@ -48,6 +50,7 @@ _WITH_SCHEME = ("providers[*].proxy.authorization", "notifications[*].headers.*"
 # What is encoded before it is sent, and may hold any character.
 _PASSWORD = "providers[*].proxy.password"
 _URL = "notifications[*].url"
+_SIGNING_KEY = "audit.signingKey"
 _SIGNING = ("notifications[*].secret", "notifications[*].secret[*]")
 _SAME = "is the same credential as {}: the caller would be ambiguous"
 
@@ -58,6 +61,7 @@ class Form(Enum):
     TOKEN = "visible ASCII"
     HEADER = "visible ASCII and spaces"
     TEXT = "any text of one line"
+    LINES = "visible ASCII in several lines"
 
 
 class SecretUnavailable(ValueError):
@@ -88,11 +92,15 @@ class ResolvedSecrets:
     operators: Mapping[str, str] = field(default_factory=dict, repr=False)
     trusted: Mapping[str, str] = field(default_factory=dict, repr=False)
     receivers: Mapping[str, ReceiverSecrets] = field(default_factory=dict, repr=False)
+    # PEM; empty when the configuration names none.
+    signing_key: str = field(default="", repr=False)
 
     def to_hide(self) -> tuple[str, ...]:
         """Everything that no line of a log may hold."""
         receivers = (value for receiver in self.receivers.values() for value in _forms_of(receiver.hidden))
-        return (*self.values.values(), *self.passwords, *self.operators.values(), *receivers)
+        # Of a PEM text the lines that are the key.
+        key = (line for line in self.signing_key.splitlines() if not line.startswith("-----"))
+        return (*self.values.values(), *self.passwords, *self.operators.values(), *receivers, *key)
 
     def __repr__(self) -> str:
         names = (
@@ -139,6 +147,7 @@ def secret_files(config: Config) -> frozenset[FilePath]:
         *(reference for _, reference in references(config)),
         *(operator.token for operator in config.operators),
         *(reference for receiver in config.notifications for _, reference, _ in _receiver_references(receiver)),
+        *([config.audit.signing_key] if config.audit.signing_key is not None else []),
     )
     named = frozenset(FilePath(reference.from_file) for reference in found if reference.from_file is not None)
     return named | frozenset(map(FilePath, trust.ca_files(config).values()))
@@ -180,9 +189,17 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
             receivers[receiver.name] = _resolve_receiver(receiver, source)
         except SecretUnavailable as error:
             wrong.append(f"notifications/{receiver.name}/{error}")
+    signing_key = ""
+    if config.audit.signing_key is not None:
+        try:
+            signing_key = read(config.audit.signing_key, source, Form.LINES)
+            if (problem := _pem_problem(signing_key)) is not None:
+                wrong.append(f"audit/signingKey: {problem}")
+        except SecretUnavailable as error:
+            wrong.append(f"audit/signingKey: {error}")
     if wrong:
         raise SecretUnavailable("; ".join(wrong))
-    return ResolvedSecrets(values, tuple(passwords), operators, trusted, receivers)
+    return ResolvedSecrets(values, tuple(passwords), operators, trusted, receivers, signing_key)
 
 
 def _resolve_receiver(receiver: Notification, environ: Mapping[str, str]) -> ReceiverSecrets:
@@ -218,6 +235,14 @@ def _signing_problem(value: str) -> str | None:
 
 def _receiver_url_problem(value: str, *, insecure: bool) -> str | None:
     return url_problem(value) or (EXPOSED if not insecure and is_exposed(value) else None)
+
+
+def _pem_problem(value: str) -> str | None:
+    try:
+        private_key(value)
+    except KeyUnusable as error:
+        return str(error)
+    return None
 
 
 def _forms_of(values: Iterable[str]) -> Iterator[str]:
@@ -259,6 +284,9 @@ def read(reference: SecretRef, environ: Mapping[str, str], form: Form) -> str:
     if form is Form.TEXT:
         if not value.isprintable():
             raise SecretUnavailable(f"{place} holds something that no password has: a control character or a line end")
+    elif form is Form.LINES:
+        if not all(" " <= character <= "~" or character in "\r\n" for character in value):
+            raise SecretUnavailable(f"{place} holds something that is not a line of visible ASCII")
     elif not all(" " < character <= "~" or (form is Form.HEADER and character == " ") for character in value):
         raise SecretUnavailable(f"{place} holds something that cannot be sent in a header: only visible ASCII can")
     return value
@@ -267,6 +295,8 @@ def read(reference: SecretRef, environ: Mapping[str, str], form: Form) -> str:
 def _form(path: Path) -> Form:
     if fits(path, _PASSWORD):
         return Form.TEXT
+    if fits(path, _SIGNING_KEY):
+        return Form.LINES
     return Form.HEADER if any(fits(path, pattern) for pattern in _WITH_SCHEME) else Form.TOKEN
 
 
@@ -283,6 +313,8 @@ def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tupl
                 yield path, str(error)
                 continue
             if pattern in _SIGNING and (problem := _signing_problem(value)):
+                yield path, problem
+            if pattern == _SIGNING_KEY and (problem := _pem_problem(value)):
                 yield path, problem
             if pattern == _URL:
                 insecure = document["notifications"][path[1]].get("insecure") is True

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from fairlead.audit.service import AuditLogService
+from fairlead.audit.transparency.service import TransparencyService
 from fairlead.control.errors import Refusal, abort, answer
 from fairlead.control.identity import current
 from fairlead.v1 import audit_service_pb2 as pb
@@ -19,10 +20,11 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
-    """Translates; `AuditLogService` decides."""
+    """Translates; `AuditLogService` and `TransparencyService` decide."""
 
-    def __init__(self, service: AuditLogService) -> None:
+    def __init__(self, service: AuditLogService, transparency: TransparencyService) -> None:
         self._service = service
+        self._transparency = transparency
 
     # Writes instead of yielding: what a stream waits for is then in its own hands.
     async def WatchEvents(self, request: pb.WatchEventsRequest, context: _Context) -> None:
@@ -86,3 +88,29 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
     @answer
     async def VerifyChain(self, request: pb.VerifyChainRequest, context: _Context) -> pb.VerifyChainResponse:
         return await self._service.verify(request)
+
+    @answer
+    async def GetAuditLog(self, request: pb.GetAuditLogRequest, context: _Context) -> pb.GetAuditLogResponse:
+        return await self._transparency.identity()
+
+    @answer
+    async def GetLogCheckpoint(
+        self, request: pb.GetLogCheckpointRequest, context: _Context
+    ) -> pb.GetLogCheckpointResponse:
+        return await self._transparency.checkpoint(request)
+
+    @answer
+    async def ListLogCheckpoints(
+        self, request: pb.ListLogCheckpointsRequest, context: _Context
+    ) -> pb.ListLogCheckpointsResponse:
+        return await self._transparency.page(request)
+
+    @answer
+    async def ProveEvents(self, request: pb.ProveEventsRequest, context: _Context) -> pb.ProveEventsResponse:
+        return await self._transparency.prove(request)
+
+    @answer
+    async def ProveConsistency(
+        self, request: pb.ProveConsistencyRequest, context: _Context
+    ) -> pb.ProveConsistencyResponse:
+        return await self._transparency.consistency(request)

@@ -35,6 +35,8 @@ class Family(IntEnum):
     """Notifications that wait for their receiver, and those that gave up."""
     KEYS = 12
     """Results of workflow steps by their idempotency key."""
+    SEALS = 13
+    """Signed checkpoints of the audit log, and its Merkle tree."""
 
     @property
     def column_family(self) -> str:

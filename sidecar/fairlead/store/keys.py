@@ -263,6 +263,26 @@ def outbox_deliveries(receiver: str, *, dead: bool) -> bytes:
 
 OUTBOX_CURSORS = b"c"
 """What the keys of all cursors begin with."""
+
+
+# Family SEALS -------------------------------------------------------------------------------------------------------
+
+SEAL_STATE = b"s"
+"""Which log it is, its Merkle frontier, and who signs."""
+SEAL_CHECKPOINT = b"c"
+"""What the keys of all signed checkpoints begin with."""
+
+
+def seal_checkpoint(size: int) -> bytes:
+    """A signed checkpoint, by the number of its records."""
+    return SEAL_CHECKPOINT + size.to_bytes(8, "big")
+
+
+def seal_tile(number: int) -> bytes:
+    """The root of 256 leaves of the tree."""
+    return b"t" + number.to_bytes(8, "big")
+
+
 # Family CHECKPOINTS ---------------------------------------------------------------------------------------------------
 #
 # Everything in a thread lies under its incarnation, 12 bytes that no other thread ever has: a thread is gone with its

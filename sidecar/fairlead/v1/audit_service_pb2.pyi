@@ -36,24 +36,140 @@ class EventFilter(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_audit_record_pb2.EventKind, str]]] = ..., invocation: _Optional[str] = ..., run: _Optional[str] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
-    __slots__ = ("resume_token", "subscriber", "from_start", "filter")
+    __slots__ = ("resume_token", "subscriber", "from_start", "filter", "checkpoints")
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBER_FIELD_NUMBER: _ClassVar[int]
     FROM_START_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     resume_token: str
     subscriber: str
     from_start: bool
     filter: EventFilter
-    def __init__(self, resume_token: _Optional[str] = ..., subscriber: _Optional[str] = ..., from_start: bool = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ...) -> None: ...
+    checkpoints: bool
+    def __init__(self, resume_token: _Optional[str] = ..., subscriber: _Optional[str] = ..., from_start: bool = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ..., checkpoints: bool = ...) -> None: ...
 
 class WatchEventsResponse(_message.Message):
-    __slots__ = ("event", "resume_token")
+    __slots__ = ("event", "resume_token", "checkpoint")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     event: AuditEvent
     resume_token: str
-    def __init__(self, event: _Optional[_Union[AuditEvent, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    checkpoint: SignedCheckpoint
+    def __init__(self, event: _Optional[_Union[AuditEvent, _Mapping]] = ..., resume_token: _Optional[str] = ..., checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ...) -> None: ...
+
+class SignedCheckpoint(_message.Message):
+    __slots__ = ("note", "origin", "size", "root_hash", "chain_head", "sign_time")
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    ROOT_HASH_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_HEAD_FIELD_NUMBER: _ClassVar[int]
+    SIGN_TIME_FIELD_NUMBER: _ClassVar[int]
+    note: str
+    origin: str
+    size: int
+    root_hash: bytes
+    chain_head: bytes
+    sign_time: _timestamp_pb2.Timestamp
+    def __init__(self, note: _Optional[str] = ..., origin: _Optional[str] = ..., size: _Optional[int] = ..., root_hash: _Optional[bytes] = ..., chain_head: _Optional[bytes] = ..., sign_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetAuditLogRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetAuditLogResponse(_message.Message):
+    __slots__ = ("origin", "public_key", "former_public_keys", "head_sequence", "checkpoint")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    FORMER_PUBLIC_KEYS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    origin: str
+    public_key: str
+    former_public_keys: _containers.RepeatedScalarFieldContainer[str]
+    head_sequence: int
+    checkpoint: SignedCheckpoint
+    def __init__(self, origin: _Optional[str] = ..., public_key: _Optional[str] = ..., former_public_keys: _Optional[_Iterable[str]] = ..., head_sequence: _Optional[int] = ..., checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ...) -> None: ...
+
+class GetLogCheckpointRequest(_message.Message):
+    __slots__ = ("min_size", "fresh")
+    MIN_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
+    min_size: int
+    fresh: bool
+    def __init__(self, min_size: _Optional[int] = ..., fresh: bool = ...) -> None: ...
+
+class GetLogCheckpointResponse(_message.Message):
+    __slots__ = ("checkpoint",)
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: SignedCheckpoint
+    def __init__(self, checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ...) -> None: ...
+
+class ListLogCheckpointsRequest(_message.Message):
+    __slots__ = ("after_size", "page_size")
+    AFTER_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    after_size: int
+    page_size: int
+    def __init__(self, after_size: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class ListLogCheckpointsResponse(_message.Message):
+    __slots__ = ("ranges",)
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    ranges: _containers.RepeatedCompositeFieldContainer[SealedRange]
+    def __init__(self, ranges: _Optional[_Iterable[_Union[SealedRange, _Mapping]]] = ...) -> None: ...
+
+class SealedRange(_message.Message):
+    __slots__ = ("checkpoint", "leaf_hashes")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    LEAF_HASHES_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: SignedCheckpoint
+    leaf_hashes: bytes
+    def __init__(self, checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., leaf_hashes: _Optional[bytes] = ...) -> None: ...
+
+class ProveEventsRequest(_message.Message):
+    __slots__ = ("sequences", "size")
+    SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    sequences: _containers.RepeatedScalarFieldContainer[int]
+    size: int
+    def __init__(self, sequences: _Optional[_Iterable[int]] = ..., size: _Optional[int] = ...) -> None: ...
+
+class ProveEventsResponse(_message.Message):
+    __slots__ = ("checkpoint", "events")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: SignedCheckpoint
+    events: _containers.RepeatedCompositeFieldContainer[ProvenEvent]
+    def __init__(self, checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., events: _Optional[_Iterable[_Union[ProvenEvent, _Mapping]]] = ...) -> None: ...
+
+class ProvenEvent(_message.Message):
+    __slots__ = ("event", "proof")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    event: AuditEvent
+    proof: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, event: _Optional[_Union[AuditEvent, _Mapping]] = ..., proof: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class ProveConsistencyRequest(_message.Message):
+    __slots__ = ("old_size", "new_size")
+    OLD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    NEW_SIZE_FIELD_NUMBER: _ClassVar[int]
+    old_size: int
+    new_size: int
+    def __init__(self, old_size: _Optional[int] = ..., new_size: _Optional[int] = ...) -> None: ...
+
+class ProveConsistencyResponse(_message.Message):
+    __slots__ = ("old", "new", "proof")
+    OLD_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    old: SignedCheckpoint
+    new: SignedCheckpoint
+    proof: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, old: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., new: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., proof: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class AcknowledgeEventsRequest(_message.Message):
     __slots__ = ("request_id", "subscriber", "resume_token")

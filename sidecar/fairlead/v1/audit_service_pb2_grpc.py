@@ -75,6 +75,31 @@ class AuditServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainResponse.FromString,
                 _registered_method=True)
+        self.GetAuditLog = channel.unary_unary(
+                '/fairlead.v1.AuditService/GetAuditLog',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogResponse.FromString,
+                _registered_method=True)
+        self.GetLogCheckpoint = channel.unary_unary(
+                '/fairlead.v1.AuditService/GetLogCheckpoint',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.GetLogCheckpointRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.GetLogCheckpointResponse.FromString,
+                _registered_method=True)
+        self.ListLogCheckpoints = channel.unary_unary(
+                '/fairlead.v1.AuditService/ListLogCheckpoints',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ListLogCheckpointsRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ListLogCheckpointsResponse.FromString,
+                _registered_method=True)
+        self.ProveEvents = channel.unary_unary(
+                '/fairlead.v1.AuditService/ProveEvents',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ProveEventsRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ProveEventsResponse.FromString,
+                _registered_method=True)
+        self.ProveConsistency = channel.unary_unary(
+                '/fairlead.v1.AuditService/ProveConsistency',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ProveConsistencyRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ProveConsistencyResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer(object):
@@ -138,6 +163,41 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAuditLog(self, request, context):
+        """Says which log it is and who signs its checkpoints.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLogCheckpoint(self, request, context):
+        """Gives one signed checkpoint: the last one, or the first that has at least so many records.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLogCheckpoints(self, request, context):
+        """Lists signed checkpoints, the smallest first, with the hashes that tell records apart between them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProveEvents(self, request, context):
+        """Proves that records are in the log that a checkpoint was signed of (RFC 9162, inclusion).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProveConsistency(self, request, context):
+        """Proves that the log of one checkpoint is the beginning of that of another (RFC 9162, consistency).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -180,6 +240,31 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.VerifyChain,
                     request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainResponse.SerializeToString,
+            ),
+            'GetAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAuditLog,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogResponse.SerializeToString,
+            ),
+            'GetLogCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLogCheckpoint,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.GetLogCheckpointRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.GetLogCheckpointResponse.SerializeToString,
+            ),
+            'ListLogCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLogCheckpoints,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ListLogCheckpointsRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.ListLogCheckpointsResponse.SerializeToString,
+            ),
+            'ProveEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveEvents,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ProveEventsRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.ProveEventsResponse.SerializeToString,
+            ),
+            'ProveConsistency': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveConsistency,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.ProveConsistencyRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.ProveConsistencyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -399,6 +484,141 @@ class AuditService(object):
             '/fairlead.v1.AuditService/VerifyChain',
             fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
             fairlead_dot_v1_dot_audit__service__pb2.VerifyChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/GetAuditLog',
+            fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLogCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/GetLogCheckpoint',
+            fairlead_dot_v1_dot_audit__service__pb2.GetLogCheckpointRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.GetLogCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLogCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/ListLogCheckpoints',
+            fairlead_dot_v1_dot_audit__service__pb2.ListLogCheckpointsRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.ListLogCheckpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/ProveEvents',
+            fairlead_dot_v1_dot_audit__service__pb2.ProveEventsRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.ProveEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveConsistency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/ProveConsistency',
+            fairlead_dot_v1_dot_audit__service__pb2.ProveConsistencyRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.ProveConsistencyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,6 +14,8 @@ import pytest
 
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.service import AuditLogService
+from fairlead.audit.transparency.sealing import Sealing
+from fairlead.audit.transparency.service import TransparencyService
 from fairlead.cli.main import main
 from fairlead.control.audit_service import AuditServicer
 from fairlead.store import CommitFeed, Family, keys, open_store
@@ -62,9 +64,11 @@ def online(
 
         def start(self) -> None:
             self.consumers = Consumers(FakeCore(self.store), self.store, self.feed, lambda: T0)
-            self.service = AuditLogService(self.store, self.feed, self.consumers)
+            self.sealing = Sealing(FakeCore(self.store), self.store, self.feed, lambda: T0)
+            self.service = AuditLogService(self.store, self.feed, self.consumers, self.sealing)
+            servicer = AuditServicer(self.service, TransparencyService(self.store, self.sealing))
             self.server = grpc.aio.server()
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self.service), self.server)
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, self.server)
             self.server.add_insecure_port(f"unix:{data}/admin.sock")
 
         def commit(self, sequence: int) -> None:

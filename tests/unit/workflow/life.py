@@ -18,6 +18,7 @@ from fairlead.approval.service import ApprovalDeskService
 from fairlead.approval.votes import Votes
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.service import AuditLogService
+from fairlead.audit.transparency.sealing import Sealing
 from fairlead.config.service import Running
 from fairlead.control.commands import apply
 from fairlead.control.identity import Identity
@@ -86,7 +87,9 @@ class Life:
 
         self.desk = WorkflowDesk(self.core, self.store, self.feed, running, self._clock)
         self.desk.catalogue = WorkflowCatalogue(lambda: config.workflows, Runs(self.store), self._clock)
-        self.audit = AuditLogService(self.store, self.feed, Consumers(self.core, self.store, self.feed, time.time_ns))
+        consumers = Consumers(self.core, self.store, self.feed, time.time_ns)
+        sealing = Sealing(self.core, self.store, self.feed, time.time_ns)
+        self.audit = AuditLogService(self.store, self.feed, consumers, sealing)
         self.approvals = ApprovalDeskService(self.core, self.store, Votes(), time.time_ns)
 
     def _clock(self) -> int:

@@ -302,3 +302,25 @@ class ConsumerRecord(_message.Message):
     registered_at_unix_nanos: int
     left_behind: bool
     def __init__(self, sequence: _Optional[int] = ..., fingerprint: _Optional[bytes] = ..., acknowledged_at_unix_nanos: _Optional[int] = ..., registered_at_unix_nanos: _Optional[int] = ..., left_behind: bool = ...) -> None: ...
+
+class AuditSealRecord(_message.Message):
+    __slots__ = ("log_id", "size", "frontier", "public_key", "former_public_keys")
+    LOG_ID_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    FRONTIER_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    FORMER_PUBLIC_KEYS_FIELD_NUMBER: _ClassVar[int]
+    log_id: bytes
+    size: int
+    frontier: _containers.RepeatedScalarFieldContainer[bytes]
+    public_key: str
+    former_public_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, log_id: _Optional[bytes] = ..., size: _Optional[int] = ..., frontier: _Optional[_Iterable[bytes]] = ..., public_key: _Optional[str] = ..., former_public_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AuditCheckpointRecord(_message.Message):
+    __slots__ = ("note", "leaf_hashes")
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    LEAF_HASHES_FIELD_NUMBER: _ClassVar[int]
+    note: str
+    leaf_hashes: bytes
+    def __init__(self, note: _Optional[str] = ..., leaf_hashes: _Optional[bytes] = ...) -> None: ...

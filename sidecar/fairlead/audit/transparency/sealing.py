@@ -1,0 +1,335 @@
+"""Signs checkpoints: every 64 records or 5 seconds after the first that has none, and when the sidecar stops.
+
+What is signed was read from the store, so it is committed; the checkpoint, the leaves and the frontier are one commit
+unit behind it. INVARIANT (A2): a checkpoint is signed only when its tree goes on from the one before and every record
+in between follows in the chain. A log that does not fit is never signed: then sealing stops and says so, and the
+sidecar goes on. Beside the calls: nobody waits for a signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fairlead.audit.model import GENESIS, Undecodable, link
+from fairlead.audit.store import AuditLog, Reader
+from fairlead.audit.transparency.checkpoint import KEY_CHANGED, ORIGIN_PREFIX, Checkpoint, SignedCheckpoint
+from fairlead.audit.transparency.merkle import Frontier, leaf_hash
+from fairlead.audit.transparency.note import SignerKey, VerifierKey
+from fairlead.audit.transparency.store import TILE_LEAVES, Seals
+from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS
+from fairlead.control.commands import Core, apply, to_the_end
+from fairlead.control.errors import Refusal
+from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.store import CommitFeed, Family, StoreUnavailable, keys
+from fairlead.v1 import audit_record_pb2
+
+EVERY_RECORDS = 64
+EVERY_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+# Of one checkpoint, so that its leaves stay a small value: a log that has none yet gets several.
+MOST_RECORDS = 4096
+
+_log = logging.getLogger(__name__)
+
+
+class DoesNotFit(Exception):
+    """The log is not what was signed, or is damaged: nothing more is signed."""
+
+
+@dataclass(slots=True)
+class _Tree:
+    """How far the log is sealed, or about to be."""
+
+    frontier: Frontier = field(default_factory=Frontier)
+    head: bytes = GENESIS
+    leaves: list[bytes] = field(default_factory=list)
+    tiles: dict[int, bytes] = field(default_factory=dict)
+    # Root of the leaves since the last whole tile.
+    tile: Frontier = field(default_factory=Frontier)
+
+    def copy(self) -> _Tree:
+        """A copy that nothing was added to yet."""
+        return _Tree(self.frontier.copy(), self.head, tile=self.tile.copy())
+
+    def append(self, record_bytes: bytes, record_hash: bytes) -> None:
+        """Takes the next record."""
+        leaf = leaf_hash(record_bytes)
+        self.frontier.append(leaf)
+        self.leaves.append(leaf)
+        self.tile.append(leaf)
+        self.head = record_hash
+        if self.tile.size == TILE_LEAVES:
+            self.tiles[self.frontier.size // TILE_LEAVES - 1] = self.tile.root()
+            self.tile = Frontier()
+
+
+class Sealing:
+    """The signer of one log. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        core: Core,
+        reader: Reader,
+        feed: CommitFeed,
+        clock: Callable[[], int],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`clock` gives Unix nanoseconds, `random_bytes` so many for the log's id. Signs nothing before `load`."""
+        self._core = core
+        self._log = AuditLog(reader)
+        self._seals = Seals(reader)
+        self._feed = feed
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._tree = _Tree()
+        self._state = state_pb2.AuditSealRecord()
+        self._keys: list[Ed25519PrivateKey] = []
+        self._last: SignedCheckpoint | None = None
+        self._newer = asyncio.Event()
+        self._key_changed = asyncio.Event()
+        self._sealing = asyncio.Lock()
+        self._loaded = False
+        self.problem = ""
+        self.made = 0
+
+    @property
+    def last(self) -> SignedCheckpoint | None:
+        """The last checkpoint."""
+        return self._last
+
+    @property
+    def size(self) -> int:
+        """Records that are sealed."""
+        return self._tree.frontier.size
+
+    @property
+    def lag(self) -> int:
+        """Records that are not sealed yet."""
+        return max(0, self._feed.sequence - self.size)
+
+    @property
+    def origin(self) -> str:
+        """Which log it is."""
+        return ORIGIN_PREFIX + self._state.log_id.hex()
+
+    @property
+    def public_key(self) -> str:
+        """Who signs, as one line; empty before a key is there."""
+        return str(self._signer(self._keys[0]).verifier) if self._keys else ""
+
+    @property
+    def former_public_keys(self) -> list[str]:
+        """Who signed before, the last one first."""
+        return list(self._state.former_public_keys)
+
+    def use(self, key: Ed25519PrivateKey) -> None:
+        """Signs with this key from now on; the one that signed last vouches for it."""
+        raw = key.private_bytes_raw()
+        known = (one for one in self._keys if one.private_bytes_raw() != raw)
+        recorded = self._state.public_key
+        self._keys = [key, *(one for one in known if str(self._signer(one).verifier) == recorded)]
+        if recorded not in ("", self.public_key):
+            self._key_changed.set()
+
+    async def load(self) -> None:
+        """Goes on where the last checkpoint is. What does not fit is logged, and nothing is signed then."""
+        try:
+            await asyncio.to_thread(self._load)
+        except (DoesNotFit, Undecodable) as error:
+            self._stop_signing(error)
+        self._loaded = True
+
+    async def run(self) -> None:
+        """Signs for ever, or until something does not fit."""
+        told = False
+        while not self.problem:
+            await self._due()
+            try:
+                await self.seal()
+                told = False
+            except (Refusal, StoreUnavailable) as error:
+                if not told:
+                    _log.warning("checkpoints of the audit log wait", extra={"error": str(error)})
+                told = True
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                _log.exception("checkpoints of the audit log wait")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _due(self) -> None:
+        """Waits until there is something to sign, and enough of it or for long enough, or for another key."""
+        waits = [
+            asyncio.ensure_future(self._feed.wait_after(self.size)),
+            asyncio.ensure_future(self._key_changed.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._key_changed.is_set():
+            await self._feed.wait_after(self.size + EVERY_RECORDS - 1, EVERY_SECONDS)
+        self._key_changed.clear()
+
+    async def seal(self) -> SignedCheckpoint | None:
+        """Signs what is committed and not sealed yet; the last checkpoint, whoever made it. Raises `Refusal`,
+        `StoreUnavailable`."""
+        return await to_the_end(self._seal())
+
+    async def stop(self) -> None:
+        """Signs a last time, so that a log that was stopped in order is sealed to its end."""
+        try:
+            await self.seal()
+        except (Refusal, StoreUnavailable) as error:
+            _log.warning("the end of the audit log has no checkpoint", extra={"error": str(error)})
+
+    async def wait_newer(self, size: int) -> None:
+        """Waits for a checkpoint of more than `size` records."""
+        while self._last is None or self._last.checkpoint.size <= size:
+            await self._newer.wait()
+
+    # One at a time ---------------------------------------------------------------------------------------------------
+
+    async def _seal(self) -> SignedCheckpoint | None:
+        async with self._sealing:
+            if not self._loaded or not self._keys:
+                return self._last
+            if not self._state.log_id:
+                self._state.log_id = self._random_bytes(16)
+            try:
+                if not self.problem:
+                    await self._seal_all()
+            except (DoesNotFit, Undecodable) as error:
+                self._stop_signing(error)
+            return self._last
+
+    async def _seal_all(self) -> None:
+        """Signs everything. When the key has changed, the former one signs up to there, then that is recorded, and the
+        checkpoint behind that record is signed by both: who trusts the former one can trust the new one."""
+        new = self._signer(self._keys[0])
+        recorded = self._state.public_key or str(new.verifier)
+        if recorded == str(new.verifier):
+            await self._seal_up([new])
+            return
+        former = [one for one in map(self._signer, self._keys[1:]) if str(one.verifier) == recorded]
+        # When it is not there any more, only the new one can sign, and only who is given that one can check.
+        if former:
+            await self._seal_up(former)
+        await self._change_key()
+        await self._seal_up([new, *former])
+        self._keys = self._keys[:1]
+
+    async def _seal_up(self, signers: list[SignerKey]) -> None:
+        while self.size < self._feed.sequence:
+            await self._seal_some(signers)
+
+    async def _seal_some(self, signers: list[SignerKey]) -> None:
+        """One checkpoint."""
+        tree = self._tree.copy()
+        end = min(self._feed.sequence, tree.frontier.size + MOST_RECORDS)
+        while tree.frontier.size < end:
+            await asyncio.to_thread(self._advance, tree, end)
+        checkpoint = Checkpoint(self.origin, tree.frontier.size, tree.frontier.root(), tree.head, self._clock())
+        signed = SignedCheckpoint.of(checkpoint, signers)
+        state = state_pb2.AuditSealRecord()
+        state.CopyFrom(self._state)
+        state.public_key = state.public_key or str(signers[0].verifier)
+        state.size = checkpoint.size
+        del state.frontier[:]
+        state.frontier.extend(tree.frontier.hashes)
+        record = state_pb2.AuditCheckpointRecord(note=signed.note, leaf_hashes=b"".join(tree.leaves))
+        await self._write(
+            state,
+            *(_put(keys.seal_tile(number), root) for number, root in tree.tiles.items()),
+            _put(keys.seal_checkpoint(checkpoint.size), record.SerializeToString(deterministic=True)),
+        )
+        self._tree, self._last, self.made = tree, signed, self.made + 1
+        self._newer.set()
+        self._newer = asyncio.Event()
+
+    async def _change_key(self) -> None:
+        """Records that another key signs from now on."""
+        state = state_pb2.AuditSealRecord()
+        state.CopyFrom(self._state)
+        former, state.public_key = state.public_key, self.public_key
+        kept = [former, *(one for one in state.former_public_keys if one != former)]
+        del state.former_public_keys[:]
+        state.former_public_keys.extend(kept)
+        change = audit_record_pb2.ControlChanged(subject=KEY_CHANGED)
+        change.detail.update({"public_key": state.public_key, "former_public_key": former, "sealed": self.size})
+        await self._write(state, record=change)
+        _log.warning("another key signs the audit log", extra={"public_key": state.public_key})
+
+    async def _write(
+        self,
+        state: state_pb2.AuditSealRecord,
+        *writes: command_pb2.Write,
+        record: audit_record_pb2.ControlChanged | None = None,
+    ) -> None:
+        all_writes = [_put(keys.SEAL_STATE, state.SerializeToString(deterministic=True)), *writes]
+        change = command_pb2.ControlWrite(writes=all_writes, record=record)
+        await apply(self._core, command_pb2.Command(control_write=change))
+        self._state = state
+        if record is not None:
+            # It is committed, but that is told on another thread.
+            await self._feed.wait_after(self.size, RETRY_SECONDS)
+
+    # Blocking --------------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        state = self._seals.state()
+        if state is None:
+            return
+        self._state = state
+        frontier = Frontier(state.size, list(state.frontier))
+        last = self._seals.last()
+        if not frontier.sound or last is None or last.checkpoint.size != state.size:
+            raise DoesNotFit("the Merkle tree of the audit log is not that of the last checkpoint")
+        try:
+            trusted = [VerifierKey.parse(line) for line in (state.public_key, *state.former_public_keys)]
+            SignedCheckpoint.verified(last.note, trusted)
+        except ValueError as error:
+            raise DoesNotFit(f"the last checkpoint of the audit log is not genuine: {error}") from error
+        if last.checkpoint.root != frontier.root() or last.checkpoint.origin != self.origin:
+            raise DoesNotFit("the Merkle tree of the audit log is not that of the last checkpoint")
+        sealed = self._log.record(state.size)
+        if sealed is None or sealed.record_hash != last.checkpoint.chain_head:
+            raise DoesNotFit(f"record {state.size} of the audit log is not the one that was signed")
+        tile = Frontier()
+        for leaf in self._seals.leaves(state.size - state.size % TILE_LEAVES, state.size):
+            tile.append(leaf)
+        self._tree = _Tree(frontier, last.checkpoint.chain_head, tile=tile)
+        self._last = last
+
+    def _advance(self, tree: _Tree, end: int) -> None:
+        """Takes the next records, at most up to `end`."""
+        sequence = tree.frontier.size
+        records = self._log.after(sequence, CHUNK_RECORDS, CHUNK_BYTES, end)
+        if not records:
+            raise DoesNotFit(f"record {sequence + 1} of the audit log is missing")
+        for record in records:
+            sequence += 1
+            if record.sequence != sequence or link(tree.head, record.record_bytes) != record.record_hash:
+                raise DoesNotFit(f"record {sequence} of the audit log does not follow the one before")
+            tree.append(record.record_bytes, record.record_hash)
+
+    def _signer(self, key: Ed25519PrivateKey) -> SignerKey:
+        return SignerKey(self.origin, key)
+
+    def _stop_signing(self, error: Exception) -> None:
+        self.problem = str(error)
+        _log.critical(
+            "the audit log is not what was signed: nothing more is signed; keep the directory and run fairlead audit "
+            "verify",
+            extra={"error": self.problem},
+        )
+
+
+def _put(key: bytes, value: bytes) -> command_pb2.Write:
+    return command_pb2.Write(family=Family.SEALS, key=key, value=value)

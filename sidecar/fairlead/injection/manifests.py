@@ -47,7 +47,7 @@ def rewrite(text: str, settings: Settings, *, only_asked: bool = False) -> Rewri
         if isinstance(parsed, dict):
             try:
                 done = inject_object(parsed, settings, only_asked=only_asked)
-            except (AttributeError, TypeError) as error:
+            except (AttributeError, TypeError, RecursionError) as error:
                 raise NotInjectable(f"the document in line {line} has not the shape of its kind") from error
             warnings += done.warnings
             if done.changed:
@@ -118,10 +118,17 @@ def _write(parsed: Any, document: str) -> str:
 
 def _new_lists(parsed: Any) -> Iterator[Any]:
     """Pod specifications whose init containers are behind the containers, as a new key is."""
-    if isinstance(parsed, dict):
-        keys = list(parsed)
-        both = "initContainers" in keys and "containers" in keys
-        if both and keys.index("initContainers") > keys.index("containers") and len(parsed["initContainers"]) == 1:
-            yield parsed
-    for value in list(parsed.values()) if isinstance(parsed, dict) else parsed if isinstance(parsed, list) else ():
-        yield from _new_lists(value)
+    seen: set[int] = set()
+    left = [parsed]
+    while left:
+        value = left.pop()
+        # An alias is the same value again, perhaps inside of itself.
+        if not isinstance(value, dict | list) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict):
+            keys = list(value)
+            both = "initContainers" in keys and "containers" in keys
+            if both and keys.index("initContainers") > keys.index("containers") and len(value["initContainers"]) == 1:
+                yield value
+        left += value.values() if isinstance(value, dict) else value

@@ -164,6 +164,14 @@ def test_what_cannot_be_done_says_where(text: str, said: str | None) -> None:
     assert said in str(refused.value)
 
 
+def test_aliases_are_neither_counted_out_nor_followed_for_ever() -> None:
+    laughs = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
+    document = f"a0: &a0 [ha]\n{laughs}" + yaml.safe_dump(holder("Pod"))
+    assert rewrite(document, SETTINGS).changed == 1
+    with pytest.raises(NotInjectable, match="not the shape of its kind"):
+        rewrite("&a\nkind: List\nitems: [*a]\n", SETTINGS)
+
+
 def run(monkeypatch: pytest.MonkeyPatch, text: bytes, *arguments: str) -> int:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
     return main(["inject", *arguments])

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.injection.pod import inject
 from fairlead.injection.review import MalformedReview, review
+from fairlead.injection.workload import PODS
 
 from .samples import SETTINGS, WITH_TOKEN
 
+MANIFESTS = Path(__file__).parents[3] / "deploy/manifests"
 REVIEW: dict[str, Any] = json.loads((Path(__file__).parent / "reviews/pod.json").read_text())
 
 
@@ -64,6 +68,45 @@ def test_a_pod_that_asks_gets_what_inject_makes() -> None:
     }
     del pod["metadata"]["creationTimestamp"], pod["metadata"]["managedFields"]
     kubernetes_validate.validate(pod, "1.37", strict=True)
+
+
+def pod_of(kind: str, template: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The pod that a controller makes of its template."""
+    owned = {
+        "apiVersion": "v1",
+        "kind": owner,
+        "name": "x",
+        "uid": "5b0f8c6e-7f58-4a0e-8f4c-7a9d1f0e4d5b",
+        "controller": True,
+    }
+    made = copy.deepcopy(template)
+    made["metadata"] |= {"generateName": "x-", "namespace": "support", "ownerReferences": [owned]}
+    if kind == "StatefulSet":
+        claim = {"name": "control-plane", "persistentVolumeClaim": {"claimName": "control-plane-loan-agent-0"}}
+        made["spec"]["volumes"] = [claim, *made["spec"].get("volumes", ())]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "owner"),
+    [
+        ("deployment", "Deployment", "ReplicaSet"),
+        ("statefulset", "StatefulSet", "StatefulSet"),
+        ("cronjob", "CronJob", "Job"),
+    ],
+)
+def test_pods_of_every_controller_become_those_of_the_rewritten_manifests(file: str, kind: str, owner: str) -> None:
+    def template(folder: str) -> dict[str, Any]:
+        text = (MANIFESTS / folder / f"{file}.yaml").read_text()
+        found: dict[str, Any] = next(each for each in yaml.safe_load_all(text) if each["kind"] == kind)
+        for key in PODS[kind]:
+            found = found[key]
+        return found
+
+    document = asking(**pod_of(kind, template("plain"), owner))
+    image = template("with-sidecar")["spec"]["initContainers"][0]["image"]
+    answer = review(json.dumps(document).encode(), replace(SETTINGS, image=image)).answer["response"]
+    assert patched(document, answer)["spec"] == pod_of(kind, template("with-sidecar"), owner)["spec"]
 
 
 def test_a_pod_without_labels_gets_some() -> None:

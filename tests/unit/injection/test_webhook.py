@@ -190,6 +190,7 @@ def test_a_rotated_certificate_serves_new_connections_and_open_ones_go_on(tmp_pa
             assert not certificate.read_again()
             issue(new, tmp_path)
             assert certificate.read_again()
+            assert not certificate.read_again()
             assert (await asyncio.to_thread(call, port, new, "POST", "/mutate", BODY))[0] == 200
             with pytest.raises(ssl.SSLCertVerificationError):
                 await asyncio.to_thread(call, port, old, "POST", "/mutate", BODY)

@@ -41,6 +41,10 @@ workflows:
     unknownTier: high
     steps:
       - {id: only, agent: hold, effect: side_effect, timeouts: {lease: 1s}}
+  - name: send-at-leisure
+    unknownTier: high
+    steps:
+      - {id: only, agent: hold, effect: side_effect, timeouts: {lease: 4s}}
   - name: send-or-fail
     steps:
       - {id: only, agent: hold, effect: side_effect, onUnknown: fail, timeouts: {lease: 1s}}
@@ -67,7 +71,7 @@ workflows:
         input: {amount: "${input.amount}"}
   - name: pause
     steps:
-      - {id: pause, wait: {for: 3s}}
+      - {id: pause, wait: {for: 6s}}
   - name: patient
     steps:
       - {id: only, agent: hold, effect: read}
@@ -152,9 +156,9 @@ def test_what_a_lost_worker_did_to_the_world_is_unknown_and_not_done_again(tmp_p
 
 
 def test_a_worker_keeps_its_lease_as_long_as_it_lives(tmp_path: Path) -> None:
-    """The lease lasts one second, by the same clock as the three seconds of the other run."""
+    """The lease lasts four seconds, by the same clock as the six seconds of the other run."""
     with daemon_of(tmp_path) as daemon, WorkerProcess(daemon) as worker:
-        name = start(daemon, "send")
+        name = start(daemon, "send-at-leisure")
         worker.said("begun")
         assert ended(daemon, start(daemon, "pause")).state == OK
         worker.goes_on()

@@ -36,7 +36,7 @@ from tests.property.unplugged import FAMILIES, PREFIX, SUBJECT
 
 ROOT = Path(__file__).parents[2]
 CUTS = 4
-MOST_LINES = 1500
+MOST_LINES = 1000
 PAGE = 4096
 
 

@@ -101,6 +101,7 @@ class Sidecar:
     def begin(self, now: int) -> None:
         """Recovers as a daemon does, at a time in Unix nanoseconds."""
         self.lives += 1
+        self._now = now
         self.store = MortalStore(self._life())
         self.core = Core(self._config, engine_config_pb2.Secrets().SerializeToString())
         recovery.recover(self.core, self.store, now)
@@ -112,6 +113,7 @@ class Sidecar:
             available=lambda on, why: None,
             fault=self._faults.append,
             settings=WriterSettings(poll_millis=5),
+            wall=lambda: self._now,
         )
         self._writer._flusher._interval = _NO_SYNC_BY_ITSELF
         self._writer.start()
@@ -123,6 +125,7 @@ class Sidecar:
 
     def apply(self, now: int, caller: command_pb2.Caller | None = None, **kind: Any) -> command_pb2.CommandResult:
         """A command at this time, with what the store says where the core asks. Raises `Died`, or the refusal."""
+        self._now = now
         command = command_pb2.Command(caller=caller, **kind).SerializeToString()
         told = None
         for _ in range(MOST_QUESTIONS):

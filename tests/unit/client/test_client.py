@@ -125,7 +125,7 @@ def test_no_sidecar_is_a_connection_failure() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with Client(address, token="t", timeout=1) as client, pytest.raises(ConnectionFailed):
+        with Client(address, token="t", timeout=30) as client, pytest.raises(ConnectionFailed):
             client.admit(gate_service_pb2.AdmitRequest(request_id="r"))
 
 

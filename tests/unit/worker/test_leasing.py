@@ -115,7 +115,8 @@ def test_slots_that_are_free_are_used_by_the_next_answer(sidecar: Sidecar) -> No
     """A request for one step waits when another slot gets free; the next result asks for a step for that one, too."""
     service, address = sidecar
     go_on = {1: threading.Event(), 2: threading.Event()}
-    worker = worker_of(address, concurrency=3, poll=60.0)
+    # The request that waits at the end has to outlive the rest of the test, however long that takes.
+    worker = worker_of(address, concurrency=3, poll=60.0, grace=60.0)
     worker.step("q")(lambda number: go_on[number].wait(20))
     with running(worker):
         first, second = service.add(1), service.add(2)

@@ -38,6 +38,8 @@ pub struct Bench {
     /// Invariants are checked after every so many commands.
     pub check_every: u64,
     commands: u64,
+    /// Whether the last unit is acknowledged only after an fsync.
+    pub last_power: bool,
 }
 
 impl Bench {
@@ -57,6 +59,7 @@ impl Bench {
             sequence: 0,
             check_every: 1,
             commands: 0,
+            last_power: false,
         };
         let started = bench.engine.start(UnixNanos(bench.now), "test");
         bench.take(started).unwrap();
@@ -274,6 +277,7 @@ impl Bench {
 
     pub fn take_any<T>(&mut self, applied: Applied<T>) -> Result<T, Refusal> {
         if let Some(unit) = applied.unit {
+            self.last_power = unit.power;
             let mut sequences = Vec::new();
             for write in unit.writes {
                 if write.family == family::AUDIT {

@@ -38,6 +38,7 @@ mod views;
 mod windows;
 mod workflow_bench;
 mod workflow_effects;
+mod workflow_faults;
 mod workflow_money;
 mod workflow_shapes;
 mod workflow_simulation;

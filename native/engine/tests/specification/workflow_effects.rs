@@ -196,3 +196,21 @@ fn a_failed_run_is_compensated_where_the_definition_says_so() {
     assert_eq!(bench.run_state(&run), RunState::Compensated);
     assert_eq!(bench.run(&run).failure.unwrap().code, "BAD_INPUT");
 }
+
+#[test]
+fn what_another_run_has_done_is_not_taken_back() {
+    let mut pay = acting("pay", &[], "payer", "pay/${input.order}");
+    pay.compensate = "refund".to_owned();
+    let steps = vec![pay, agent("ship", &["pay"], "shipper")];
+    let mut bench = Bench::given(with_workflows(vec![workflow("order", steps)]));
+    let first = bench.start("order", r#"{"order":"o-1"}"#).name;
+    let lease = bench.lease("payer").unwrap();
+    bench.complete_step(&lease, r#"{"id":7}"#).unwrap();
+    let second = bench.start("order", r#"{"order":"o-1"}"#).name;
+    assert!(bench.step_of(&second, 0).replayed);
+    bench.cancel(&second).unwrap();
+    assert_eq!(bench.run_state(&second), RunState::Cancelled);
+    assert!(bench.lease("refund").is_none(), "the payment is the first run's");
+    bench.cancel(&first).unwrap();
+    assert_eq!(bench.lease("refund").unwrap().run, first);
+}

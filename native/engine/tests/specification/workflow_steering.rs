@@ -93,6 +93,7 @@ fn a_rerun_keeps_what_has_succeeded_and_its_answer_for_the_request_id() {
     };
     let applied = bench.engine.rerun_run(UnixNanos(bench.now), BOT, &command);
     let run = bench.take(applied).unwrap();
+    assert!(bench.last_power, "nothing is paid again after a loss of power");
     assert_eq!(run.rerun_of, name);
     assert_eq!(bench.step_state(&run.name, 0), StepState::Succeeded);
     assert!(bench.lease("a").is_none());

@@ -20,6 +20,9 @@ from fairlead.injection.workload import inject_object
 MAX_BYTES = 16 << 20
 # At the beginning of a line it is a marker wherever it stands, also where a text is expected.
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|$)", re.MULTILINE)
+_NULL = "tag:yaml.org,2002:null"
+# A key with keys of its own below it: how far they are indented.
+_NESTED = re.compile(r"^[^\s#-][^\n]*:[ \t]*\n( +)[^\s#-]", re.MULTILINE)
 # Longer than a line can be: texts are not folded.
 _WIDTH = 1 << 20
 
@@ -72,6 +75,8 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = _WIDTH
+    # As kubectl writes it; by default it would become nothing.
+    yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar(_NULL, "null"))
     return yaml
 
 
@@ -107,10 +112,9 @@ def _write(parsed: Any, document: str) -> str:
         moved = pod.pop("initContainers")
         pod.insert(list(pod).index("containers"), "initContainers", moved)
     yaml = _yaml()
-    _, indent, offset = load_yaml_guess_indent(document)
-    yaml.indent(mapping=2, sequence=(offset or 0) + 2, offset=offset or 0)
-    if indent is None:
-        yaml.indent(mapping=2, sequence=2, offset=0)
+    dashes = load_yaml_guess_indent(document)[2] or 0
+    nested = _NESTED.search(document)
+    yaml.indent(mapping=len(nested[1]) if nested else 2, sequence=dashes + 2, offset=dashes)
     out = io.StringIO()
     yaml.dump(parsed, out)
     return out.getvalue()

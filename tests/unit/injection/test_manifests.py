@@ -87,6 +87,21 @@ def test_only_lines_of_the_sidecar_are_added() -> None:
     assert pod["metadata"]["labels"] == {"app": "support-bot", "fairlead/sidecar": "true"}
 
 
+@pytest.mark.parametrize("keys", [2, 4])
+@pytest.mark.parametrize("dashes", [0, 2])
+def test_the_way_a_document_is_indented_stays(keys: int, dashes: int) -> None:
+    k, d = " " * keys, " " * dashes
+    text = (
+        f"kind: Deployment\nmetadata:\n{k}name: x\nspec:\n{k}template:\n{k * 2}metadata:\n{k * 3}labels:\n{k * 4}a: b\n"
+        f"{k * 2}spec:\n{k * 3}containers:\n{k * 3}{d}- name: agent\n{k * 3}{d}  args:\n{k * 3}{d}  {d}- one\n"
+        f"{k * 3}{d}  env:\n{k * 3}{d}  {d}- name: A\n{k * 3}{d}  {d}  value: b\n"
+        f"{k * 3}nodeSelector:\n{k * 4}disk: ssd\nstatus:\n{k}conditions: null\n"
+    )
+    after = rewrite(text, SETTINGS).text
+    assert [line for line in difflib.ndiff(text.splitlines(), after.splitlines()) if line.startswith("- ")] == []
+    assert rewrite(after, SETTINGS).text == after
+
+
 def test_the_output_as_input_is_the_output() -> None:
     once = rewrite(TEXT, SETTINGS)
     twice = rewrite(once.text, SETTINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from fairlead.cli.injection_options import settings_of
 from fairlead.cli.main import parser
 from fairlead.config import Loader
 from fairlead.config.notices import notices
-from fairlead.injection.container import SECRETS_DIRECTORY
+from fairlead.config.sections.listen import Listen
+from fairlead.injection.container import DATA_DIRECTORY, SECRETS_DIRECTORY, agent_environment, container
 from fairlead.injection.manifests import rewrite
-from fairlead.injection.settings import Settings
+from fairlead.injection.settings import Probes, Settings
+from fairlead.injection.workload import PODS
 from fairlead.native import Core
 
 ROOT = Path(__file__).parents[2]
@@ -135,3 +138,41 @@ def test_a_pod_that_asks_depends_on_the_webhook_and_no_other_does() -> None:
     (excluded,) = hook["objectSelector"]["matchExpressions"]
     own = of_kind("Deployment", "webhook.yaml")["fairlead-webhook"]["spec"]["template"]["metadata"]["labels"]
     assert excluded["operator"] == "NotIn" and own[excluded["key"]] in excluded["values"]
+
+
+# The sidecar's container ----------------------------------------------------------------------------------------------
+
+
+def test_the_container_s_command_lines_are_some() -> None:
+    for probes in Probes:
+        made = container(replace(settings(), probes=probes))
+        serve = parser(["serve"]).parse_args(made["args"])
+        assert (str(serve.config), serve.grace) == ("/etc/fairlead/fairlead.yaml", 30.0)
+        for probe in (made["startupProbe"], made["readinessProbe"], made["livenessProbe"]):
+            if probes is Probes.EXEC:
+                program, *arguments = probe["exec"]["command"]
+                assert program == "fairlead" and parser(arguments).parse_args(arguments).run is not None
+
+
+def test_probes_and_agents_use_the_addresses_that_are_listened_on_by_default() -> None:
+    listen = Listen()
+    made = container(settings())
+    (port,) = made["ports"]
+    assert listen.health == f"0.0.0.0:{port['containerPort']}"
+    assert {probe["httpGet"]["port"] for name, probe in made.items() if name.endswith("Probe")} == {port["name"]}
+    endpoint = {each["name"]: each.get("value") for each in agent_environment(settings())}["FAIRLEAD_ENDPOINT"]
+    assert endpoint == listen.agent
+
+
+def test_the_operators_socket_is_where_no_agent_can_reach_it() -> None:
+    for path in PLAIN:
+        for document in documents(MANIFESTS / "with-sidecar" / path.name):
+            if document["kind"] not in PODS:
+                continue
+            pod = document
+            for key in (*PODS[document["kind"]], "spec"):
+                pod = pod[key]
+            (sidecar,) = pod["initContainers"]
+            (data,) = [each["name"] for each in sidecar["volumeMounts"] if each["mountPath"] == DATA_DIRECTORY]
+            for agent in pod["containers"]:
+                assert data not in [mount["name"] for mount in agent.get("volumeMounts", ())]

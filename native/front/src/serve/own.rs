@@ -1,6 +1,7 @@
 //! The gRPC services that the front serves itself for everybody, without a credential: health and reflection.
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairlead_wire::FILE_DESCRIPTOR_SET;
 use futures_util::future::BoxFuture;
@@ -8,6 +9,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use prost::Message;
 use prost_types::FileDescriptorSet;
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic_health::ServingStatus;
@@ -30,6 +32,9 @@ const OPERATOR_ONLY: [&str; 5] = [
     "fairlead.v1.ConfigService",
     "fairlead.v1.NotificationService",
 ];
+
+/// How long the end of a stream waits for the health to be said: it takes no time, unless the task is gone that says it.
+const SAYING_LIMIT: Duration = Duration::from_secs(1);
 
 /// A service without its type.
 pub type Erased = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
@@ -58,6 +63,8 @@ pub struct Own {
     reflection: Erased,
     reflection_alpha: Erased,
     names: Vec<String>,
+    /// The health of a front that stops has been said.
+    said_stopping: watch::Sender<bool>,
 }
 
 impl Own {
@@ -82,10 +89,12 @@ impl Own {
             reflection_alpha: erase(builder().build_v1alpha().map_err(failed)?),
             reporter,
             names,
+            said_stopping: watch::Sender::new(false),
         })
     }
 
-    /// The response, when the path is one of these services'. Streams end when the front stops.
+    /// The response, when the path is one of these services'. Streams end when the front stops; whoever watches its
+    /// health is told before that.
     pub async fn respond(
         &self,
         front: &Front,
@@ -98,9 +107,13 @@ impl Own {
             _ => return Err(request),
         };
         let serving = front.serving.clone();
+        let mut said = self.said_stopping.subscribe();
         let stopped = async move {
             // An error means that the sender is gone: nothing serves any more.
             let _ = serving.subscribe().wait_for(|phase| *phase == Phase::Stopping).await;
+            // The end of the stream must not overtake its last message.
+            let _ = tokio::time::timeout(SAYING_LIMIT, said.wait_for(|said| *said)).await;
+            tokio::task::yield_now().await;
             status::of(&refusal::draining())
         };
         let response = service(request).await;
@@ -114,12 +127,16 @@ impl Own {
         let mut store = front.core.store_available();
         let mut faulted = front.tasks.faulted();
         loop {
+            let is_stopping = *phase.borrow_and_update() == Phase::Stopping;
             self.say(if front.is_healthy() {
                 ServingStatus::Serving
             } else {
                 ServingStatus::NotServing
             })
             .await;
+            if is_stopping {
+                self.said_stopping.send_replace(true);
+            }
             let changed = tokio::select! {
                 changed = phase.changed() => changed,
                 changed = store.changed() => changed,

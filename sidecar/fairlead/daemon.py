@@ -42,6 +42,7 @@ from fairlead.approval.watch import ApprovalWatchService
 from fairlead.audit.consumers import metrics as consumer_metrics
 from fairlead.audit.consumers.model import ConsumerLimits
 from fairlead.audit.consumers.service import Consumers
+from fairlead.audit.erasure.service import ErasureService
 from fairlead.audit.service import AuditLogService
 from fairlead.audit.transparency import metrics as seal_metrics
 from fairlead.audit.transparency.keys import KeyUnusable, own_key, private_key
@@ -238,7 +239,9 @@ class Daemon:
         servicers = Servicers(
             approval=ApprovalServicer(ApprovalDeskService(core, store, votes, time.time_ns), self._approvals),
             ticket=ApprovalTicketServicer(self._tickets),
-            audit=AuditServicer(self._audit, TransparencyService(store, sealing)),
+            audit=AuditServicer(
+                self._audit, TransparencyService(store, sealing), ErasureService(core, store, time.time_ns)
+            ),
             backup=BackupServicer(
                 BackupService(core, store, self._writer, options.data, time.time_ns, program_version())
             ),

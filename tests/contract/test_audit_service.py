@@ -13,6 +13,7 @@ import pytest
 
 from fairlead.audit.consumers.model import ConsumerLimits
 from fairlead.audit.consumers.service import Consumers
+from fairlead.audit.erasure.service import ErasureService
 from fairlead.audit.model import link
 from fairlead.audit.service import AuditLogService
 from fairlead.audit.transparency.sealing import Sealing
@@ -46,6 +47,7 @@ class Sidecar:
         self.sealing = Sealing(self.core, store, self.feed, lambda: self.now)
         self.service = AuditLogService(store, self.feed, self.consumers, self.sealing, max_watchers)
         self.transparency = TransparencyService(store, self.sealing)
+        self.erasure = ErasureService(self.core, store, lambda: self.now)
         self.committed = len(store.families.get(Family.AUDIT, {}))
         self.feed.publish(self.committed)
 
@@ -66,7 +68,7 @@ async def sidecar(
 
     def register(server: grpc.aio.Server) -> None:
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
-            AuditServicer(life.service, life.transparency), server
+            AuditServicer(life.service, life.transparency, life.erasure), server
         )
 
     async with served(directory, register) as channel:

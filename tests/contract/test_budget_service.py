@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from fairlead.audit.erasure.model import commitment
 from fairlead.budget.service import BudgetLedgerService
 from fairlead.control.budget_service import BudgetServicer
 from fairlead.internal.v1 import command_pb2
@@ -50,7 +51,7 @@ class Sidecar:
             view("globex", "month", "-"),
             view("globex", "run", "run=r-1"),
         ]
-        self.service = BudgetLedgerService(self.core, self.store, lambda: self.now)
+        self.service = BudgetLedgerService(self.core, self.store, lambda: self.now, lambda n: bytes(range(n)))
 
 
 @asynccontextmanager
@@ -270,7 +271,9 @@ def test_adjust_goes_through_the_core_with_operator_and_reason(tmp_path: Path) -
             assert command.caller == command_pb2.Caller(operator="local")
             assert (command.adjust_budget.tenant, command.adjust_budget.budget) == ("acme", "run")
             assert command.adjust_budget.instance == "run=r%2F1"
-            assert command.adjust_budget.reason == "refunded by the provider"
+            # People write names into reasons: the record only commits to it, the text lies beside it.
+            said, kept = commitment("refunded by the provider", bytes(range(16)))
+            assert command.adjust_budget.reason == said and kept in command.adjust_budget.writes
 
     run(test)
 

@@ -119,6 +119,7 @@ def test_every_request_that_changes_something_carries_a_request_id() -> None:
         "ResumeRun",
         "RerunRun",
         "RemoveConsumer",
+        "EraseValues",
         "SignalRun",
     )
     for file in FILES:
@@ -147,6 +148,7 @@ def test_the_services_of_this_version_are_all_there() -> None:
             "ExplainInvocation",
             "ExplainRun",
             "VerifyChain",
+            "EraseValues",
             "GetAuditLog",
             "GetLogCheckpoint",
             "ListLogCheckpoints",

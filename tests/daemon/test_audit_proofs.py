@@ -156,3 +156,24 @@ def test_a_key_of_the_configuration_signs_and_a_new_one_is_announced(tmp_path: P
         ]
         assert [change["subject"] for change in changes].count("audit.key_changed") == 2
         assert "PRIVATE" not in plain.log_text()
+
+
+def test_an_operators_words_are_erased_and_the_log_still_verifies(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon:
+        Agent(daemon).admit("one")
+        (name,) = [
+            line.split()[0] for line in command(daemon, "budget", "list").stdout.splitlines() if "instances/" in line
+        ][:1]
+        told = command(daemon, "budget", "adjust", name, "--usd", "1", "--reason", "for Jane Doe")
+        assert told.returncode == 0, told.stderr
+        shown = command(daemon, "audit", "tail", "--json", "--kind", "budget-adjusted").stdout
+        record = json.loads(shown)
+        assert record["values"][0]["value"] == "for Jane Doe" and "Jane" not in record["record"]["budget"]["reason"]
+        (tmp_path / "key.pub").write_text(command(daemon, "audit", "key").stdout)
+        (tmp_path / "anchor").write_text(command(daemon, "audit", "checkpoint").stdout)
+        erase = ("audit", "erase", str(record["sequence"]), "--reason", "request 4711")
+        assert command(daemon, *erase).stdout == f"1 value of record {record['sequence']} erased\n"
+        assert command(daemon, *erase).returncode == 1
+        assert "Jane" not in command(daemon, "audit", "tail", "--json", "-n", "1000").stdout
+        assert command(daemon, "audit", "export", "--bundle", str(tmp_path / "bundle")).returncode == 0
+        assert verify(tmp_path, "bundle", "anchor")[0] == 0

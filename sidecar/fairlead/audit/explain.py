@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fairlead.audit.approval_narrative import narrate_approval
-from fairlead.audit.model import event_of
 from fairlead.audit.narrative import narrate
 from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.tool_narrative import narrate_tool_call
@@ -84,7 +83,7 @@ def _add_events(
         if stored is None:
             missing.append(f"Record {sequence} of this invocation is missing from the log: run fairlead audit verify.")
             continue
-        event = event_of(stored, log.hash_before(sequence))
+        event = log.event(stored, log.hash_before(sequence))
         # A unit may hold records of budgets, which belong to no invocation, but never another one's are told.
         if event.record.invocation in ("", response.invocation):
             response.events.append(event)

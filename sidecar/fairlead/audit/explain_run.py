@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from fairlead.audit.model import event_of, parse_record
+from fairlead.audit.model import parse_record
 from fairlead.audit.run_narrative import narrate_run
 from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS
@@ -56,7 +56,7 @@ def explain_run(
             left = len(sequences) - place
             notes.append(f"{left:,} more records are left out here: fairlead audit tail --run {name} has them.")
             break
-        event = event_of(stored, log.hash_before(sequence))
+        event = log.event(stored, log.hash_before(sequence))
         if event.record.tenant in ("", record.tenant):
             response.events.append(event)
     story = narrate_run((event.record for event in response.events), record.state)

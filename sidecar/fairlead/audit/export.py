@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from fairlead.audit.erasure.model import digest_of, digests
 from fairlead.audit.model import GENESIS, ChainVerifier, StoredRecord, Undecodable, Verification, parse_record
 from fairlead.audit.rendering import message_to_dict
 from fairlead.v1 import audit_record_pb2
@@ -25,6 +26,8 @@ format: JSON Lines, UTF-8, one object per record in sequence order, with the fie
   record_bytes  base64 (RFC 4648, padded) of the exact bytes that were hashed: a protobuf fairlead.v1.AuditRecord
   record        the same record in words: protobuf's JSON mapping with the field names of audit_record.proto
                 (64-bit integers are strings, bytes are base64, times are Unix nanoseconds)
+  values        only where the record commits to values: each with digest (hex), salt (hex) and value; the record has
+                erasable:sha256:DIGEST in the place of the value, and DIGEST is SHA-256(salt ‖ value)
 
 To verify a line without Fairlead: decode record_bytes, put the 32 bytes of prev_hash before them, compare their SHA-256
 with record_hash, and compare prev_hash with the record_hash of the line before.
@@ -73,12 +76,20 @@ def parse_fields(fields: Any) -> tuple[StoredRecord, bytes, str]:
         )
         prev_hash = bytes.fromhex(fields["prev_hash"])
         told = fields["record"]
+        values = [
+            (bytes.fromhex(one["digest"]), bytes.fromhex(one["salt"]), str(one["value"]))
+            for one in fields.get("values", ())
+        ]
     except (ValueError, KeyError, TypeError, binascii.Error) as error:
         return StoredRecord(0, b"", b""), b"", f"the line is not one of an export: {error!r}"
     try:
-        agrees = _same(told, parse_record(record.record_bytes))
+        parsed = parse_record(record.record_bytes)
+        agrees = _same(told, parsed)
     except Undecodable as error:
         return record, prev_hash, f"record {record.sequence} cannot be decoded: {error}"
+    committed = set(digests(parsed, record.record_bytes))
+    if any(digest not in committed or digest_of(value, salt) != digest for digest, salt, value in values):
+        return record, prev_hash, f"a value of record {record.sequence} is not the one that the record commits to"
     return record, prev_hash, "" if agrees else f"what line {record.sequence} says in words is not what its bytes say"
 
 

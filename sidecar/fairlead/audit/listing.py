@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fairlead.audit.model import StoredRecord, event_of
+from fairlead.audit.model import StoredRecord
 from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.tokens import PageToken, filter_digest
 from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, LogDamaged, matches
@@ -44,7 +44,7 @@ class Listing:
                 response.next_page_token = following.encode()
                 break
             looked_at += 1
-            event = event_of(record, b"")
+            event = self._log.event(record, b"")
             if not matches(request.filter, event.record):
                 continue
             room -= 2 * len(record.record_bytes)

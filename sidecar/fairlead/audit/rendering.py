@@ -30,13 +30,18 @@ def message_to_dict(message: Message) -> dict[str, Any]:
 
 def event_to_dict(event: audit_service_pb2.AuditEvent) -> dict[str, Any]:
     """An event with everything an outside verifier needs; the format of `fairlead audit export`."""
-    return {
+    fields = {
         "sequence": event.record.sequence,
         "record_hash": event.record_hash.hex(),
         "prev_hash": event.prev_hash.hex(),
         "record_bytes": base64.b64encode(event.record_bytes).decode("ascii"),
         "record": message_to_dict(event.record),
     }
+    if event.values:
+        fields["values"] = [
+            {"digest": one.digest.hex(), "salt": one.salt.hex(), "value": one.value} for one in event.values
+        ]
+    return fields
 
 
 def event_to_line(event: audit_service_pb2.AuditEvent) -> str:

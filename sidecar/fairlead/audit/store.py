@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from fairlead.audit.model import GENESIS, StoredRecord, Undecodable
+from fairlead.audit.erasure.model import digests, kept_value
+from fairlead.audit.model import GENESIS, StoredRecord, Undecodable, event_of
 from fairlead.audit.tokens import START, Position
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
+from fairlead.v1 import audit_service_pb2
 from fairlead.workflow.store import Runs
 
 # Where open holds and tool calls are behind their tenant.
@@ -95,6 +97,16 @@ class AuditLog:
         """The records before `sequence`, newest first; ends early over `max_bytes`."""
         newest = self._reader.scan(Family.AUDIT, end=keys.audit(sequence), reverse=True, limit=limit)
         return _bounded(newest, max_bytes)
+
+    def event(self, stored: StoredRecord, prev_hash: bytes) -> audit_service_pb2.AuditEvent:
+        """A record as the API gives it, with the values that it commits to; raises `Undecodable`."""
+        event = event_of(stored, prev_hash)
+        for digest in digests(event.record, stored.record_bytes):
+            kept = self._reader.get(Family.SEALS, keys.erasable_value(digest))
+            value = None if kept is None else kept_value(digest, kept)
+            if value is not None:
+                event.values.append(value)
+        return event
 
     def contains(self, position: Position) -> bool:
         """True when the position is before the first record or after a record that is really in this log."""

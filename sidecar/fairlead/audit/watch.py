@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Protocol
 
-from fairlead.audit.model import Undecodable, event_of
+from fairlead.audit.model import Undecodable
 from fairlead.audit.store import AuditLog
 from fairlead.audit.tokens import FINGERPRINT_BYTES, Position
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
@@ -99,7 +99,7 @@ class LogReader:
             for record in records:
                 if record.sequence != position.sequence + 1:
                     raise LogDamaged(position.sequence + 1, "it is missing")
-                events.append(event_of(record, prev_hash))
+                events.append(self._log.event(record, prev_hash))
                 position, prev_hash = Position.after(record), record.record_hash
         except (LogDamaged, Undecodable) as error:
             # What comes before the damage has to be seen first.

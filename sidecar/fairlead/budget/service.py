@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 
+from fairlead.audit.erasure.model import SALT_BYTES, commitment
 from fairlead.budget.model import ANY_TENANT, BudgetName, InvalidName, budget_of, parse_parent
 from fairlead.budget.paging import InvalidToken, PageToken, list_digest
 from fairlead.control.commands import Core, apply, to_the_end
@@ -27,9 +29,16 @@ class BudgetLedgerService:
     `tenant` of every method is the caller's: empty for an operator. What an agent may not see is not there for it.
     """
 
-    def __init__(self, core: Core, reader: Reader, clock: Callable[[], int]) -> None:
-        """`clock` gives Unix nanoseconds."""
+    def __init__(
+        self,
+        core: Core,
+        reader: Reader,
+        clock: Callable[[], int],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`clock` gives Unix nanoseconds, `random_bytes` so many, for salts."""
         self._core = core
+        self._random_bytes = random_bytes
         self._reader = reader
         self._clock = clock
         # A request id answers once: one adjustment at a time.
@@ -96,13 +105,15 @@ class BudgetLedgerService:
                 return pb.AdjustBudgetResponse(budget=budget_of(view))
             # The answer is only known afterwards, but the request id has to be in the same unit as the change, so that
             # no crash can make a retry adjust twice: it goes in without an answer, which follows.
+            # People write names into reasons: the record has only a commitment, so that the text can be erased.
+            reason, kept = commitment(request.reason, self._random_bytes(SALT_BYTES))
             change = command_pb2.AdjustBudget(
                 budget=view.budget,
                 tenant=view.tenant,
                 instance=view.instance,
                 credit=request.credit,
-                reason=request.reason,
-                writes=[identity.write(pb.AdjustBudgetResponse(), now)],
+                reason=reason,
+                writes=[kept, identity.write(pb.AdjustBudgetResponse(), now)],
             )
             caller = command_pb2.Caller(operator=identity.caller)
             result = await apply(self._core, command_pb2.Command(caller=caller, adjust_budget=change))

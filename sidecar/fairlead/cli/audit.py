@@ -16,7 +16,7 @@ from fairlead.audit.model import HASH_BYTES, Verification, rewritten
 from fairlead.audit.rendering import event_to_line
 from fairlead.audit.summary import kind_names
 from fairlead.budget.model import count
-from fairlead.cli import audit_consumers, audit_proofs, audit_source, bounded, operator
+from fairlead.cli import audit_consumers, audit_erase, audit_proofs, audit_source, bounded, operator
 from fairlead.cli.audit_source import Source
 from fairlead.v1 import audit_service_pb2
 
@@ -102,6 +102,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.set_defaults(run=run_export)
     audit_proofs.register(commands)
     audit_consumers.register(commands)
+    audit_erase.register(commands)
 
 
 def run_tail(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from itertools import islice
 
 import grpc
 
+from fairlead.audit.erasure.model import revealed
 from fairlead.audit.rendering import event_to_line
 from fairlead.audit.summary import kind_name, kind_of, summarize, who
 from fairlead.audit.wording import utc
@@ -44,7 +45,7 @@ def tail(source: Source, arguments: argparse.Namespace) -> None:
 
 def line(event: audit_service_pb2.AuditEvent) -> str:
     """A record for people."""
-    record = event.record
+    record = revealed(event)
     return (
         f"{record.sequence:>8}  {utc(record.time_unix_nanos)}  {kind_name(record.kind):<20}  {who(record):<20}  "
         f"{record.invocation or '-':<36}  {summarize(record)}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from fairlead.audit.erasure.service import ErasureService
 from fairlead.audit.service import AuditLogService
 from fairlead.audit.transparency.service import TransparencyService
 from fairlead.control.errors import Refusal, abort, answer
@@ -20,10 +21,11 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
-    """Translates; `AuditLogService` and `TransparencyService` decide."""
+    """Translates; the services of the log decide."""
 
-    def __init__(self, service: AuditLogService, transparency: TransparencyService) -> None:
+    def __init__(self, service: AuditLogService, transparency: TransparencyService, erasure: ErasureService) -> None:
         self._service = service
+        self._erasure = erasure
         self._transparency = transparency
 
     # Writes instead of yielding: what a stream waits for is then in its own hands.
@@ -88,6 +90,10 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
     @answer
     async def VerifyChain(self, request: pb.VerifyChainRequest, context: _Context) -> pb.VerifyChainResponse:
         return await self._service.verify(request)
+
+    @answer
+    async def EraseValues(self, request: pb.EraseValuesRequest, context: _Context) -> pb.EraseValuesResponse:
+        return await self._erasure.erase(request, current().operator)
 
     @answer
     async def GetAuditLog(self, request: pb.GetAuditLogRequest, context: _Context) -> pb.GetAuditLogResponse:

@@ -36,7 +36,7 @@ class Family(IntEnum):
     KEYS = 12
     """Results of workflow steps by their idempotency key."""
     SEALS = 13
-    """Signed checkpoints of the audit log, and its Merkle tree."""
+    """Signed checkpoints of the audit log, its Merkle tree, and values that can be erased."""
 
     @property
     def column_family(self) -> str:

@@ -283,6 +283,11 @@ def seal_tile(number: int) -> bytes:
     return b"t" + number.to_bytes(8, "big")
 
 
+def erasable_value(digest: bytes) -> bytes:
+    """A value that an audit record only commits to, by the commitment's 32 bytes."""
+    return b"v" + digest
+
+
 # Family CHECKPOINTS ---------------------------------------------------------------------------------------------------
 #
 # Everything in a thread lies under its incarnation, 12 bytes that no other thread ever has: a thread is gone with its

@@ -23,8 +23,9 @@ CACHE_BYTES = 8 * MIB
 OPEN_FILES = 256
 SST_BYTES = 16 * MIB
 INFO_LOG_BYTES = MIB
-# Families whose keys come and go: without a periodic compaction the space of what was deleted could stay taken.
-CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS, Family.CHECKPOINTS)
+# Families whose keys come and go: without a periodic compaction the space of what was deleted could stay taken. In
+# SEALS little goes, but what was erased has to be gone from the files within some days.
+CHURNING = (Family.STATE, Family.REQUESTS, Family.BLOBS, Family.CHECKPOINTS, Family.SEALS)
 _COMPACTION_SECONDS = 24 * 3600
 # Of runs the open ones come and go, and old ones are deleted; of tool calls and approvals the oldest go at once, if at
 # all. To rewrite all the others every day would be too much.

@@ -12,16 +12,44 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AuditEvent(_message.Message):
-    __slots__ = ("record", "record_hash", "prev_hash", "record_bytes")
+    __slots__ = ("record", "record_hash", "prev_hash", "record_bytes", "values")
     RECORD_FIELD_NUMBER: _ClassVar[int]
     RECORD_HASH_FIELD_NUMBER: _ClassVar[int]
     PREV_HASH_FIELD_NUMBER: _ClassVar[int]
     RECORD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
     record: _audit_record_pb2.AuditRecord
     record_hash: bytes
     prev_hash: bytes
     record_bytes: bytes
-    def __init__(self, record: _Optional[_Union[_audit_record_pb2.AuditRecord, _Mapping]] = ..., record_hash: _Optional[bytes] = ..., prev_hash: _Optional[bytes] = ..., record_bytes: _Optional[bytes] = ...) -> None: ...
+    values: _containers.RepeatedCompositeFieldContainer[ErasableValue]
+    def __init__(self, record: _Optional[_Union[_audit_record_pb2.AuditRecord, _Mapping]] = ..., record_hash: _Optional[bytes] = ..., prev_hash: _Optional[bytes] = ..., record_bytes: _Optional[bytes] = ..., values: _Optional[_Iterable[_Union[ErasableValue, _Mapping]]] = ...) -> None: ...
+
+class ErasableValue(_message.Message):
+    __slots__ = ("digest", "salt", "value")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    digest: bytes
+    salt: bytes
+    value: str
+    def __init__(self, digest: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., value: _Optional[str] = ...) -> None: ...
+
+class EraseValuesRequest(_message.Message):
+    __slots__ = ("request_id", "sequence", "reason")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    sequence: int
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class EraseValuesResponse(_message.Message):
+    __slots__ = ("erased",)
+    ERASED_FIELD_NUMBER: _ClassVar[int]
+    erased: int
+    def __init__(self, erased: _Optional[int] = ...) -> None: ...
 
 class EventFilter(_message.Message):
     __slots__ = ("tenant", "kinds", "invocation", "run")

@@ -75,6 +75,11 @@ class AuditServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainResponse.FromString,
                 _registered_method=True)
+        self.EraseValues = channel.unary_unary(
+                '/fairlead.v1.AuditService/EraseValues',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.EraseValuesRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.EraseValuesResponse.FromString,
+                _registered_method=True)
         self.GetAuditLog = channel.unary_unary(
                 '/fairlead.v1.AuditService/GetAuditLog',
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.GetAuditLogRequest.SerializeToString,
@@ -163,6 +168,13 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseValues(self, request, context):
+        """Erases the values of a record that it only commits to. The record, the chain and all proofs stay what they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAuditLog(self, request, context):
         """Says which log it is and who signs its checkpoints.
         """
@@ -240,6 +252,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.VerifyChain,
                     request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_audit__service__pb2.VerifyChainResponse.SerializeToString,
+            ),
+            'EraseValues': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseValues,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.EraseValuesRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.EraseValuesResponse.SerializeToString,
             ),
             'GetAuditLog': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAuditLog,
@@ -484,6 +501,33 @@ class AuditService(object):
             '/fairlead.v1.AuditService/VerifyChain',
             fairlead_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
             fairlead_dot_v1_dot_audit__service__pb2.VerifyChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseValues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/EraseValues',
+            fairlead_dot_v1_dot_audit__service__pb2.EraseValuesRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.EraseValuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

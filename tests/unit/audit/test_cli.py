@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from fairlead.audit.consumers.service import Consumers
+from fairlead.audit.erasure.service import ErasureService
 from fairlead.audit.service import AuditLogService
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.transparency.service import TransparencyService
@@ -66,7 +67,8 @@ def online(
             self.consumers = Consumers(FakeCore(self.store), self.store, self.feed, lambda: T0)
             self.sealing = Sealing(FakeCore(self.store), self.store, self.feed, lambda: T0)
             self.service = AuditLogService(self.store, self.feed, self.consumers, self.sealing)
-            servicer = AuditServicer(self.service, TransparencyService(self.store, self.sealing))
+            erasure = ErasureService(FakeCore(self.store), self.store, lambda: T0)
+            servicer = AuditServicer(self.service, TransparencyService(self.store, self.sealing), erasure)
             self.server = grpc.aio.server()
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, self.server)
             self.server.add_insecure_port(f"unix:{data}/admin.sock")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.audit.model import event_of
 from fairlead.audit.store import AuditLog, Reader
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.audit.transparency.merkle import consistency_proof, inclusion_proof
@@ -89,7 +88,7 @@ class Proofs:
             if stored is None:
                 raise LogDamaged(sequence, "it is missing")
             proof = inclusion_proof(sequence - 1, signed.checkpoint.size, tree.subtree)
-            response.events.add(event=event_of(stored, self._log.hash_before(sequence)), proof=proof)
+            response.events.add(event=self._log.event(stored, self._log.hash_before(sequence)), proof=proof)
         return response
 
     def consistency(self, old_size: int, new_size: int = 0) -> audit_service_pb2.ProveConsistencyResponse:

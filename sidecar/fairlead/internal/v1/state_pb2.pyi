@@ -324,3 +324,11 @@ class AuditCheckpointRecord(_message.Message):
     note: str
     leaf_hashes: bytes
     def __init__(self, note: _Optional[str] = ..., leaf_hashes: _Optional[bytes] = ...) -> None: ...
+
+class ErasableValueRecord(_message.Message):
+    __slots__ = ("salt", "value")
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    salt: bytes
+    value: str
+    def __init__(self, salt: _Optional[bytes] = ..., value: _Optional[str] = ...) -> None: ...

@@ -10,7 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fairlead.audit.model import GENESIS, StoredRecord, event_of, link
+from fairlead.audit.model import GENESIS, StoredRecord, link
+from fairlead.audit.store import AuditLog
 from fairlead.audit.transparency.bundle import bundle
 from fairlead.audit.transparency.note import VerifierKey
 from fairlead.audit.transparency.proofs import Proofs
@@ -64,7 +65,7 @@ class SealedLog:
         proofs = Proofs(self.store)
         events, before = [], GENESIS
         for record in self.records():
-            events.append(event_of(record, before))
+            events.append(AuditLog(self.store).event(record, before))
             before = record.record_hash
         ranges = proofs.page(audit_service_pb2.ListLogCheckpointsRequest(page_size=1000)).ranges
         return [json.loads(line) for line in bundle(proofs.identity(), events, ranges)]

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from bench import configuration, datapath, native
+from bench import clients, configuration, datapath, native
 from bench.durable import run as durable
 from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, build, in_turns, load, printing_its_address
 from bench.results import Result, at_most, table, write
@@ -112,6 +112,7 @@ def memory_and_start(directory: Path, upstream: str) -> list[Result]:
 def main() -> None:
     """Measures everything."""
     build()
+    clients.build()
     results = native.engine_decision() + native.output_rules() + native.translation()
     slowly = str(datapath.INTERVAL_MILLISECONDS)
     with (
@@ -132,6 +133,7 @@ def main() -> None:
         (Path(name) / "memory").mkdir()
         results += memory_and_start(Path(name) / "memory", upstream)
     results += durable.measured()
+    results += clients.measured()
     print(table(results))
     write(results, ROOT / "bench/results.json")
 

@@ -2,8 +2,8 @@
 
 Start: configuration → store → core recovered → start recorded → control socket and front, which says NOT_READY →
 configuration recorded → operators' server → serving. Stop, the other way round: nothing more is watched → not serving →
-front drained → control servers → outbox → commit queue written and synced → store closed. A second signal skips the
-drain: what was acknowledged is still written and synced.
+front drained → control servers → outbox, exporters → commit queue written and synced → store closed. A second signal
+skips the drain: what was acknowledged is still written and synced.
 
 | thread | does |
 |---|---|
@@ -44,6 +44,7 @@ from fairlead.audit.consumers.model import ConsumerLimits
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.erasure.service import ErasureService
 from fairlead.audit.service import AuditLogService
+from fairlead.audit.store import AuditLog
 from fairlead.audit.transparency import metrics as seal_metrics
 from fairlead.audit.transparency.keys import KeyUnusable, own_key, private_key
 from fairlead.audit.transparency.sealing import Sealing
@@ -82,6 +83,10 @@ from fairlead.control.server import (
 )
 from fairlead.control.store_service import StoreService
 from fairlead.control.workflow_service import WorkflowServicer
+from fairlead.exporting import metrics as exporting_metrics
+from fairlead.exporting.lane import Readable
+from fairlead.exporting.places import Places
+from fairlead.exporting.service import Exporting
 from fairlead.internal.v1 import command_pb2
 from fairlead.native import Core
 from fairlead.notification import metrics
@@ -160,6 +165,7 @@ class Daemon:
         self._tickets: TicketService | None = None
         self._workflows: WorkflowDesk | None = None
         self._outbox: Outbox | None = None
+        self._exporting: Exporting | None = None
         self._approvals: ApprovalWatchService | None = None
         self._configuration: ConfigurationService | None = None
         self._control_server: grpc.aio.Server | None = None
@@ -231,6 +237,10 @@ class Daemon:
         self._sealing = sealing
         self._use_signing_key(resolved)
         self._audit = AuditLogService(store, feed, consumers, sealing)
+        readable = Readable(consumers, AuditLog(store), feed)
+        places = Places(time.time_ns, program_version())
+        exporting = self._exporting = Exporting(readable, places.destination, random.random)
+        exporting.apply(loaded.config, resolved)
         votes = Votes()
         self._tickets = TicketService(store, votes, time.time_ns)
         workflows = self._workflows = WorkflowDesk(core, store, feed, lambda: configuration.running, time.time_ns)
@@ -256,6 +266,7 @@ class Daemon:
                     lambda: metrics.page(outbox, time.time_ns()),
                     lambda: consumer_metrics.page(consumers, time.time_ns()),
                     lambda: seal_metrics.page(sealing),
+                    lambda: exporting_metrics.page(exporting),
                 ]
             ),
         )
@@ -289,6 +300,7 @@ class Daemon:
         workflows.start()
         self._configuration = configuration
         outbox.start()
+        exporting.start()
         self._spawn(checkpoints.sweep())
         self._spawn(consumers.run())
         self._spawn(sealing.run())
@@ -358,6 +370,8 @@ class Daemon:
         )
         if self._outbox is not None:
             self._outbox.apply(config, resolved)
+        if self._exporting is not None:
+            self._exporting.apply(config, resolved)
         self._use_signing_key(resolved)
 
     def _use_signing_key(self, resolved: ResolvedSecrets) -> None:
@@ -436,6 +450,8 @@ class Daemon:
             await self._operator_server.stop(CONTROL_GRACE_SECONDS)
         if self._outbox is not None:
             await self._outbox.stop(CONTROL_GRACE_SECONDS)
+        if self._exporting is not None:
+            await self._exporting.stop(CONTROL_GRACE_SECONDS)
         await self._end_of_changes()
         if self._sealing is not None:
             await self._sealing.stop()

@@ -82,6 +82,8 @@ class Daemon:
         # The package may be installed or not; its source is here.
         paths = [str(ROOT / "sidecar"), *filter(None, [self.environment.get("PYTHONPATH")])]
         self.environment["PYTHONPATH"] = os.pathsep.join(paths)
+        # Where its standard output goes; its log is on the other one.
+        self.stdout: int | IO[str] = subprocess.DEVNULL
         self._channels: list[grpc.Channel] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -124,7 +126,7 @@ class Daemon:
             [*command, *self._arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=self.stdout,
             stderr=subprocess.PIPE,
             text=True,
         )

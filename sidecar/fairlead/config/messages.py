@@ -36,6 +36,7 @@ _PATTERNS: Mapping[str, str] = {
     "apiVersion": "must be a date such as 2024-10-21, with -preview where the product has it",
     "username": "must be visible ASCII without a colon, at most 256 characters",
     "caFile": "must be an absolute path",
+    "path": "must be an absolute path",
     "tools": "must start with a letter or digit; letters, digits, . _ : / and - may follow, a * may stand at its end",
     "headers": "must be visible ASCII, at most 1024 characters",
 }

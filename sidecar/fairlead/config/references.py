@@ -22,6 +22,7 @@ UNIQUE = {
     "tool": "tools[*].name",
     "approval tier": "approvals.tiers[*].name",
     "receiver": "notifications[*].name",
+    "exporter": "audit.exporters[*].name",
     "workflow": "workflows[*].name",
 }
 # Where a name is used → what it names.

@@ -5,7 +5,7 @@ In `internal.Secrets` they are called
 - `providers/{provider}`: the API key of a provider,
 - `providers/{provider}/headers/{header}`: the value of a request header, its name in lower case,
 - `providers/{provider}/proxy/authorization`: the value of the header `Proxy-Authorization`.
-The core does not get those of operators and of receivers of notifications.
+The core does not get those of operators, of receivers of notifications and of exporters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path as FilePath
 from typing import Any
@@ -22,6 +22,7 @@ from fairlead.audit.transparency.keys import KeyUnusable, private_key
 from fairlead.config import trust
 from fairlead.config.paths import fits, select
 from fairlead.config.schema import Config
+from fairlead.config.sections.exporters import Exporter
 from fairlead.config.sections.notifications import EXPOSED, Notification, is_exposed, url_problem
 from fairlead.config.sections.secret import SecretRef
 from fairlead.config.violation import Path, render
@@ -42,16 +43,20 @@ PATTERNS = (
     "notifications[*].secret[*]",
     "notifications[*].headers.*",
     "audit.signingKey",
+    "audit.exporters[*].url",
+    "audit.exporters[*].secret",
+    "audit.exporters[*].secret[*]",
+    "audit.exporters[*].headers.*",
 )
 _CREDENTIALS = ("tenants[*].agents[*].token", "operators[*].token")
 
 # Values of headers with a scheme in front, such as `Basic …`.
-_WITH_SCHEME = ("providers[*].proxy.authorization", "notifications[*].headers.*")
+_WITH_SCHEME = ("providers[*].proxy.authorization", "notifications[*].headers.*", "audit.exporters[*].headers.*")
 # What is encoded before it is sent, and may hold any character.
 _PASSWORD = "providers[*].proxy.password"
-_URL = "notifications[*].url"
+_URLS = ("notifications[*].url", "audit.exporters[*].url")
 _SIGNING_KEY = "audit.signingKey"
-_SIGNING = ("notifications[*].secret", "notifications[*].secret[*]")
+_SIGNING = tuple(pattern for pattern in PATTERNS if pattern.removesuffix("[*]").endswith(".secret"))
 _SAME = "is the same credential as {}: the caller would be ambiguous"
 
 
@@ -70,13 +75,15 @@ class SecretUnavailable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReceiverSecrets:
-    """How a receiver of notifications is reached: its URL, the secrets that sign, and all headers."""
+    """How a receiver of notifications or an exporter's destination is reached: its URL, the secrets that sign, all
+    headers, and the certificates that are trusted instead of the system's, if there are such."""
 
     url: str = field(repr=False)
     signing: tuple[str, ...] = field(default=(), repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     # What of all this came from a reference.
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    trusted: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +101,22 @@ class ResolvedSecrets:
     receivers: Mapping[str, ReceiverSecrets] = field(default_factory=dict, repr=False)
     # PEM; empty when the configuration names none.
     signing_key: str = field(default="", repr=False)
+    exporters: Mapping[str, ReceiverSecrets] = field(default_factory=dict, repr=False)
 
     def to_hide(self) -> tuple[str, ...]:
         """Everything that no line of a log may hold."""
-        receivers = (value for receiver in self.receivers.values() for value in _forms_of(receiver.hidden))
+        reached = (*self.receivers.values(), *self.exporters.values())
+        hidden = (value for one in reached for value in _forms_of(one.hidden))
         # Of a PEM text the lines that are the key.
         key = (line for line in self.signing_key.splitlines() if not line.startswith("-----"))
-        return (*self.values.values(), *self.passwords, *self.operators.values(), *receivers, *key)
+        return (*self.values.values(), *self.passwords, *self.operators.values(), *hidden, *key)
 
     def __repr__(self) -> str:
         names = (
             *self.values,
             *(f"operators/{name}" for name in self.operators),
             *(f"notifications/{name}" for name in self.receivers),
+            *(f"exporters/{name}" for name in self.exporters),
         )
         return f"ResolvedSecrets({', '.join(sorted(names))})"
 
@@ -130,8 +140,8 @@ def references(config: Config) -> Iterator[tuple[str, SecretRef]]:
             yield _proxy_name(provider.name), provider.proxy.credential
 
 
-def _receiver_references(receiver: Notification) -> Iterator[tuple[str, SecretRef, Form]]:
-    """Every secret of a receiver of notifications, by name."""
+def _receiver_references(receiver: Notification | Exporter) -> Iterator[tuple[str, SecretRef, Form]]:
+    """Every secret of a receiver of notifications or an exporter, by name."""
     if isinstance(receiver.url, SecretRef):
         yield "url", receiver.url, Form.TOKEN
     for index, reference in enumerate(receiver.secret):
@@ -146,11 +156,19 @@ def secret_files(config: Config) -> frozenset[FilePath]:
     found = (
         *(reference for _, reference in references(config)),
         *(operator.token for operator in config.operators),
-        *(reference for receiver in config.notifications for _, reference, _ in _receiver_references(receiver)),
+        *(
+            reference
+            for named in (
+                *map(_receiver_references, config.notifications),
+                *map(_receiver_references, config.audit.exporters),
+            )
+            for _, reference, _ in named
+        ),
         *([config.audit.signing_key] if config.audit.signing_key is not None else []),
     )
     named = frozenset(FilePath(reference.from_file) for reference in found if reference.from_file is not None)
-    return named | frozenset(map(FilePath, trust.ca_files(config).values()))
+    trusted = (*trust.ca_files(config).values(), *trust.exporter_ca_files(config).values())
+    return named | frozenset(map(FilePath, trusted))
 
 
 def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) -> ResolvedSecrets:
@@ -197,12 +215,28 @@ def resolve_secrets(config: Config, environ: Mapping[str, str] | None = None) ->
                 wrong.append(f"audit/signingKey: {problem}")
         except SecretUnavailable as error:
             wrong.append(f"audit/signingKey: {error}")
+    exporters: dict[str, ReceiverSecrets] = {}
+    for exporter in config.audit.exporters:
+        try:
+            exporters[exporter.name] = _resolve_exporter(exporter, source)
+        except SecretUnavailable as error:
+            wrong.append(f"audit/exporters/{exporter.name}/{error}")
     if wrong:
         raise SecretUnavailable("; ".join(wrong))
-    return ResolvedSecrets(values, tuple(passwords), operators, trusted, receivers, signing_key)
+    return ResolvedSecrets(values, tuple(passwords), operators, trusted, receivers, signing_key, exporters)
 
 
-def _resolve_receiver(receiver: Notification, environ: Mapping[str, str]) -> ReceiverSecrets:
+def _resolve_exporter(exporter: Exporter, environ: Mapping[str, str]) -> ReceiverSecrets:
+    reached = _resolve_receiver(exporter, environ)
+    if exporter.tls is None:
+        return reached
+    try:
+        return replace(reached, trusted=trust.read(exporter.tls.ca_file))
+    except trust.CertificatesUnavailable as error:
+        raise SecretUnavailable(f"tls/caFile: {error}") from None
+
+
+def _resolve_receiver(receiver: Notification | Exporter, environ: Mapping[str, str]) -> ReceiverSecrets:
     found: dict[str, str] = {}
     for name, reference, form in _receiver_references(receiver):
         try:
@@ -215,7 +249,8 @@ def _resolve_receiver(receiver: Notification, environ: Mapping[str, str]) -> Rec
         if problem is not None:
             raise SecretUnavailable(f"{name}: {problem}")
     return ReceiverSecrets(
-        url=receiver.url if isinstance(receiver.url, str) else found["url"],
+        # Some exporters reach nobody.
+        url=receiver.url if isinstance(receiver.url, str) else found.get("url", ""),
         signing=tuple(value for name, value in found.items() if name.startswith("secret/")),
         headers={
             name: value if isinstance(value, str) else found[f"headers/{name}"]
@@ -316,8 +351,11 @@ def check(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tupl
                 yield path, problem
             if pattern == _SIGNING_KEY and (problem := _pem_problem(value)):
                 yield path, problem
-            if pattern == _URL:
-                insecure = document["notifications"][path[1]].get("insecure") is True
+            if pattern in _URLS:
+                owner = next(
+                    owner for below, owner in select(document, pattern.removesuffix(".url")) if below == path[:-1]
+                )
+                insecure = owner.get("insecure") is True
                 if problem := _receiver_url_problem(value, insecure=insecure):
                     yield path, problem
             if pattern in _CREDENTIALS:

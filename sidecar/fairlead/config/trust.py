@@ -1,5 +1,6 @@
-"""Certificates that are trusted for a provider: read from their file when a configuration is loaded and when the file
-changes, checked, and handed to the native core as they are. They are public, and no part of the configuration's text.
+"""Certificates that are trusted for a provider or an exporter: read from their file when a configuration is loaded and
+when the file changes, and checked; those of providers are handed to the native core as they are. They are public, and
+no part of the configuration's text.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fairlead.config.schema import Config
 from fairlead.config.violation import Path
 
 CA_FILE_MAX_BYTES = 1 << 20
-_PATTERN = "providers[*].tls.caFile"
+_PATTERNS = ("providers[*].tls.caFile", "audit.exporters[*].tls.caFile")
 
 
 class CertificatesUnavailable(ValueError):
@@ -24,6 +25,11 @@ class CertificatesUnavailable(ValueError):
 def ca_files(config: Config) -> dict[str, str]:
     """The file of every provider that has one, by the provider's name."""
     return {provider.name: provider.tls.ca_file for provider in config.providers if provider.tls is not None}
+
+
+def exporter_ca_files(config: Config) -> dict[str, str]:
+    """The same of exporters."""
+    return {exporter.name: exporter.tls.ca_file for exporter in config.audit.exporters if exporter.tls is not None}
 
 
 def files(document: dict[str, Any]) -> frozenset[FilePath]:
@@ -61,6 +67,7 @@ def read(file: str) -> str:
 
 def _named(document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """The absolute paths of a document; the schema reports the others."""
-    for path, name in select(document, _PATTERN):
-        if isinstance(name, str) and name.startswith("/") and "\0" not in name:
-            yield path, name
+    for pattern in _PATTERNS:
+        for path, name in select(document, pattern):
+            if isinstance(name, str) and name.startswith("/") and "\0" not in name:
+                yield path, name

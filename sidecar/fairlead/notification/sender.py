@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -54,24 +54,31 @@ class HttpSender:
         """Makes one attempt; raises nothing but cancellation."""
         headers = {
             "content-type": "application/json",
-            "user-agent": self._user_agent,
             **receiver.headers,
             **signature.headers(receiver.keys, message_id, self._clock() // _NANOS, body),
         }
+        answer, _ = await self.exchange(receiver.url, headers, body, receiver.timeout_seconds)
+        return answer
+
+    async def exchange(
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+    ) -> tuple[Answer, bytes]:
+        """Makes one POST; what the answer says, and its body: empty when it did not come, cut when it is long. Raises
+        nothing but cancellation."""
         answer: Answer | None = None
+        found = bytearray()
+        sent = [("user-agent", self._user_agent), *headers.items()]
         try:
-            async with asyncio.timeout(receiver.timeout_seconds):
-                async with (await self._connected()).stream(
-                    "POST", receiver.url, headers=list(headers.items()), content=body
-                ) as response:
+            async with asyncio.timeout(timeout_seconds):
+                async with (await self._connected()).stream("POST", url, headers=sent, content=body) as response:
                     # From here on it is decided: what goes wrong with the rest is no failure of the attempt.
                     answer = answer_of(response.status, self._retry_after(dict(response.headers)))
-                    await _read(response)
+                    await _read(response, found)
         except TimeoutError:
-            return answer or unreachable(f"no answer within {receiver.timeout_seconds:g} s")
+            answer = answer or unreachable(f"no answer within {timeout_seconds:g} s")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
-            return answer or unreachable(problem_of(error))
-        return answer
+            answer = answer or unreachable(problem_of(error))
+        return answer, bytes(found)
 
     async def close(self) -> None:
         """Ends idle connections."""
@@ -105,15 +112,14 @@ class HttpSender:
             return 0
 
 
-async def _read(response: httpcore2.Response) -> None:
+async def _read(response: httpcore2.Response, found: bytearray) -> None:
     """Reads an answer to its end, so that the connection can be used again; not one that is long or slow."""
-    left = ANSWER_MAX_BYTES
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ANSWER_SECONDS):
             async for chunk in response.aiter_stream():
-                left -= len(chunk)
-                if left < 0:
+                if len(found) + len(chunk) > ANSWER_MAX_BYTES:
                     return
+                found += chunk
 
 
 def problem_of(error: BaseException) -> str:

@@ -177,7 +177,24 @@ notifications:
     insecure: true
     link: "https://desk.example/{approval}"
     includeArguments: true
-audit: {content: digest}
+audit:
+  content: digest
+  exporters:
+    - {name: disk, kind: file, path: /var/log/audit.jsonl, rotate: {size: 1MiB, age: 2h, files: 3}}
+    - {name: out, kind: stdout, start: next, batch: {records: 5, size: 6KiB}, retry: {initial: 7s, max: 8s}}
+    - name: hook
+      kind: cloudevents
+      url: {fromEnv: URL}
+      secret: {fromEnv: SIGNING}
+      headers: {X-Team: blue, Authorization: {fromEnv: HEADER}}
+      timeout: 9s
+    - name: collector
+      kind: otlp
+      url: "http://collector.example:4317"
+      insecure: true
+      protocol: http
+      compression: none
+      includeRecord: true
 durability: {model.call: power, tool.call: process, workflow.step: process, checkpoint: process}
 limits:
   requestBytes: 1MiB

@@ -1,0 +1,224 @@
+"""One exporter while it runs: reads the log as the named consumer `export:NAME`, delivers, acknowledges.
+
+INVARIANT (X2): a record is acknowledged only after its destination has taken it, and nothing overtakes it. A crash in
+between delivers it again. While a destination is away the log is the queue: one batch of memory, no disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.audit.consumers.reading import Batch, LogConsumer
+from fairlead.audit.consumers.service import Consumers
+from fairlead.audit.store import AuditLog
+from fairlead.audit.tokens import FINGERPRINT_BYTES, Position
+from fairlead.audit.watch import Feed, LogDamaged
+from fairlead.control.errors import Refusal, temporary
+from fairlead.exporting.destination import Destination, Outcome, Source
+from fairlead.exporting.settings import Exporter
+from fairlead.notification.model import RETRY_AFTER_MAX_MILLIS
+from fairlead.v1 import audit_service_pb2
+
+# Behind a batch that was not full: what is committed meanwhile goes out, and is acknowledged, together.
+PACE_SECONDS = 0.2
+# Between tries of what the store or a fault prevents; doubles up to the second one.
+FAULT_SECONDS, FAULT_MAX_SECONDS = 1.0, 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counted:
+    """Since the start, over changes of the exporter's configuration."""
+
+    # Records that the destination has.
+    exported: int = 0
+    # Records that it took only to refuse them.
+    refused: int = 0
+    # Attempts, not records.
+    failed: int = 0
+    # Attempts in a row that failed.
+    failing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What a lane reads from."""
+
+    consumers: Consumers
+    log: AuditLog
+    feed: Feed
+
+
+class Lane:
+    """One exporter of the configuration. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        exporter: Exporter,
+        readable: Readable,
+        destination: Callable[[Exporter], Destination],
+        counted: Counted,
+        random: Callable[[], float],
+        pace_seconds: float = PACE_SECONDS,
+    ) -> None:
+        """`destination` makes the one of an exporter and may block; `random` gives numbers from 0 to below 1."""
+        self.exporter = exporter
+        self.counted = counted
+        self._readable = readable
+        self._make = destination
+        self._made: Destination | None = None
+        self._random = random
+        self._pace_seconds = pace_seconds
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """From now on it ends when it has delivered everything, or when an attempt fails."""
+        self._draining.set()
+
+    async def run(self) -> None:
+        """Exports until it is drained or cancelled, whatever happens: what cannot be done now is tried again."""
+        wait, told = FAULT_SECONDS, ""
+        try:
+            while True:
+                try:
+                    made = self._made = self._made or await asyncio.to_thread(self._make, self.exporter)
+                    return await self._export(made)
+                except Exception as error:
+                    known = isinstance(error, LogDamaged | Refusal) or temporary(error) is not None
+                    if str(error) != told or not known:
+                        told, wait = str(error), FAULT_SECONDS
+                        fields = {"exporter": self.exporter.name, "error": told}
+                        _log.error("the audit log is not exported", extra=fields, exc_info=None if known else error)
+                if self._draining.is_set():
+                    return
+                await _until(self._draining, wait)
+                wait = min(2 * wait, FAULT_MAX_SECONDS)
+        finally:
+            if self._made is not None:
+                await self._made.close()
+
+    async def _export(self, destination: Destination) -> None:
+        """Exports until it is drained; raises what the log and the store raise."""
+        readable, exporter = self._readable, self.exporter
+        consumer = await LogConsumer.open(
+            readable.consumers, readable.log, readable.feed, exporter.name, from_start=exporter.from_start
+        )
+        # While it runs it cannot be removed from the consumers: it would be remembered again, at the start.
+        with readable.consumers.streaming(consumer.name):
+            source: Source | None = None
+            while (batch := await self._next(consumer)) is not None:
+                source = source or await self._source()
+                if not await self._deliver(consumer, destination, batch.events, source):
+                    return
+                if len(batch.events) < exporter.batch_records:
+                    await _until(self._draining, self._pace_seconds)
+
+    async def _source(self) -> Source:
+        log = self._readable.log
+
+        def hash_of(sequence: int) -> bytes | None:
+            record = log.record(sequence)
+            return None if record is None else record.record_hash
+
+        first = await asyncio.to_thread(hash_of, 1)
+        return Source((first or b"").hex()[:32], hash_of)
+
+    async def _next(self, consumer: LogConsumer) -> Batch | None:
+        """The next batch as soon as there is one; None when there is none and the lane is drained."""
+        if not self._draining.is_set():
+            reading = asyncio.ensure_future(self._read(consumer))
+            draining = asyncio.ensure_future(self._draining.wait())
+            try:
+                await asyncio.wait((reading, draining), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                draining.cancel()
+                reading.cancel()
+                # What was read meanwhile must not be lost: the position is behind it.
+                (found,) = await asyncio.gather(reading, return_exceptions=True)
+            if not isinstance(found, asyncio.CancelledError):
+                if isinstance(found, BaseException):
+                    raise found
+                return found
+        return await self._read(consumer) if consumer.lag else None
+
+    def _read(self, consumer: LogConsumer) -> Coroutine[Any, Any, Batch]:
+        return consumer.read(self.exporter.batch_records, self.exporter.batch_bytes)
+
+    async def _deliver(
+        self,
+        consumer: LogConsumer,
+        destination: Destination,
+        events: Sequence[audit_service_pb2.AuditEvent],
+        source: Source,
+    ) -> bool:
+        """Delivers all of the records and acknowledges them; False when the lane was drained before that."""
+        most = len(events)
+        while events:
+            some = events[:most]
+            outcome = await destination.deliver(some, source)
+            if outcome.taken:
+                self._say_taken(outcome, len(some))
+                if not await self._acknowledge(consumer, some):
+                    return False
+                events = events[most:]
+            elif outcome.too_large and len(some) > 1:
+                most = (len(some) + 1) // 2
+            else:
+                self._say_failed(outcome, some)
+                if self._draining.is_set():
+                    return False
+                await _until(self._draining, self._wait_seconds(outcome))
+        return True
+
+    def _wait_seconds(self, outcome: Outcome) -> float:
+        backoff = self.exporter.retry.wait_millis(self.counted.failing, self._random())
+        return max(backoff, min(outcome.retry_after_millis, RETRY_AFTER_MAX_MILLIS)) / 1000
+
+    async def _acknowledge(self, consumer: LogConsumer, events: Sequence[audit_service_pb2.AuditEvent]) -> bool:
+        """Remembers durably what was taken; False when the lane was drained before that could be."""
+        last = events[-1]
+        position = Position(last.record.sequence, last.record_hash[:FINGERPRINT_BYTES])
+        while True:
+            try:
+                await consumer.acknowledge(Batch(list(events), position))
+                return True
+            except Exception as error:
+                # Without it the same records would be sent again.
+                if temporary(error) is None:
+                    raise
+            if self._draining.is_set():
+                return False
+            await _until(self._draining, FAULT_SECONDS)
+
+    def _say_taken(self, outcome: Outcome, records: int) -> None:
+        fields = {"exporter": self.exporter.name}
+        if self.counted.failing:
+            _log.info("the destination of an exporter takes records again", extra=fields)
+        if outcome.refused:
+            told = {**fields, "records": outcome.refused, "problem": outcome.problem}
+            _log.error("the destination of an exporter has refused records for good", extra=told)
+        self.counted.exported += records - outcome.refused
+        self.counted.refused += outcome.refused
+        self.counted.failing = 0
+
+    def _say_failed(self, outcome: Outcome, events: Sequence[audit_service_pb2.AuditEvent]) -> None:
+        """A destination that fails is a line once, not once for every attempt."""
+        level = logging.DEBUG if self.counted.failing else logging.WARNING
+        sequences = {"first_sequence": events[0].record.sequence, "last_sequence": events[-1].record.sequence}
+        fields = {"exporter": self.exporter.name, "problem": outcome.problem, **sequences}
+        _log.log(level, "records were not taken by an exporter's destination, they are sent again", extra=fields)
+        self.counted.failed += 1
+        self.counted.failing += 1
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Returns when the event is set or the time has passed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,105 @@
+"""A destination that takes OTLP logs over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
+
+from fairlead.exporting.destination import Outcome, Source, not_taken
+from fairlead.exporting.otlp.answer import outcome_of
+from fairlead.exporting.otlp.mapping import request
+from fairlead.exporting.settings import Exporter
+from fairlead.v1 import audit_service_pb2
+
+_DEFAULT_PORT = 4317
+# How servers in the field say that a message is larger than they take, with the same code as for overload.
+_LARGER = "larger than max"
+_DETAILS = "grpc-status-details-bin"
+
+
+class GrpcCollector:
+    """The collector. Belongs to one event loop."""
+
+    def __init__(self, exporter: Exporter, program_version: str) -> None:
+        self._exporter = exporter
+        self._program_version = program_version
+        self._channel: grpc.aio.Channel | None = None
+
+    async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
+        """Makes one call."""
+        exporter = self._exporter
+        if self._channel is None:
+            self._channel = self._connected(await asyncio.to_thread(_roots, exporter.trusted))
+        message = await asyncio.to_thread(
+            request, events, source.identity, self._program_version, include_record=exporter.include_record
+        )
+        generated: Any = logs_service_pb2_grpc
+        stub = generated.LogsServiceStub(self._channel)
+        try:
+            response = await stub.Export(
+                message, timeout=exporter.timeout_seconds, metadata=tuple(exporter.headers.items())
+            )
+        except grpc.aio.AioRpcError as error:
+            too_large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _LARGER in (error.details() or "")
+            problem = f"status {error.code().name}"
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                problem = f"no answer within {exporter.timeout_seconds:g} s"
+            return not_taken(problem, _retry_after_millis(error), too_large=too_large)
+        return outcome_of(response, len(events))
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close(None)
+
+    def _connected(self, roots: bytes | None) -> grpc.aio.Channel:
+        parts = urlsplit(self._exporter.url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        target = f"{host}:{parts.port or _DEFAULT_PORT}"
+        options = [
+            # The environment's proxies are not asked, and connections are nobody else's.
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.use_local_subchannel_pool", 1),
+            # When is tried again is decided here.
+            ("grpc.enable_retries", 0),
+            ("grpc.initial_reconnect_backoff_ms", self._exporter.retry.initial_millis),
+            ("grpc.min_reconnect_backoff_ms", self._exporter.retry.initial_millis),
+            ("grpc.max_reconnect_backoff_ms", self._exporter.retry.initial_millis),
+        ]
+        compression = grpc.Compression.Gzip if self._exporter.gzip else grpc.Compression.NoCompression
+        if parts.scheme == "http":
+            return grpc.aio.insecure_channel(target, options=options, compression=compression)
+        credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+        return grpc.aio.secure_channel(target, credentials, options=options, compression=compression)
+
+
+def _roots(trusted: str | None) -> bytes | None:
+    """The certificates that are trusted, PEM: gRPC would bring its own instead of the system's."""
+    if trusted is not None:
+        return trusted.encode("ascii")
+    file = ssl.get_default_verify_paths().cafile
+    return None if file is None else Path(file).read_bytes()
+
+
+def _retry_after_millis(error: grpc.aio.AioRpcError) -> int:
+    """What the collector asks to wait; 0 when it does not."""
+    metadata: Any = error.trailing_metadata()
+    for key, value in metadata or ():
+        if key == _DETAILS and isinstance(value, bytes):
+            with contextlib.suppress(DecodeError):
+                for detail in status_pb2.Status.FromString(value).details:
+                    info = error_details_pb2.RetryInfo()
+                    if detail.Unpack(info):
+                        return max(0, int(info.retry_delay.ToMilliseconds()))
+    return 0

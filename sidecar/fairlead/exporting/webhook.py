@@ -1,0 +1,63 @@
+"""A destination that takes batches of CloudEvents over HTTP, signed like notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Callable, Sequence
+
+from fairlead.exporting.cloudevents import BATCH_TYPE, batch
+from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
+from fairlead.exporting.settings import Exporter
+from fairlead.notification import signature
+from fairlead.notification.model import Answer, Verdict
+from fairlead.notification.sender import HttpSender
+from fairlead.v1 import audit_service_pb2
+
+_NANOS = 1_000_000_000
+_TOO_LARGE = 413
+
+
+class WebhookDestination:
+    """The webhook. Belongs to one event loop."""
+
+    def __init__(self, exporter: Exporter, clock: Callable[[], int], program_version: str) -> None:
+        """`clock` gives Unix nanoseconds."""
+        self._exporter = exporter
+        self._clock = clock
+        self._sender = HttpSender(clock, program_version, trusting(exporter.trusted))
+
+    async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
+        """Makes one request."""
+        exporter = self._exporter
+        body = await asyncio.to_thread(batch, events, source.identity)
+        headers = {
+            **exporter.headers,
+            "content-type": BATCH_TYPE,
+            **signature.headers(exporter.keys, batch_id(exporter.name, events), self._clock() // _NANOS, body),
+        }
+        answer, _ = await self._sender.exchange(exporter.url, headers, body, exporter.timeout_seconds)
+        return outcome_of(answer)
+
+    async def close(self) -> None:
+        """Ends idle connections."""
+        await self._sender.close()
+
+
+def outcome_of(answer: Answer) -> Outcome:
+    """What an answer means for an exporter: what is not taken is sent again, whatever the status."""
+    if answer.verdict is Verdict.DELIVERED:
+        return TAKEN
+    return not_taken(answer.problem, answer.retry_after_millis, too_large=answer.status_code == _TOO_LARGE)
+
+
+def trusting(certificates: str | None) -> ssl.SSLContext | None:
+    """Trusts these certificates, PEM, alone; None: the system's."""
+    return None if certificates is None else ssl.create_default_context(cadata=certificates)
+
+
+def batch_id(exporter: str, events: Sequence[audit_service_pb2.AuditEvent]) -> str:
+    """The id of a request: the same for every attempt with the same records, another one for every exporter and log."""
+    parts = (events[0].record_hash, events[-1].record_hash, exporter.encode())
+    return "exp_" + hashlib.sha256(b"fairlead.export.v1\0" + b"".join(parts)).hexdigest()[:32]

@@ -1,0 +1,278 @@
+"""Exporters over a log: nothing is lost, nothing overtakes, and the position moves only behind what was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from fairlead.audit.consumers.service import CAUGHT_UP, LEFT_BEHIND
+from fairlead.audit.model import StoredRecord
+from fairlead.control.errors import Refusal
+from fairlead.exporting import lane, metrics
+from fairlead.exporting.destination import Outcome, not_taken
+from fairlead.internal.v1 import command_pb2
+from fairlead.v1 import audit_service_pb2
+from tests.unit.exporting.logs import LOG, Desk, Life, run
+
+DOWN = not_taken("the connection is refused")
+
+
+def test_records_go_out_in_order_in_bounded_batches_and_are_acknowledged() -> None:
+    async def test() -> None:
+        desk = Desk()
+        life = Life(desk)
+        life.commit(10)
+        life.start()
+        await desk.until(lambda: len(desk.taken) == 10)
+        assert desk.attempts == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+        life.commit(1)
+        await life.acknowledged(11)
+        await life.exporting.stop(5)
+        assert desk.closed == 1
+        # The next life begins behind that.
+        again = Life(desk, life.store)
+        again.commit(2)
+        again.start()
+        await again.acknowledged(13)
+        assert desk.taken == list(range(1, 14))
+        await again.exporting.stop(5)
+
+    run(test)
+
+
+def test_a_destination_that_is_down_gets_the_same_records_again_and_the_first_failure_is_a_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: DOWN
+        life = Life(desk)
+        life.commit(6)
+        life.start()
+        await desk.until(lambda: len(desk.attempts) == 4)
+        assert desk.attempts == [[1, 2, 3, 4]] * 4
+        assert life.consumers.loaded()[0].position.sequence == 0
+        page = metrics.page(life.exporting)
+        assert 'fairlead_audit_export_failing{exporter="desk"} 1\n' in page
+        desk.answer = Desk().answer
+        await life.acknowledged(6)
+        assert desk.taken == list(range(1, 7))
+        page = metrics.page(life.exporting)
+        assert 'fairlead_audit_export_records_total{exporter="desk"} 6\n' in page
+        assert 'fairlead_audit_export_failed_total{exporter="desk"} 4\n' in page
+        assert 'fairlead_audit_export_failing{exporter="desk"} 0\n' in page
+        await life.exporting.stop(5)
+
+    with caplog.at_level("INFO"):
+        run(test)
+    said = [record.message for record in caplog.records if record.name.startswith("fairlead.exporting")]
+    assert said == [
+        "records were not taken by an exporter's destination, they are sent again",
+        "the destination of an exporter takes records again",
+    ]
+
+
+def test_what_is_too_large_is_sent_in_parts() -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: not_taken("status 413", too_large=True) if len(asked) > 1 else Outcome(True)
+        life = Life(desk)
+        life.commit(4)
+        life.start()
+        await life.acknowledged(4)
+        assert desk.attempts == [[1, 2, 3, 4], [1, 2], [1], [2], [3], [4]]
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_records_that_were_refused_for_good_are_counted_and_not_sent_again() -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: Outcome(True, "partial success", refused=1)
+        life = Life(desk)
+        life.commit(4)
+        life.start()
+        await life.acknowledged(4)
+        assert desk.attempts == [[1, 2, 3, 4]]
+        page = metrics.page(life.exporting)
+        assert 'fairlead_audit_export_refused_records_total{exporter="desk"} 1\n' in page
+        assert 'fairlead_audit_export_records_total{exporter="desk"} 3\n' in page
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_the_destination_s_wish_to_wait_is_kept() -> None:
+    async def test() -> None:
+        desk = Desk()
+        life = Life(desk)
+        exporter = life.start()
+        await life.exporting.reconcile()
+        running = life.exporting.lanes()[0]
+        running.counted.failing = 1
+        assert running._wait_seconds(not_taken("status 429", 90_000)) == 90
+        assert running._wait_seconds(not_taken("status 429", 10**12)) == 86_400
+        running.counted.failing = 9
+        assert running._wait_seconds(DOWN) == exporter.retry.max_millis / 2 / 1000
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_a_destination_that_is_away_for_long_is_told_of_once_and_gets_everything_when_it_is_back() -> None:
+    """The log is the queue: beyond the bound retention waits no longer, the exporter does."""
+
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: DOWN
+        life = Life(desk)
+        life.start()
+        life.commit(20)
+        await desk.until(lambda: len(desk.attempts) > 1)
+        await life.consumers.check()
+        assert await life.consumers.unread_since() is not None
+        life.commit(30)
+        await life.consumers.check()
+        assert await life.consumers.unread_since() is None
+        desk.answer = Desk().answer
+        await life.acknowledged(50)
+        await life.consumers.check()
+        assert desk.taken == list(range(1, 51))
+        # A batch of memory, however long it took.
+        assert max(map(len, desk.attempts)) == 4
+        changes = [command.control_write.record for command in life.core.applied]
+        said = [(change.subject, change.detail["consumer"]) for change in changes if change.subject]
+        assert said == [(LEFT_BEHIND, "export:desk"), (CAUGHT_UP, "export:desk")]
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_one_that_stalls_holds_up_no_other_and_a_stop_does_not_wait_for_it() -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.stalled = asyncio.Event()
+        life = Life(desk)
+        life.commit(5)
+        life.start()
+        await desk.until(lambda: len(desk.attempts) == 1)
+        await life.exporting.stop(0.01)
+        assert desk.taken == [] and desk.closed == 1
+        # It was not acknowledged, so it comes again.
+        desk.stalled = None
+        again = Life(desk, life.store)
+        again.start()
+        await again.acknowledged(5)
+        assert desk.taken == [1, 2, 3, 4, 5]
+        await again.exporting.stop(5)
+
+    run(test)
+
+
+def test_a_stop_delivers_what_is_there() -> None:
+    async def test() -> None:
+        desk = Desk()
+        life = Life(desk)
+        life.start()
+        life.commit(1)
+        await life.acknowledged(1)
+        life.commit(30)
+        await life.exporting.stop(20)
+        assert desk.taken == list(range(1, 32))
+        assert life.consumers.loaded()[0].position.sequence == 31
+
+    run(test)
+
+
+def test_a_stop_does_not_wait_for_a_destination_that_is_down() -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: not_taken("status 503", 3_600_000)
+        life = Life(desk)
+        life.commit(3)
+        life.start()
+        await desk.until(lambda: len(desk.attempts) == 1)
+        await life.exporting.stop(20)
+        assert len(desk.attempts) <= 2
+
+    run(test)
+
+
+def test_a_change_takes_effect_at_once_and_what_is_removed_stops_and_keeps_its_position() -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: not_taken("status 503", 3_600_000)
+        life = Life(desk)
+        life.commit(3)
+        life.start()
+        await desk.until(lambda: len(desk.attempts) == 1)
+        # Whatever it waits for: the correction is tried right away.
+        desk.answer = Desk().answer
+        changed = life.made[0].__class__("desk", "stdout", batch_records=2)
+        life.exporting.configure([changed])
+        await life.acknowledged(3)
+        assert desk.attempts[1:] == [[1, 2], [3]]
+        assert life.made[1] is changed and desk.closed == 1
+        # The same again is no change.
+        life.exporting.configure([changed])
+        await life.exporting.reconcile()
+        assert len(life.made) == 2
+        with pytest.raises(Refusal, match="has an open stream"):
+            await life.consumers.remove(
+                audit_service_pb2.RemoveConsumerRequest(request_id="r", name="export:desk"), "a"
+            )
+        life.exporting.configure([])
+        await life.exporting.reconcile()
+        life.commit(2)
+        assert life.exporting.lanes() == [] and metrics.page(life.exporting) == ""
+        assert life.consumers.loaded()[0].position.sequence == 3
+        life.exporting.configure([changed])
+        await life.acknowledged(5)
+        assert desk.taken == [1, 2, 3, 4, 5]
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_while_the_store_takes_nothing_what_was_taken_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "FAULT_SECONDS", 0.01)
+
+    async def test() -> None:
+        desk = Desk()
+        life = Life(desk)
+        refused = threading.Event()
+        apply = life.core.apply
+
+        def refusing(command: bytes) -> bytes:
+            if desk.taken and not refused.is_set():
+                refused.set()
+                rejection = command_pb2.Rejection(reason="STORE_UNAVAILABLE", message="injected")
+                return command_pb2.CommandResult(rejection=rejection).SerializeToString()
+            return apply(command)
+
+        monkeypatch.setattr(life.core, "apply", refusing)
+        life.commit(2)
+        life.start()
+        await life.acknowledged(2)
+        assert refused.is_set() and desk.attempts == [[1, 2]]
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_damage_of_the_log_stops_an_exporter_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        desk = Desk()
+        broken = [*LOG[:3], StoredRecord(4, LOG[3].record_hash, b"\xff\xff"), *LOG[4:]]
+        life = Life(desk, records=broken)
+        life.commit(6)
+        life.start()
+        await life.acknowledged(3)
+        await life.exporting.stop(5)
+        assert desk.taken == [1, 2, 3]
+
+    run(test)
+    assert any("damaged at record 4" in str(getattr(record, "error", "")) for record in caplog.records)

@@ -1,0 +1,59 @@
+"""Standard output: whole lines, and a pipe that nobody reads holds up nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+from fairlead.audit.export import verify_export
+from fairlead.exporting.destination import TAKEN
+from fairlead.exporting.stdout import StdoutDestination
+from tests.unit.exporting.logs import EVENTS, LOG, SOURCE, run
+
+
+def test_lines_are_those_of_an_export_also_when_the_reader_comes_late() -> None:
+    async def test() -> None:
+        reading, writing = os.pipe()
+        destination = StdoutDestination(writing)
+        # More than a pipe holds: it waits for the reader, the event loop does not.
+        delivering = asyncio.ensure_future(destination.deliver(EVENTS * 10, SOURCE))
+        with open(reading) as reader:
+            lines = [await asyncio.to_thread(reader.readline) for _ in range(len(EVENTS) * 10)]
+        assert await delivering is TAKEN
+        os.close(writing)
+        assert verify_export(lines[:60], (60, LOG[59].record_hash)).valid
+
+    run(test)
+
+
+def test_one_that_is_given_up_in_the_middle_leaves_whole_lines() -> None:
+    async def test() -> None:
+        reading, writing = os.pipe()
+        destination = StdoutDestination(writing)
+        first = asyncio.ensure_future(destination.deliver(EVENTS * 10, SOURCE))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait({first})
+        await destination.close()
+        # Its successor shares it, and comes behind.
+        second = asyncio.ensure_future(destination.deliver(EVENTS[:1], SOURCE))
+        with open(reading) as reader:
+            lines = [await asyncio.to_thread(reader.readline) for _ in range(len(EVENTS) * 10 + 1)]
+        assert await second is TAKEN
+        os.close(writing)
+        assert [json.loads(line)["sequence"] for line in lines] == [*range(1, 61)] * 10 + [1]
+
+    run(test)
+
+
+def test_an_output_that_is_closed_is_said() -> None:
+    async def test() -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        destination = StdoutDestination(writing)
+        outcome = await destination.deliver(EVENTS[:1], SOURCE)
+        assert not outcome.taken and outcome.problem == "standard output cannot be written: broken pipe"
+        os.close(writing)
+
+    run(test)

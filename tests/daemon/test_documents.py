@@ -203,7 +203,8 @@ def test_operations_has_every_metric_with_its_type_and_labels(tmp_path: Path) ->
         tools = "defaults: {tool.call: allow}\n"
         # Nothing is sent to it here.
         receiver = "notifications: [{name: desk, url: 'http://127.0.0.1:9', format: chat, events: budget.overdraft}]\n"
-        with Daemon(tmp_path, routed(first.url, second.url, budget + tools + receiver)) as daemon:
+        exporter = f"audit: {{exporters: [{{name: disk, kind: file, path: {tmp_path}/audit.jsonl}}]}}\n"
+        with Daemon(tmp_path, routed(first.url, second.url, budget + tools + receiver + exporter)) as daemon:
             body: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
             assert post(daemon, body)[0] == 200
             assert post(daemon, body, token="nobody")[0] == 401

@@ -87,8 +87,9 @@ class Lane:
         try:
             while True:
                 try:
-                    made = self._made = self._made or await asyncio.to_thread(self._make, self.exporter)
-                    return await self._export(made)
+                    if self._made is None:
+                        self._made = await asyncio.to_thread(self._make, self.exporter)
+                    return await self._export(self._made)
                 except Exception as error:
                     known = isinstance(error, LogDamaged | Refusal) or temporary(error) is not None
                     if str(error) != told or not known:

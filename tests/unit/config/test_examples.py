@@ -121,7 +121,7 @@ def test_money_moves_behind_the_gate_and_under_the_order_s_key() -> None:
     assert {policy.match.tool for policy in loaded.config.policies} == {("payments.refund",)}
 
 
-@pytest.mark.parametrize("document", ["docs/models.md", "docs/prices.md", "docs/tools.md"])
+@pytest.mark.parametrize("document", ["docs/exporters.md", "docs/models.md", "docs/prices.md", "docs/tools.md"])
 def test_the_configurations_that_documents_show_are_valid(document: str) -> None:
     shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
     whole = [text for text in shown if text.startswith("apiVersion: fairlead/v1\n")]

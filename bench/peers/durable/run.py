@@ -2,10 +2,10 @@
 
 | | what makes a step durable | runs at once |
 |---|---|---|
-| Fairlead | fsync of its log before the answer to the worker | tasks of the worker SDK and the starter, one process |
-| LangGraph | SQLite `synchronous=FULL`, a checkpoint before the next node (`durability="sync"`) | tasks, one process |
+| Fairlead | fsync of its log before the worker's answer | tasks of the worker SDK and the starter, one process |
+| LangGraph | SQLite `synchronous=FULL`, `durability="sync"` | threads or tasks, whichever is faster, one process |
 | DBOS | SQLite `synchronous=FULL`, rollback journal, as it sets it up | threads, one process |
-| Restate | fsync of its log, as it sets it up | threads that call its ingress; the service is a process of its own |
+| Restate | fsync of its log, as it sets it up | threads that call its ingress; the service is its own process |
 
 All of them are used from Python. A peer that is not installed or fails is named, and leaves its rows out.
 """
@@ -33,7 +33,7 @@ TIMES_BEST = 3
 US, LEAN = "Fairlead", "Fairlead, lean client"
 # Runs of one turn: one at a time, and at once. Each takes some seconds.
 PEERS = {
-    "LangGraph 1.2.22": ("langgraph", "langgraph_chain.py", 100, 640),
+    "LangGraph 1.2.22": ("langgraph", "langgraph_chain.py", 100, 320),
     "DBOS 3.4.0": ("dbos", "dbos_chain.py", 30, 128),
     "Restate 1.7.12": ("restate", "restate_chain.py", 100, 640),
 }
@@ -94,8 +94,8 @@ def compare(one: dict[str, Figures], many: dict[str, Figures], ours_bytes: float
             results.append(Result(f"{name}: steps, {CONCURRENT} runs at once", many[name]["rate"], "1/s"))
         taken = ours_bytes if name == US else many.get(name, {}).get("bytes")
         if taken is not None:
-            row = f"{name}: on the disk per step of {PAYLOAD_BYTES} bytes"
-            results.append(Result(row, taken, "bytes", "payload", taken / PAYLOAD_BYTES))
+            row = f"{name}: on the disk per step, results of {PAYLOAD_BYTES} bytes"
+            results.append(Result(row, taken, "bytes", "payload", taken / steps.payload_bytes(PAYLOAD_BYTES)))
     between = one[US]["step_p50"] / 1000
     results.append(at_most(f"{US}: one run, p50 from step to step", between, "ms", STEP_MILLISECONDS))
     if fastest := min((one[name]["run_p50"] for name in PEERS if name in one), default=None):

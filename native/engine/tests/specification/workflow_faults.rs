@@ -266,6 +266,11 @@ fn what_has_ended_does_not_come_back_and_its_history_stays() {
     bench.cancel(&run).unwrap();
     bench.crash();
     assert_eq!(bench.engine.open_runs(), 0);
+    let is_open = |(family, key): &(u32, Vec<u8>)| *family == family::RUNS && key.first() == Some(&b'o');
+    assert!(
+        !bench.store.keys().any(is_open),
+        "a recovery reads no run that has ended"
+    );
     let id = run.strip_prefix("runs/").unwrap();
     let told = bench.log().into_iter().filter(|record| match &record.body {
         Some(Body::Run(event)) => event.run == id,

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from bench import clients, configuration, datapath, native
+from bench import audit, clients, configuration, datapath, native
 from bench.durable import run as durable
 from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, build, in_turns, load, printing_its_address
 from bench.results import Result, at_most, table, write
@@ -127,6 +127,7 @@ def main() -> None:
             results += datapath.throughput(sidecar, upstream)
             results += datapath.held_streams(sidecar, slow)
             results += admission(sidecar)
+            results += audit.measured(sidecar)
             results += while_python_is_busy(sidecar, upstream)
         finally:
             sidecar.kill()

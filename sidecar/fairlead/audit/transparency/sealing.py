@@ -1,4 +1,5 @@
-"""Signs checkpoints: every 64 records or 5 seconds after the first that has none, and when the sidecar stops.
+"""Signs checkpoints: every 64 records, but at most ten times a second, 5 seconds after the first that is in none, and
+when the sidecar stops.
 
 What is signed was read from the store, so it is committed; the checkpoint, the leaves and the frontier are one commit
 unit behind it. INVARIANT (A2): a checkpoint is signed only when its tree goes on from the one before and every record
@@ -19,10 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fairlead.audit.model import GENESIS, Undecodable, link
 from fairlead.audit.store import AuditLog, Reader
 from fairlead.audit.transparency.checkpoint import KEY_CHANGED, ORIGIN_PREFIX, Checkpoint, SignedCheckpoint
-from fairlead.audit.transparency.merkle import Frontier, leaf_hash
+from fairlead.audit.transparency.merkle import TILE_LEAVES, Frontier, leaf_hash
 from fairlead.audit.transparency.note import SignerKey, VerifierKey
-from fairlead.audit.transparency.store import TILE_LEAVES, Seals
-from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS
+from fairlead.audit.transparency.store import Seals
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal
 from fairlead.internal.v1 import command_pb2, state_pb2
@@ -32,8 +32,13 @@ from fairlead.v1 import audit_record_pb2
 EVERY_RECORDS = 64
 EVERY_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+# Between two checkpoints: a busy log gets ten a second, with more records each, and the calls get the processor.
+PAUSE_SECONDS = 0.1
 # Of one checkpoint, so that its leaves stay a small value: a log that has none yet gets several.
 MOST_RECORDS = 4096
+# What is read at once.
+SLICE_RECORDS = 512
+SLICE_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -50,23 +55,19 @@ class _Tree:
     head: bytes = GENESIS
     leaves: list[bytes] = field(default_factory=list)
     tiles: dict[int, bytes] = field(default_factory=dict)
-    # Root of the leaves since the last whole tile.
-    tile: Frontier = field(default_factory=Frontier)
 
     def copy(self) -> _Tree:
         """A copy that nothing was added to yet."""
-        return _Tree(self.frontier.copy(), self.head, tile=self.tile.copy())
+        return _Tree(self.frontier.copy(), self.head)
 
     def append(self, record_bytes: bytes, record_hash: bytes) -> None:
         """Takes the next record."""
         leaf = leaf_hash(record_bytes)
-        self.frontier.append(leaf)
+        tile = self.frontier.append(leaf)
+        if tile is not None:
+            self.tiles[self.frontier.size // TILE_LEAVES - 1] = tile
         self.leaves.append(leaf)
-        self.tile.append(leaf)
         self.head = record_hash
-        if self.tile.size == TILE_LEAVES:
-            self.tiles[self.frontier.size // TILE_LEAVES - 1] = self.tile.root()
-            self.tile = Frontier()
 
 
 class Sealing:
@@ -153,6 +154,7 @@ class Sealing:
             try:
                 await self.seal()
                 told = False
+                await asyncio.sleep(PAUSE_SECONDS)
             except (Refusal, StoreUnavailable) as error:
                 if not told:
                     _log.warning("checkpoints of the audit log wait", extra={"error": str(error)})
@@ -301,16 +303,13 @@ class Sealing:
         sealed = self._log.record(state.size)
         if sealed is None or sealed.record_hash != last.checkpoint.chain_head:
             raise DoesNotFit(f"record {state.size} of the audit log is not the one that was signed")
-        tile = Frontier()
-        for leaf in self._seals.leaves(state.size - state.size % TILE_LEAVES, state.size):
-            tile.append(leaf)
-        self._tree = _Tree(frontier, last.checkpoint.chain_head, tile=tile)
+        self._tree = _Tree(frontier, last.checkpoint.chain_head)
         self._last = last
 
     def _advance(self, tree: _Tree, end: int) -> None:
         """Takes the next records, at most up to `end`."""
         sequence = tree.frontier.size
-        records = self._log.after(sequence, CHUNK_RECORDS, CHUNK_BYTES, end)
+        records = self._log.after(sequence, SLICE_RECORDS, SLICE_BYTES, end)
         if not records:
             raise DoesNotFit(f"record {sequence + 1} of the audit log is missing")
         for record in records:

@@ -17,12 +17,10 @@ from google.protobuf.message import DecodeError
 from fairlead.audit.model import Undecodable
 from fairlead.audit.store import Reader
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
-from fairlead.audit.transparency.merkle import HASH_BYTES, node_hash, root_of, split
+from fairlead.audit.transparency.merkle import HASH_BYTES, TILE_LEAVES, node_hash, root_of, split
 from fairlead.audit.transparency.note import InvalidNote
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
-
-TILE_LEAVES = 256
 
 
 class Seals:

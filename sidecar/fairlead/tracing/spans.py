@@ -1,0 +1,80 @@
+"""A span as OTLP has it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from fairlead.tracing.identity import Context
+
+Value = str | int | float | bool | tuple[str, ...]
+INTERNAL = trace_pb2.Span.SPAN_KIND_INTERNAL
+CLIENT = trace_pb2.Span.SPAN_KIND_CLIENT
+_HAS_SPAN_FLAGS = 1
+
+
+def span(
+    name: str,
+    context: Context,
+    parent: bytes,
+    begins: int,
+    ends: int,
+    attributes: Mapping[str, Value],
+    *,
+    error: str = "",
+    said: str = "",
+    kind: trace_pb2.Span.SpanKind = INTERNAL,
+    links: Iterable[Context] = (),
+    events: Iterable[trace_pb2.Span.Event] = (),
+) -> trace_pb2.Span:
+    """One span, from `begins` to `ends` in Unix nanoseconds; `parent` is empty at the root of a trace.
+
+    `error` is the reason of a failure, in few words of a closed set; `said` tells it to people.
+    """
+    found = trace_pb2.Span(
+        trace_id=context.trace_id,
+        span_id=context.span_id,
+        parent_span_id=parent,
+        flags=_HAS_SPAN_FLAGS,
+        name=name,
+        kind=kind,
+        start_time_unix_nano=min(begins, ends),
+        end_time_unix_nano=ends,
+        attributes=_attributes({**attributes, "error.type": error}),
+        links=[trace_pb2.Span.Link(trace_id=link.trace_id, span_id=link.span_id) for link in links],
+        events=events,
+    )
+    if error:
+        found.status.code, found.status.message = trace_pb2.Status.STATUS_CODE_ERROR, said or error
+    return found
+
+
+def event(name: str, at: int, attributes: Mapping[str, Value]) -> trace_pb2.Span.Event:
+    """Something that happened inside a span, at a time in Unix nanoseconds."""
+    return trace_pb2.Span.Event(name=name, time_unix_nano=at, attributes=_attributes(attributes))
+
+
+def resource(attributes: Mapping[str, Value]) -> list[common_pb2.KeyValue]:
+    """Attributes of whatever has the spans."""
+    return _attributes(attributes)
+
+
+def _attributes(values: Mapping[str, Value]) -> list[common_pb2.KeyValue]:
+    """What is said; what is empty was not."""
+    return [common_pb2.KeyValue(key=name, value=_any(value)) for name, value in values.items() if value not in ("", ())]
+
+
+def _any(value: Value) -> common_pb2.AnyValue:
+    # A truth value is a number to Python: it comes first.
+    match value:
+        case bool():
+            return common_pb2.AnyValue(bool_value=value)
+        case int():
+            return common_pb2.AnyValue(int_value=value)
+        case float():
+            return common_pb2.AnyValue(double_value=value)
+        case tuple():
+            return common_pb2.AnyValue(array_value=common_pb2.ArrayValue(values=[_any(item) for item in value]))
+    return common_pb2.AnyValue(string_value=value)

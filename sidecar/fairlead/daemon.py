@@ -238,7 +238,7 @@ class Daemon:
         self._use_signing_key(resolved)
         self._audit = AuditLogService(store, feed, consumers, sealing)
         readable = Readable(consumers, AuditLog(store), feed)
-        places = Places(time.time_ns, program_version())
+        places = Places(time.time_ns, program_version(), store)
         exporting = self._exporting = Exporting(readable, places.destination, random.random)
         exporting.apply(loaded.config, resolved)
         votes = Votes()

@@ -10,6 +10,6 @@
 | `thread` | a thread of its own for what may block for ever |
 | `file`, `rotation`, `stdout` | JSON Lines |
 | `cloudevents`, `webhook` | CloudEvents over signed webhooks |
-| `otlp` | OTLP logs over gRPC and HTTP |
+| `otlp` | OTLP logs and traces over gRPC and HTTP |
 | `metrics` | what a scrape sees |
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fairlead.audit.store import Reader
 from fairlead.exporting.destination import Destination
 from fairlead.exporting.file import FileDestination
 from fairlead.exporting.settings import Exporter
@@ -14,8 +15,9 @@ from fairlead.exporting.stdout import StdoutDestination
 class Places:
     """Makes destinations. Belongs to one event loop."""
 
-    def __init__(self, clock: Callable[[], int], program_version: str) -> None:
-        """`clock` gives Unix nanoseconds."""
+    def __init__(self, clock: Callable[[], int], program_version: str, reader: Reader) -> None:
+        """`clock` gives Unix nanoseconds; `reader` is the store that the log is in."""
+        self._reader = reader
         self._clock = clock
         self._program_version = program_version
         self._stdout = StdoutDestination()
@@ -39,3 +41,17 @@ class Places:
                 from fairlead.exporting.otlp.grpc_collector import GrpcCollector
 
                 return GrpcCollector(exporter, self._program_version)
+            case "otlp-traces":
+                return self._traces(exporter)
+
+    def _traces(self, exporter: Exporter) -> Destination:
+        from fairlead.exporting.otlp.grpc_collector import GrpcCollector
+        from fairlead.exporting.otlp.http_collector import HttpCollector
+        from fairlead.exporting.otlp.signals import Traces
+        from fairlead.tracing.stories import Stories
+        from fairlead.tracing.tracing import Tracing
+
+        signal = Traces(self._program_version, Tracing(Stories(self._reader), exporter.sample))
+        if exporter.protocol == "http":
+            return HttpCollector(exporter, self._clock, self._program_version, signal)
+        return GrpcCollector(exporter, self._program_version, signal)

@@ -46,6 +46,7 @@ class Exporter:
     trusted: str | None = field(default=None, repr=False)
     timeout_seconds: float = 10.0
     include_record: bool = False
+    sample: float = 1.0
 
 
 def exporters_of(config: Config, secrets: ResolvedSecrets) -> tuple[Exporter, ...]:
@@ -71,6 +72,7 @@ def exporters_of(config: Config, secrets: ResolvedSecrets) -> tuple[Exporter, ..
                 trusted=reached.trusted,
                 timeout_seconds=entry.timeout / 1000,
                 include_record=entry.include_record,
+                sample=entry.sample,
             )
         )
     return tuple(exporters)

@@ -53,9 +53,9 @@ def is_end(record: pb.AuditRecord) -> bool:
     return record.kind in _ENDED
 
 
-def spans_of_call(records: Sequence[pb.AuditRecord], own: Context, parent: bytes, link: Context | None) -> Iterator[
-    trace_pb2.Span
-]:
+def spans_of_call(
+    records: Sequence[pb.AuditRecord], own: Context, parent: bytes, link: Context | None
+) -> Iterator[trace_pb2.Span]:
     """The spans of a call that ended with the last of its records; `link` is a step that it belongs to in another
     trace."""
     first = records[0]
@@ -107,7 +107,9 @@ def _chat(records: Sequence[pb.AuditRecord], own: Context, parent: bytes, links:
     settled = last.settlement if last.HasField("settlement") else None
     model = (settled.model if settled is not None else "") or (inputs.cached_model if decision.decision.cached else "")
     planned = {target.model: target for target in decision.decision.plan}
-    target = planned.get(model) or (decision.decision.plan[0] if decision.decision.plan else decision_pb2.PlannedTarget())
+    target = planned.get(model) or (
+        decision.decision.plan[0] if decision.decision.plan else decision_pb2.PlannedTarget()
+    )
     facts: dict[str, Value] = {
         **common(last),
         "gen_ai.operation.name": "chat",

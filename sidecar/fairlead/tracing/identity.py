@@ -18,7 +18,7 @@ _SAMPLED = 1
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A span as others see it: its trace, itself, and whether its agent records the trace; None when no agent has said."""
+    """A span as others see it: its trace, itself, and whether its agent records the trace; None when none has said."""
 
     trace_id: bytes
     span_id: bytes

@@ -25,7 +25,7 @@ def span(
     *,
     error: str = "",
     said: str = "",
-    kind: trace_pb2.Span.SpanKind = INTERNAL,
+    kind: trace_pb2.Span.SpanKind.ValueType = INTERNAL,
     links: Iterable[Context] = (),
     events: Iterable[trace_pb2.Span.Event] = (),
 ) -> trace_pb2.Span:

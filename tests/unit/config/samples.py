@@ -195,6 +195,7 @@ audit:
       protocol: http
       compression: none
       includeRecord: true
+    - {name: spans, kind: otlp-traces, url: "http://localhost:4317", sample: 0.25}
 durability: {model.call: power, tool.call: process, workflow.step: process, checkpoint: process}
 limits:
   requestBytes: 1MiB

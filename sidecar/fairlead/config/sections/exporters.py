@@ -14,7 +14,7 @@ from fairlead.config.sections.notifications import EXPOSED, SECRETS_MAX, Receive
 from fairlead.config.sections.secret import AbsolutePath, SecretRef
 from fairlead.config.violation import Path
 
-ExporterKind = Literal["file", "stdout", "cloudevents", "otlp"]
+ExporterKind = Literal["file", "stdout", "cloudevents", "otlp", "otlp-traces"]
 _REMOTE = ("url", "headers", "tls", "insecure", "timeout")
 # Keys that mean something with a kind only; the others are for all of them.
 _OF_A_KIND: Mapping[str, tuple[str, ...]] = {
@@ -22,8 +22,14 @@ _OF_A_KIND: Mapping[str, tuple[str, ...]] = {
     "stdout": (),
     "cloudevents": (*_REMOTE, "secret"),
     "otlp": (*_REMOTE, "protocol", "compression", "include_record"),
+    "otlp-traces": (*_REMOTE, "protocol", "compression", "sample"),
 }
-_REQUIRED: Mapping[str, tuple[str, ...]] = {"file": ("path",), "cloudevents": ("url", "secret"), "otlp": ("url",)}
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "file": ("path",),
+    "cloudevents": ("url", "secret"),
+    "otlp": ("url",),
+    "otlp-traces": ("url",),
+}
 
 
 class Rotation(Section):
@@ -63,7 +69,7 @@ class Exporter(Section):
     """One destination."""
 
     name: Name = Field(description="unique name; its position is remembered as the consumer export:NAME")
-    kind: ExporterKind = Field(description="file, stdout, cloudevents or otlp")
+    kind: ExporterKind = Field(description="file, stdout, cloudevents, otlp or otlp-traces")
     start: Literal["first", "next"] = Field(
         default="first",
         description="where a name that is new begins: the first record of the log, or the next one that is written",
@@ -73,25 +79,36 @@ class Exporter(Section):
     path: AbsolutePath | None = Field(default=None, description="file: absolute path of the file that is written to")
     rotate: Rotation = Field(default=Rotation(), description="file: when another one is begun, and how many are kept")
     url: Url | None = Field(
-        default=None, description="cloudevents, otlp: where to; a secret reference when the URL itself is a secret"
+        default=None,
+        description="cloudevents, otlp, otlp-traces: where to; a secret reference when the URL itself is a secret",
     )
-    protocol: Literal["grpc", "http"] = Field(default="grpc", description="otlp: grpc, or http with protobuf")
-    compression: Literal["none", "gzip"] = Field(default="gzip", description="otlp: of requests")
+    protocol: Literal["grpc", "http"] = Field(
+        default="grpc", description="otlp, otlp-traces: grpc, or http with protobuf"
+    )
+    compression: Literal["none", "gzip"] = Field(default="gzip", description="otlp, otlp-traces: of requests")
     secret: Annotated[OneOrMany[SecretRef], AfterValidator(no_repeats)] = Field(
         default=(),
         max_length=SECRETS_MAX,
         description="cloudevents: signing secret, whsec_ and base64; while one is replaced, the old and the new one",
     )
     headers: dict[ReceiverHeader, HeaderValue] = Field(
-        default={}, description="cloudevents, otlp: further request headers: text, or a secret reference"
+        default={}, description="cloudevents, otlp, otlp-traces: further request headers: text, or a secret reference"
     )
-    tls: Tls | None = Field(default=None, description="cloudevents, otlp: trusted certificates")
-    insecure: bool = Field(default=False, description="cloudevents, otlp: true allows http to other machines")
+    tls: Tls | None = Field(default=None, description="cloudevents, otlp, otlp-traces: trusted certificates")
+    insecure: bool = Field(
+        default=False, description="cloudevents, otlp, otlp-traces: true allows http to other machines"
+    )
     timeout: Annotated[int, Duration("100ms", "5m")] = Field(
-        default=10_000, description="cloudevents, otlp: one attempt as a whole"
+        default=10_000, description="cloudevents, otlp, otlp-traces: one attempt as a whole"
     )
     include_record: bool = Field(
         default=False, description="otlp: true sends the exact bytes of the record along, with everything in it"
+    )
+    sample: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="otlp-traces: share of traces that are sent; where the agent has decided, that counts",
     )
 
     def rules(self) -> Iterator[tuple[Path, str]]:
@@ -110,5 +127,5 @@ class Exporter(Section):
         for name, value in self.headers.items():
             if isinstance(value, str) and SECRET_HEADER.search(name):
                 yield ("headers", name), "looks like a credential: write {fromEnv: NAME} or {fromFile: /PATH}"
-            if self.kind == "otlp" and (name.startswith("grpc-") or name.endswith("-bin")):
+            if self.kind.startswith("otlp") and (name.startswith("grpc-") or name.endswith("-bin")):
                 yield ("headers", name), "is a name that gRPC keeps for itself"

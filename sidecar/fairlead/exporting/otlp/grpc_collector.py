@@ -1,4 +1,4 @@
-"""A destination that takes OTLP logs over gRPC."""
+"""A destination that takes OTLP logs or traces over gRPC."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from urllib.parse import urlsplit
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 
-from fairlead.exporting.destination import Outcome, Source, not_taken
-from fairlead.exporting.otlp.answer import outcome_of
-from fairlead.exporting.otlp.mapping import request
+from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
+from fairlead.exporting.otlp.signals import Logs, Signal
 from fairlead.exporting.settings import Exporter
 from fairlead.v1 import audit_service_pb2
 
@@ -30,9 +28,10 @@ _DETAILS = "grpc-status-details-bin"
 class GrpcCollector:
     """The collector. Belongs to one event loop."""
 
-    def __init__(self, exporter: Exporter, program_version: str) -> None:
+    def __init__(self, exporter: Exporter, program_version: str, signal: Signal | None = None) -> None:
+        """`signal` is logs unless it is given."""
         self._exporter = exporter
-        self._program_version = program_version
+        self._signal = signal or Logs(program_version, include_record=exporter.include_record)
         self._channel: grpc.aio.Channel | None = None
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
@@ -40,22 +39,19 @@ class GrpcCollector:
         exporter = self._exporter
         if self._channel is None:
             self._channel = self._connected(await asyncio.to_thread(_roots, exporter.trusted))
-        message = await asyncio.to_thread(
-            request, events, source.identity, self._program_version, include_record=exporter.include_record
-        )
-        generated: Any = logs_service_pb2_grpc
-        stub = generated.LogsServiceStub(self._channel)
+        message = await asyncio.to_thread(self._signal.message, events, source)
+        if message is None:
+            return TAKEN
+        export = self._signal.export(self._channel)
         try:
-            response = await stub.Export(
-                message, timeout=exporter.timeout_seconds, metadata=tuple(exporter.headers.items())
-            )
+            response = await export(message, timeout=exporter.timeout_seconds, metadata=tuple(exporter.headers.items()))
         except grpc.aio.AioRpcError as error:
             too_large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _LARGER in (error.details() or "")
             problem = f"status {error.code().name}"
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 problem = f"no answer within {exporter.timeout_seconds:g} s"
             return not_taken(problem, _retry_after_millis(error), too_large=too_large)
-        return outcome_of(response, len(events))
+        return self._signal.outcome(response, len(events))
 
     async def close(self) -> None:
         """Ends the connection."""

@@ -132,10 +132,9 @@ def _chat(records: Sequence[pb.AuditRecord], own: Context, parent: bytes, links:
         facts["gen_ai.request.max_tokens"] = decision.decision.max_output_tokens
     if settled is not None:
         facts.update(_usage_facts(settled.attempts))
-    error, said = _why_not(last)
     named = inputs.model or target.model
     begins, ends = records[0].time_unix_nanos, last.time_unix_nanos
-    return span(f"chat {named}".strip(), own, parent, begins, ends, facts, error=error, said=said, links=links)
+    return span(f"chat {named}".strip(), own, parent, begins, ends, facts, error=_why_not(last), links=links)
 
 
 def _inside(records: Sequence[pb.AuditRecord], own: Context) -> Iterator[trace_pb2.Span]:
@@ -185,7 +184,7 @@ def _decided(record: pb.AuditRecord, own: Context) -> trace_pb2.Span:
         "fairlead.approval": decision.approval,
     }
     context = _inner(own, "decision", record.sequence)
-    return span("decide", context, own.span_id, at, at, facts, error=decision.rejection.lower())
+    return span("decide", context, own.span_id, at, at, facts, error=decision.rejection)
 
 
 def _decision(records: Sequence[pb.AuditRecord]) -> pb.AuditRecord:
@@ -230,10 +229,9 @@ def _tool(records: Sequence[pb.AuditRecord], own: Context, parent: bytes, links:
     facts["fairlead.audit.sequence"] = last.sequence
     if last.HasField("tool_completed"):
         facts["fairlead.tool.outcome"] = outcome_of(last)
-    error, said = _why_not(last)
     begins, ends = first.time_unix_nanos, last.time_unix_nanos
     name = f"execute_tool {first.tool.inputs.tool}"
-    return span(name, own, parent, begins, ends, facts, error=error, said=said, links=links)
+    return span(name, own, parent, begins, ends, facts, error=_why_not(last), links=links)
 
 
 def _tool_facts(record: pb.AuditRecord) -> dict[str, Value]:
@@ -260,25 +258,24 @@ def outcome_of(record: pb.AuditRecord) -> str:
 # Both ----------------------------------------------------------------------------------------------------------------
 
 
-def _why_not(record: pb.AuditRecord) -> tuple[str, str]:
-    """The reason of a call that did not come to a good end, and what people read; both empty when it did."""
+def _why_not(record: pb.AuditRecord) -> str:
+    """The reason of a call that did not come to a good end; empty when it did."""
     match record.WhichOneof("body"):
         case "decision":
-            return record.decision.rejection, record.decision.decision.reason if record.decision.rejection else ""
+            return record.decision.rejection
         case "tool":
-            return record.tool.rejection, record.tool.decision.reason if record.tool.rejection else ""
+            return record.tool.rejection
         case "tool_completed":
             outcome = outcome_of(record)
-            return ("", "") if outcome == "succeeded" else (outcome, record.tool_completed.reason)
+            return "" if outcome == "succeeded" else outcome
         case "hold_ended" if record.kind == pb.EVENT_KIND_INVOCATION_EXPIRED:
-            return "expired", "the hold ended by itself"
+            return "expired"
         case "approval":
             state = approval_service_pb2.ApprovalState.Name(record.approval.state).removeprefix("APPROVAL_STATE_")
-            return f"approval_{state.lower()}", record.approval.reason
+            return f"approval_{state.lower()}"
         case "settlement" if not record.settlement.model:
-            attempts = record.settlement.attempts
-            return ("TARGETS_EXHAUSTED", "no attempt succeeded") if attempts else ("", "")
-    return "", ""
+            return "TARGETS_EXHAUSTED" if record.settlement.attempts else ""
+    return ""
 
 
 def _inner(own: Context, *names: str | int) -> Context:

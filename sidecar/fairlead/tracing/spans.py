@@ -24,14 +24,13 @@ def span(
     attributes: Mapping[str, Value],
     *,
     error: str = "",
-    said: str = "",
     kind: trace_pb2.Span.SpanKind.ValueType = INTERNAL,
     links: Iterable[Context] = (),
     events: Iterable[trace_pb2.Span.Event] = (),
 ) -> trace_pb2.Span:
     """One span, from `begins` to `ends` in Unix nanoseconds; `parent` is empty at the root of a trace.
 
-    `error` is the reason of a failure, in few words of a closed set; `said` tells it to people.
+    `error` is the reason of a failure, of a closed set: sentences may have the words of people in them.
     """
     found = trace_pb2.Span(
         trace_id=context.trace_id,
@@ -47,7 +46,7 @@ def span(
         events=events,
     )
     if error:
-        found.status.code, found.status.message = trace_pb2.Status.STATUS_CODE_ERROR, said or error
+        found.status.code, found.status.message = trace_pb2.Status.STATUS_CODE_ERROR, error
     return found
 
 

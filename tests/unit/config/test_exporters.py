@@ -26,7 +26,7 @@ def exporting(*entries: str) -> str:
 @pytest.mark.parametrize(
     ("written", "path", "message"),
     [
-        ("name: x, kind: syslog", "kind", "must be 'file', 'stdout', 'cloudevents' or 'otlp'"),
+        ("name: x, kind: syslog", "kind", "must be 'file', 'stdout', 'cloudevents', 'otlp' or 'otlp-traces'"),
         ("name: x, kind: file", "path", "is missing: kind: file needs it"),
         ("name: x, kind: file, path: audit.jsonl", "path", "must be an absolute path"),
         (f"{FILE}, url: 'https://siem.example/'", "url", "means nothing with kind: file"),

@@ -72,8 +72,10 @@ EVERY = [*alerts(), *panels()]
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Of a sidecar that has admitted, refused and called, and that has a receiver and a consumer."""
+    directory = tmp_path_factory.mktemp("daemon")
+    exporter = f"audit: {{exporters: [{{name: disk, kind: file, path: {directory}/audit.jsonl}}]}}\n"
     with Provider() as first, Provider() as second:
-        with Daemon(tmp_path_factory.mktemp("daemon"), routed(first.url, second.url, MORE)) as daemon:
+        with Daemon(directory, routed(first.url, second.url, MORE + exporter)) as daemon:
             body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
             assert post(daemon, body)[0] == 200
             assert post(daemon, body, token="nobody")[0] == 401

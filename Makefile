@@ -87,3 +87,4 @@ bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways an
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-compat tests/compat/node/node_modules target dist sidecar/fairlead/_native*.so
+	git clean --quiet --force -X -d examples/clients

@@ -1,5 +1,5 @@
 // What a refused call says: its code, and the details that programs look at.
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 
 export async function refusal(call: () => Promise<unknown>) {
@@ -10,7 +10,7 @@ export async function refusal(call: () => Promise<unknown>) {
     const [info] = error.findDetails(ErrorInfoSchema);
     const [bad] = error.findDetails(BadRequestSchema);
     return {
-      code: error.code as number,
+      code: codeOfError(error) as number,
       reason: info?.reason ?? "",
       metadata: info?.metadata ?? {},
       fields: (bad?.fieldViolations ?? []).map((violation) => violation.field).sort(),
@@ -24,6 +24,14 @@ export async function refusal(call: () => Promise<unknown>) {
 export async function codeOf(call: Promise<unknown>): Promise<number> {
   return call.then(
     () => 0,
-    (thrown) => ConnectError.from(thrown).code,
+    (thrown) => codeOfError(ConnectError.from(thrown)),
   );
+}
+
+/** The code of an error. Of a connection that was lost Connect says ABORTED or INTERNAL, with what Node.js said of it;
+ * other languages call that UNAVAILABLE, and it may be repeated. */
+function codeOfError(error: ConnectError): Code {
+  const { cause, code } = error;
+  const isLost = cause instanceof Error && "code" in cause && typeof cause.code === "string";
+  return isLost && (code === Code.Aborted || code === Code.Internal) ? Code.Unavailable : code;
 }

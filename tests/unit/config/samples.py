@@ -6,6 +6,12 @@ from pathlib import Path
 
 from fairlead.config import Config, Loader
 
+# The first one of RFC 8032.
+SIGNING_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+"""
 ENVIRONMENT = {"TOKEN": "agent-token", "KEY": "provider-key"}
 
 VALID = """\
@@ -179,6 +185,7 @@ notifications:
     includeArguments: true
 audit:
   content: digest
+  signingKey: {fromEnv: AUDIT_KEY}
   exporters:
     - {name: disk, kind: file, path: /var/log/audit.jsonl, rotate: {size: 1MiB, age: 2h, files: 3}}
     - {name: out, kind: stdout, start: next, batch: {records: 5, size: 6KiB}, retry: {initial: 7s, max: 8s}}
@@ -230,6 +237,7 @@ retention: {invocations: 8d, toolCalls: 31d}
 COMPLETE_ENVIRONMENT = {
     **ENVIRONMENT,
     "OPERATOR": "operator-token",
+    "AUDIT_KEY": SIGNING_KEY,
     "HEADER": "header-value",
     "URL": "https://desk.example/hook",
     "SIGNING": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",

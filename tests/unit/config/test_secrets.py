@@ -17,7 +17,16 @@ from fairlead.config import (
     resolve_secrets,
     to_engine_bytes,
 )
-from tests.unit.config.samples import COMPLETE, COMPLETE_ENVIRONMENT, VALID, load, write
+from fairlead.config.secrets import secret_files
+from tests.unit.config.samples import (
+    COMPLETE,
+    COMPLETE_ENVIRONMENT,
+    ENVIRONMENT,
+    SIGNING_KEY,
+    VALID,
+    load,
+    write,
+)
 
 SECRET = "sk-very-secret-4711"
 
@@ -60,6 +69,28 @@ def test_a_file_that_holds_no_credential_is_refused(tmp_path: Path, content: byt
         resolve_secrets(load(text), {})
 
 
+def test_a_signing_key_is_read_whole_and_hidden(tmp_path: Path) -> None:
+    file = write(tmp_path / "key.pem", SIGNING_KEY)
+    text = f"{VALID}audit: {{signingKey: {{fromFile: {file}}}}}\n"
+    config = Loader(None, ENVIRONMENT).load_text(text).config
+    resolved = resolve_secrets(config, ENVIRONMENT)
+    assert resolved.signing_key == SIGNING_KEY.strip() and file in secret_files(config)
+    assert SIGNING_KEY.splitlines()[1] in resolved.to_hide() and "MC4C" not in repr(resolved)
+    for wrong in ("nonsense", SIGNING_KEY.replace("MC4C", "MC5C"), PUBLIC_KEY):
+        file.write_text(wrong)
+        with pytest.raises(ConfigError, match=r"audit\.signingKey: is not a private key in PEM"):
+            Loader(None, ENVIRONMENT).load_text(text)
+        with pytest.raises(SecretUnavailable, match="audit/signingKey: is not a private key in PEM"):
+            resolve_secrets(config, ENVIRONMENT)
+
+
+PUBLIC_KEY = """\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+-----END PUBLIC KEY-----
+"""
+
+
 def test_all_secrets_that_are_missing_are_named() -> None:
     with pytest.raises(SecretUnavailable) as caught:
         resolve_secrets(load(COMPLETE), {})
@@ -70,11 +101,12 @@ def test_all_secrets_that_are_missing_are_named() -> None:
 def test_the_configuration_holds_references_only() -> None:
     config = load(COMPLETE)
     environment = {name: f"{SECRET}-{name}" for name in COMPLETE_ENVIRONMENT}
-    environment |= {"URL": f"https://desk.example/{SECRET}", "SIGNING": COMPLETE_ENVIRONMENT["SIGNING"]}
+    environment |= {"URL": f"https://desk.example/{SECRET}"}
+    environment |= {name: COMPLETE_ENVIRONMENT[name] for name in ("SIGNING", "AUDIT_KEY")}
     resolved = resolve_secrets(config, environment)
     assert f"{SECRET}-TOKEN" in resolved.to_proto().values.values()
     for shown in (repr(config), str(config), canonical_json(config), repr(resolved), str(resolved), f"{resolved}"):
-        assert SECRET not in shown
+        assert SECRET not in shown and "MC4C" not in shown
     assert SECRET.encode() not in to_engine_bytes(config)
 
 

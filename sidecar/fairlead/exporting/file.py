@@ -59,6 +59,7 @@ class LogFile:
             self.close()
         if self._file is None:
             self._open(hash_of)
+            self._say_gap(lines)
         waiting: list[Line] = []
         size = self._size()
         for line in lines:
@@ -77,6 +78,12 @@ class LogFile:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _say_gap(self, lines: Sequence[Line]) -> None:
+        """Records that were acknowledged and are not there: somebody took them away, or put an older file there."""
+        if self._last and lines[0].sequence > self._last + 1:
+            fields = {"path": str(self._path), "after": self._last, "before": lines[0].sequence}
+            _log.warning("the file lacks records: fairlead audit export has them", extra=fields)
 
     def _is_full(self, waiting: Sequence[Line], size: int, line: Line) -> bool:
         """True when a line belongs into another file than what was written and what waits to be."""
@@ -146,10 +153,18 @@ class LogFile:
                 rest = rest[os.write(self._file, rest) :]
             os.fsync(self._file)
         except OSError:
-            os.ftruncate(self._file, before)
+            self._cut(before)
             raise
         self._first = self._first or (lines[0].sequence, lines[0].time_unix_nanos)
         self._last = lines[-1].sequence
+
+    def _cut(self, size: int) -> None:
+        """Takes back what was written behind `size`; when that fails as well, the next write looks at the file anew."""
+        try:
+            if self._file is not None:
+                os.ftruncate(self._file, size)
+        except OSError:
+            self.close()
 
     def _rotate(self) -> None:
         assert self._first is not None

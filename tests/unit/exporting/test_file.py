@@ -120,6 +120,19 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     assert sequences(path) == [3, 4, 5]
 
 
+def test_a_file_that_is_older_than_what_was_acknowledged_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    put(path, 1, 3)
+    put(path, 3, 4)
+    assert caplog.records == []
+    put(path, 7, 9)
+    (said,) = caplog.records
+    assert said.message == "the file lacks records: fairlead audit export has them"
+    assert (said.__dict__["after"], said.__dict__["before"]) == (4, 7)
+
+
 def test_a_full_disk_leaves_whole_lines_and_the_rest_comes_later(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     file = LogFile(path, LARGE)

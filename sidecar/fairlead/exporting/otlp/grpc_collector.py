@@ -70,7 +70,8 @@ class GrpcCollector:
             # When is tried again is decided here.
             ("grpc.enable_retries", 0),
             ("grpc.initial_reconnect_backoff_ms", self._exporter.retry.initial_millis),
-            ("grpc.min_reconnect_backoff_ms", self._exporter.retry.initial_millis),
+            # By this name gRPC means how long a connection may take to be made.
+            ("grpc.min_reconnect_backoff_ms", int(self._exporter.timeout_seconds * 1000)),
             ("grpc.max_reconnect_backoff_ms", self._exporter.retry.initial_millis),
         ]
         compression = grpc.Compression.Gzip if self._exporter.gzip else grpc.Compression.NoCompression

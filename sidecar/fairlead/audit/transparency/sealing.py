@@ -34,6 +34,8 @@ EVERY_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 # Between two checkpoints: a busy log gets ten a second, with more records each, and the calls get the processor.
 PAUSE_SECONDS = 0.1
+# What the last checkpoint may take of a stop.
+STOP_SECONDS = 2.0
 # Of one checkpoint, so that its leaves stay a small value: a log that has none yet gets several.
 MOST_RECORDS = 4096
 # What is read at once.
@@ -187,9 +189,13 @@ class Sealing:
     async def stop(self) -> None:
         """Signs a last time, so that a log that was stopped in order is sealed to its end."""
         try:
-            await self.seal()
-        except (Refusal, StoreUnavailable) as error:
-            _log.warning("the end of the audit log has no checkpoint", extra={"error": str(error)})
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.seal()
+        except (Refusal, StoreUnavailable, TimeoutError) as error:
+            _log.warning("the end of the audit log has no checkpoint", extra={"error": str(error) or "out of time"})
+        except Exception:
+            # What was acknowledged still has to be written and synced: a stop goes on whatever happens here.
+            _log.exception("the end of the audit log has no checkpoint")
 
     async def wait_newer(self, size: int) -> None:
         """Waits for a checkpoint of more than `size` records."""

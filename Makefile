@@ -6,7 +6,7 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
-.PHONY: help setup demo test test-rust test-python test-wheel test-compat test-clients wheel lint format proto bench bench-peers clean
+.PHONY: help setup demo test test-rust test-python test-wheel test-compat test-clients test-telemetry wheel lint format proto bench bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,15 @@ test-compat: setup .venv-compat/.dependencies ## Run official SDKs and agent fra
 test-clients: setup ## Build the example clients of every language and compare what they see
 	$(BIN)/python -m pytest -c tests/clients/pytest.ini --rootdir . tests/clients
 
+.venv-telemetry/.dependencies: tests/telemetry/requirements.lock
+	@sh scripts/preflight.sh prometheus
+	@test -x .venv-telemetry/bin/python || $(PYTHON) -m venv .venv-telemetry
+	.venv-telemetry/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/telemetry/requirements.lock
+	@touch $@
+
+test-telemetry: setup .venv-telemetry/.dependencies ## Show traces in a real Phoenix and alerts of a real Prometheus; minutes, not a part of test
+	$(BIN)/python -m pytest -c tests/telemetry/pytest.ini --rootdir . tests/telemetry
+
 lint: setup ## Formatting, lints, types, generated code
 	$(BIN)/ruff format --check $(PY_SOURCES)
 	$(BIN)/ruff check $(PY_SOURCES)
@@ -86,5 +95,5 @@ bench-peers: setup .venv-peers/.dependencies ## Measure beside other gateways an
 	$(BIN)/python -m bench.peers.durable.run
 
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-compat tests/compat/node/node_modules target dist sidecar/fairlead/_native*.so
+	rm -rf .venv .venv-compat .venv-telemetry tests/compat/node/node_modules target dist sidecar/fairlead/_native*.so
 	git clean --quiet --force -X -d examples/clients

@@ -10,3 +10,5 @@ command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install a stable Rus
 command -v cc >/dev/null 2>&1 || fail "a C linker is missing: install one (Debian: apt-get install gcc libc6-dev)"
 [ "${1:-}" != node ] || { command -v node && command -v npm; } >/dev/null 2>&1 ||
     fail "node or npm is missing, which \`make test-compat\` and \`make bench-peers\` need: install Node.js 20 or newer (Debian: apt-get install nodejs npm)"
+[ "${1:-}" != prometheus ] || { command -v prometheus && command -v promtool; } >/dev/null 2>&1 ||
+    fail "prometheus or promtool is missing, which \`make test-telemetry\` needs: install Prometheus (Debian: apt-get install prometheus)"

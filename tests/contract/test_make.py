@@ -50,6 +50,16 @@ def test_with_everything_there_it_says_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("there", [(), ("prometheus",), ("promtool",)])
+def test_prometheus_is_asked_for_only_where_it_is_needed(tmp_path: Path, there: tuple[str, ...]) -> None:
+    path = tools(tmp_path / "bin", "python3", "cargo", "cc", *there)
+    assert preflight(path).returncode == 0
+    done = preflight(path, "prometheus")
+    assert done.returncode == 1 and "prometheus or promtool is missing" in done.stderr
+    done = preflight(tools(tmp_path / "whole", "python3", "cargo", "cc", "prometheus", "promtool"), "prometheus")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("there", [(), ("node",), ("npm",)])
 def test_node_is_asked_for_only_where_it_is_needed(tmp_path: Path, there: tuple[str, ...]) -> None:
     path = tools(tmp_path / "bin", "python3", "cargo", "cc", *there)

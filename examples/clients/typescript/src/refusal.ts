@@ -28,10 +28,12 @@ export async function codeOf(call: Promise<unknown>): Promise<number> {
   );
 }
 
-/** The code of an error. Of a connection that was lost Connect says ABORTED or INTERNAL, with what Node.js said of it;
- * other languages call that UNAVAILABLE, and it may be repeated. */
-function codeOfError(error: ConnectError): Code {
-  const { cause, code } = error;
-  const isLost = cause instanceof Error && "code" in cause && typeof cause.code === "string";
-  return isLost && (code === Code.Aborted || code === Code.Internal) ? Code.Unavailable : code;
+/** The code of an error. Of a connection that was lost Connect says ABORTED or INTERNAL, with what Node.js said of it, or
+ * CANCELED, because that ends the stream; other languages call it UNAVAILABLE, and the call may be repeated. */
+function codeOfError({ cause, code, rawMessage }: ConnectError): Code {
+  const isFailure = cause instanceof Error && "code" in cause && typeof cause.code === "string";
+  const isLost =
+    (isFailure && (code === Code.Aborted || code === Code.Internal)) ||
+    (code === Code.Canceled && rawMessage.startsWith("http/2 stream closed"));
+  return isLost ? Code.Unavailable : code;
 }

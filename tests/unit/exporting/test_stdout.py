@@ -9,7 +9,18 @@ import os
 from fairlead.audit.export import verify_export
 from fairlead.exporting.destination import TAKEN
 from fairlead.exporting.stdout import StdoutDestination
+from fairlead.exporting.thread import OwnThread
 from tests.unit.exporting.logs import EVENTS, LOG, SOURCE, run
+
+
+async def read_lines(reading: int, count: int) -> list[str]:
+    """So many lines of a pipe. Nobody has to wait for the thread that reads when they never come."""
+    thread, found = OwnThread("reader"), bytearray()
+    while found.count(b"\n") < count:
+        found += await thread.run(lambda: os.read(reading, 1 << 16))
+    thread.end()
+    os.close(reading)
+    return found.decode().splitlines(keepends=True)
 
 
 def test_lines_are_those_of_an_export_also_when_the_reader_comes_late() -> None:
@@ -18,8 +29,7 @@ def test_lines_are_those_of_an_export_also_when_the_reader_comes_late() -> None:
         destination = StdoutDestination(writing)
         # More than a pipe holds: it waits for the reader, the event loop does not.
         delivering = asyncio.ensure_future(destination.deliver(EVENTS * 10, SOURCE))
-        with open(reading) as reader:
-            lines = [await asyncio.to_thread(reader.readline) for _ in range(len(EVENTS) * 10)]
+        lines = await read_lines(reading, len(EVENTS) * 10)
         assert await delivering is TAKEN
         os.close(writing)
         assert verify_export(lines[:60], (60, LOG[59].record_hash)).valid
@@ -38,8 +48,7 @@ def test_one_that_is_given_up_in_the_middle_leaves_whole_lines() -> None:
         await destination.close()
         # Its successor shares it, and comes behind.
         second = asyncio.ensure_future(destination.deliver(EVENTS[:1], SOURCE))
-        with open(reading) as reader:
-            lines = [await asyncio.to_thread(reader.readline) for _ in range(len(EVENTS) * 10 + 1)]
+        lines = await read_lines(reading, len(EVENTS) * 10 + 1)
         assert await second is TAKEN
         os.close(writing)
         assert [json.loads(line)["sequence"] for line in lines] == [*range(1, 61)] * 10 + [1]

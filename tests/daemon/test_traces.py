@@ -7,11 +7,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pytest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from fairlead.client import ToolOutcome
+from fairlead.client import FairleadError, ToolOutcome
 from fairlead.v1 import audit_record_pb2
 from fairlead.v1 import workflow_service_pb2 as pb
+from fairlead.v1.gate_service_pb2 import AdmitRequest
 from fairlead.worker import StepContext
 
 from . import people
@@ -179,3 +181,26 @@ def test_a_run_is_one_trace_and_the_same_one_after_a_crash(tmp_path: Path) -> No
     calls = [one for one in after if one.name.startswith("chat ")]
     assert {one.parent_span_id for one in calls} == {of["step write"].span_id, of["step sum"].span_id}
     assert len(calls) == 2 and CANARY not in repr(after)
+
+
+def test_what_is_refused_or_given_again_shows_and_a_share_of_traces_is_left_out(tmp_path: Path) -> None:
+    with Provider() as first, Provider() as second, Backend() as backend:
+        text = config(backend, first, second, keys=", sample: 0")
+        with Daemon(tmp_path, text, environment=people.ENVIRONMENT) as daemon:
+            with client(daemon) as whole:
+                # Nobody has decided about its trace, and the share is nothing.
+                whole.generate(BODY)
+                agent = whole.bound(traceparent=TRACE)
+                with pytest.raises(FairleadError, match="NO_ROUTE"):
+                    agent.admit(AdmitRequest(request_id="r-1", model="nobody-has-this", input_tokens=10))
+                paid = granted(refund(agent, "r-1", amount=80))
+                agent.complete_tool(paid.grant, ToolOutcome.SUCCEEDED, {})
+                refund(agent, "r-1", amount=80)
+            spans = backend.wait_for(lambda sent: sum(one.name.startswith("execute_tool") for one in sent) == 2)
+    refused, decided, done, again = spans
+    assert {one.trace_id.hex() for one in spans} == {TRACE_ID}
+    assert refused.name == "chat nobody-has-this" and refused.status.code == ERROR
+    assert said(refused)["error.type"] == "NO_ROUTE" and is_in(decided, refused)
+    assert done.status.code != ERROR and not done.links
+    assert said(again)["fairlead.tool.replayed"] is True and again.span_id != done.span_id
+    assert [link.span_id for link in again.links] == [done.span_id]

@@ -1,4 +1,4 @@
-"""Results on their way to the sidecar: one call at a time, which takes along whatever has come since the last one.
+"""Results on their way to the sidecar: few calls at a time, which take along whatever has come before they begin.
 
 A result that comes alone is one round trip, and the next steps come with it. When many functions end at the same time
 their results share calls and commits, as writes share them in a group commit.
@@ -16,6 +16,8 @@ from fairlead.v1 import worker_service_pb2 as pb
 from fairlead.worker._report import Reports, Result
 from fairlead.worker._slots import BATCH_MAX, Slots
 
+# Under way at once: while one waits for its commit another one is taken in, and only what comes then waits.
+CALLS = 2
 # Of the results of one call, so that the next one does not wait long; a larger one goes alone.
 CALL_BYTES = 1 << 20
 
@@ -36,7 +38,7 @@ class Completions:
         self._take_on, self._spawn = take_on, spawn
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Result, asyncio.Future[FairleadError | bool]]] = deque()
-        self._is_sending = False
+        self._calls = 0
         self._takes_steps = True
 
     def close(self) -> None:
@@ -48,8 +50,8 @@ class Completions:
         slot of its step has gone on to the next one."""
         answered: asyncio.Future[FairleadError | bool] = self._loop.create_future()
         self._waiting.append((result, answered))
-        if not self._is_sending:
-            self._is_sending = True
+        if self._calls < CALLS:
+            self._calls += 1
             self._spawn(self._send())
         return await answered
 
@@ -58,7 +60,7 @@ class Completions:
             while self._waiting:
                 await self._send_some()
         finally:
-            self._is_sending = False
+            self._calls -= 1
 
     async def _send_some(self) -> None:
         results, answered = zip(*self._some(), strict=True)

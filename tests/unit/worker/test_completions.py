@@ -96,26 +96,28 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(bounded())
 
 
-def test_one_goes_at_once_and_those_that_come_meanwhile_go_together() -> None:
+def test_two_calls_are_under_way_and_what_comes_meanwhile_goes_together() -> None:
     async def test() -> None:
         bench = Bench()
         bench.slots.take()
-        first = await bench.ends(1)
-        others = await bench.ends(2, 3, 4)
-        assert bench.sidecar.calls == [[1]]
+        first, second = *await bench.ends(1), *await bench.ends(2)
+        others = await bench.ends(3, 4, 5)
+        assert bench.sidecar.calls == [[1], [2]]
         bench.sidecar.let(1, leases=1)
+        assert await first is True
+        bench.sidecar.let(1)
         bench.sidecar.let(3, 1, leases=2)
-        assert await asyncio.gather(*first) == [True]
+        assert await second is True
         taken, refused, also = await asyncio.gather(*others)
         assert (taken, also) == (True, True) and isinstance(refused, LeaseLost)
-        assert bench.sidecar.calls == [[1], [2, 3, 4]]
+        assert bench.sidecar.calls == [[1], [2], [3, 4, 5]]
         # With its answer each result gives its slot to the next step.
-        assert bench.sidecar.wished == [1, 3] and bench.begun == [(1, 1), (2, 3)]
-        # The slot of the third is free, and is asked for with the next result.
-        (last,) = await bench.ends(5)
+        assert bench.sidecar.wished == [1, 1, 3] and bench.begun == [(1, 1), (0, 1), (2, 3)]
+        # The slots of those that got none are free, and are asked for with the next result.
+        (last,) = await bench.ends(6)
         bench.sidecar.let(1)
         assert await last is True
-        assert bench.sidecar.wished[-1] == 2
+        assert bench.sidecar.wished[-1] == 3
 
     run(test())
 
@@ -124,14 +126,15 @@ def test_without_an_answer_each_is_told_so_and_no_slot_is_lost() -> None:
     async def test() -> None:
         bench = Bench()
         bench.slots.take()
-        first = await bench.ends(1)
-        others = await bench.ends(2, 3)
+        first, second = *await bench.ends(1), *await bench.ends(2)
+        others = await bench.ends(3, 4)
         bench.slots.give(1)
         bench.sidecar.let(1)
         bench.sidecar.answers.put_nowait(TemporarilyUnavailable("away", reason="STORE_UNAVAILABLE"))
-        assert await asyncio.gather(*first, *others) == [True, False, False]
-        # The one that was free before, and the one of the result that was taken.
-        assert bench.slots.take() == 2
+        bench.sidecar.let(1)
+        assert await asyncio.gather(first, second, *others) == [True, True, False, False]
+        # The one that was free before, and those of the two results that were taken.
+        assert bench.slots.take() == 3
 
     run(test())
 

@@ -26,7 +26,7 @@ workflows:
     steps:
       - {id: write, agent: writer, effect: read}
       - {id: sum, needs: [write], model: {route: chat, prompt: "sum it up"}}
-      - {id: look, needs: [sum], approval: {tier: soon, show: {}}}
+      - {id: look, needs: [sum], approval: {tier: high, show: {}}}
 """
 
 
@@ -63,7 +63,8 @@ def test_a_run_with_its_steps_calls_and_approvals_is_in_the_trace_of_its_start(t
             name = runs(daemon).StartRun(request, metadata=metadata, timeout=TIMEOUT_SECONDS).run.name
             with running(worker):
                 asked = people.wait_for_record(daemon, audit_record_pb2.EVENT_KIND_APPROVAL_OPENED)
-                vote(daemon, "ben", "approve", asked.approval.approval)
+                for who in ("asha", "ben"):
+                    vote(daemon, who, "approve", asked.approval.approval)
                 run = ended(daemon, name)
             found = records(daemon)
     kinds = {audit_record_pb2.EventKind.Name(record.kind).removeprefix("EVENT_KIND_") for record in found}

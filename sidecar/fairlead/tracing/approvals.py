@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from fairlead.exporting.otlp.values import Value
 from fairlead.tracing import identity
 from fairlead.tracing.calls import common
 from fairlead.tracing.identity import Context
-from fairlead.tracing.spans import Value, event, span
+from fairlead.tracing.spans import event, span
 from fairlead.v1 import approval_service_pb2
 from fairlead.v1 import audit_record_pb2 as pb
 

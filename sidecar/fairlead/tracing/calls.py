@@ -17,10 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from fairlead.exporting.otlp.genai import input_tokens, output_tokens, usage_facts
+from fairlead.exporting.otlp.values import Value
 from fairlead.tracing import identity
 from fairlead.tracing.identity import Context
-from fairlead.tracing.spans import CLIENT, Value, span
-from fairlead.v1 import amount_pb2, approval_service_pb2, decision_pb2, gate_service_pb2
+from fairlead.tracing.spans import CLIENT, span
+from fairlead.v1 import approval_service_pb2, decision_pb2, gate_service_pb2
 from fairlead.v1 import audit_record_pb2 as pb
 
 _ENDED = frozenset(
@@ -72,7 +74,7 @@ def correction_of(record: pb.AuditRecord, own: Context) -> Iterator[trace_pb2.Sp
     """What was told of a call after its end, such as a late settlement: a moment inside the span that is exported."""
     at, context = record.time_unix_nanos, _inner(own, "correction", record.sequence)
     if record.kind == pb.EVENT_KIND_INVOCATION_SETTLED:
-        facts = {**_usage_facts(record.settlement.attempts), "fairlead.late": record.settlement.late}
+        facts = {**usage_facts(record.settlement.attempts), "fairlead.late": record.settlement.late}
         yield span("settle late", context, own.span_id, at, at, {**common(record), **facts, **_charged(record)})
     elif record.kind == pb.EVENT_KIND_TOOL_COMPLETED:
         facts = {"fairlead.tool.outcome": outcome_of(record)}
@@ -131,7 +133,7 @@ def _chat(records: Sequence[pb.AuditRecord], own: Context, parent: bytes, links:
     if decision.decision.max_output_tokens:
         facts["gen_ai.request.max_tokens"] = decision.decision.max_output_tokens
     if settled is not None:
-        facts.update(_usage_facts(settled.attempts))
+        facts.update(usage_facts(settled.attempts))
     named = inputs.model or target.model
     begins, ends = records[0].time_unix_nanos, last.time_unix_nanos
     return span(f"chat {named}".strip(), own, parent, begins, ends, facts, error=_why_not(last), links=links)
@@ -190,28 +192,6 @@ def _decided(record: pb.AuditRecord, own: Context) -> trace_pb2.Span:
 def _decision(records: Sequence[pb.AuditRecord]) -> pb.AuditRecord:
     """The last decision: the one that let the call go, if there was one before people were asked."""
     return next(record for record in reversed(records) if record.HasField("decision"))
-
-
-def _usage_facts(attempts: Sequence[decision_pb2.Attempt]) -> Mapping[str, Value]:
-    usages = [attempt.usage for attempt in attempts]
-    return {
-        "gen_ai.usage.input_tokens": sum(map(input_tokens, usages)),
-        "gen_ai.usage.output_tokens": sum(map(output_tokens, usages)),
-        "gen_ai.usage.cache_read.input_tokens": sum(usage.cached_input for usage in usages),
-        "gen_ai.usage.cache_creation.input_tokens": sum(usage.cache_write + usage.cache_write_1h for usage in usages),
-        "gen_ai.usage.reasoning.output_tokens": sum(usage.reasoning for usage in usages),
-    }
-
-
-def input_tokens(usage: amount_pb2.Usage) -> int:
-    """All of them, as the conventions count: those of caches are a part of them."""
-    written = usage.cache_write + usage.cache_write_1h
-    return usage.input + usage.cached_input + written + usage.audio_input + usage.image_input
-
-
-def output_tokens(usage: amount_pb2.Usage) -> int:
-    """All of them: those of reasoning are a part of them."""
-    return usage.output + usage.reasoning + usage.audio_output
 
 
 def _charged(record: pb.AuditRecord) -> Mapping[str, Value]:

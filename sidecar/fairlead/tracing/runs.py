@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from fairlead.exporting.otlp.values import Value
 from fairlead.internal.v1 import workflow_pb2
 from fairlead.tracing import identity
 from fairlead.tracing.calls import common
 from fairlead.tracing.identity import Context
-from fairlead.tracing.spans import Value, span
+from fairlead.tracing.spans import span
 from fairlead.v1 import audit_record_pb2 as pb
 from fairlead.v1 import run_pb2
 

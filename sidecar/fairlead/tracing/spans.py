@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from fairlead.exporting.otlp.values import Value, key_values
 from fairlead.tracing.identity import Context
 
-Value = str | int | float | bool | tuple[str, ...]
 INTERNAL = trace_pb2.Span.SPAN_KIND_INTERNAL
 CLIENT = trace_pb2.Span.SPAN_KIND_CLIENT
 _HAS_SPAN_FLAGS = 1
@@ -62,18 +62,4 @@ def resource(attributes: Mapping[str, Value]) -> list[common_pb2.KeyValue]:
 
 def _attributes(values: Mapping[str, Value]) -> list[common_pb2.KeyValue]:
     """What is said; what is empty was not."""
-    return [common_pb2.KeyValue(key=name, value=_any(value)) for name, value in values.items() if value not in ("", ())]
-
-
-def _any(value: Value) -> common_pb2.AnyValue:
-    # A truth value is a number to Python: it comes first.
-    match value:
-        case bool():
-            return common_pb2.AnyValue(bool_value=value)
-        case int():
-            return common_pb2.AnyValue(int_value=value)
-        case float():
-            return common_pb2.AnyValue(double_value=value)
-        case tuple():
-            return common_pb2.AnyValue(array_value=common_pb2.ArrayValue(values=[_any(item) for item in value]))
-    return common_pb2.AnyValue(string_value=value)
+    return key_values({name: value for name, value in values.items() if value not in ("", ())})

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from fairlead.exporting.otlp.values import Value
 from fairlead.notification.events import facts_of
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
-
-Value = str | int | float | bool | bytes | tuple[str, ...]
 
 
 def of_fairlead(event: audit_service_pb2.AuditEvent) -> dict[str, Value]:

@@ -5,10 +5,10 @@ The conventions are in development; only names that they have are used. What age
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from fairlead.exporting.otlp.attributes import Value
-from fairlead.v1 import amount_pb2, audit_record_pb2
+from fairlead.exporting.otlp.values import Value
+from fairlead.v1 import amount_pb2, audit_record_pb2, decision_pb2
 
 
 def of_generative_ai(record: audit_record_pb2.AuditRecord) -> dict[str, Value]:
@@ -42,22 +42,34 @@ def _decision(decision: audit_record_pb2.DecisionRecord) -> Mapping[str, Value]:
 
 
 def _settlement(settlement: audit_record_pb2.SettlementRecord) -> Mapping[str, Value]:
-    usages = [attempt.usage for attempt in settlement.attempts]
     return {
         "gen_ai.operation.name": "chat",
         "gen_ai.response.model": settlement.model,
-        # With the conventions these two are all tokens and the others a part of them; here none is in two counts.
-        "gen_ai.usage.input_tokens": sum(map(_input_tokens, usages)),
-        "gen_ai.usage.output_tokens": sum(one.output + one.reasoning + one.audio_output for one in usages),
-        "gen_ai.usage.cache_read.input_tokens": sum(one.cached_input for one in usages),
-        "gen_ai.usage.cache_creation.input_tokens": sum(one.cache_write + one.cache_write_1h for one in usages),
-        "gen_ai.usage.reasoning.output_tokens": sum(one.reasoning for one in usages),
+        **usage_facts(settlement.attempts),
     }
 
 
-def _input_tokens(usage: amount_pb2.Usage) -> int:
+def usage_facts(attempts: Sequence[decision_pb2.Attempt]) -> Mapping[str, Value]:
+    """Tokens of a call, all of its attempts together."""
+    usages = [attempt.usage for attempt in attempts]
+    return {
+        "gen_ai.usage.input_tokens": sum(map(input_tokens, usages)),
+        "gen_ai.usage.output_tokens": sum(map(output_tokens, usages)),
+        "gen_ai.usage.cache_read.input_tokens": sum(usage.cached_input for usage in usages),
+        "gen_ai.usage.cache_creation.input_tokens": sum(usage.cache_write + usage.cache_write_1h for usage in usages),
+        "gen_ai.usage.reasoning.output_tokens": sum(usage.reasoning for usage in usages),
+    }
+
+
+def input_tokens(usage: amount_pb2.Usage) -> int:
+    """All of them, as the conventions count: those of caches are a part of them."""
     written = usage.cache_write + usage.cache_write_1h
     return usage.input + usage.cached_input + written + usage.audio_input + usage.image_input
+
+
+def output_tokens(usage: amount_pb2.Usage) -> int:
+    """All of them: those of reasoning are a part of them."""
+    return usage.output + usage.reasoning + usage.audio_output
 
 
 def _tool(tool: str, call: str, session: str) -> Mapping[str, Value]:

@@ -18,8 +18,9 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.logs.v1 import logs_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 
-from fairlead.exporting.otlp.attributes import Value, of_fairlead
+from fairlead.exporting.otlp.attributes import of_fairlead
 from fairlead.exporting.otlp.genai import of_generative_ai
+from fairlead.exporting.otlp.values import key_values
 from fairlead.notification.events import body_of, event_name, facts_of
 from fairlead.notification.summary import sentence
 from fairlead.v1 import audit_service_pb2
@@ -37,7 +38,7 @@ def request(
         scope=common_pb2.InstrumentationScope(name=SCOPE, version=program_version),
         log_records=[log_record(event, include_record=include_record) for event in events],
     )
-    logs = logs_pb2.ResourceLogs(resource=resource_pb2.Resource(attributes=_attributes(resource)), scope_logs=[scope])
+    logs = logs_pb2.ResourceLogs(resource=resource_pb2.Resource(attributes=key_values(resource)), scope_logs=[scope])
     return logs_service_pb2.ExportLogsServiceRequest(resource_logs=[logs])
 
 
@@ -56,25 +57,5 @@ def log_record(event: audit_service_pb2.AuditEvent, *, include_record: bool = Fa
         severity_text="WARN" if warned_of else "INFO",
         event_name=f"fairlead.{name}",
         body=common_pb2.AnyValue(string_value=sentence(name, facts, body_of(record), None)),
-        attributes=_attributes(attributes),
+        attributes=key_values(attributes),
     )
-
-
-def _attributes(values: dict[str, Value] | dict[str, str]) -> list[common_pb2.KeyValue]:
-    return [common_pb2.KeyValue(key=name, value=_any(value)) for name, value in values.items()]
-
-
-def _any(value: Value) -> common_pb2.AnyValue:
-    # A truth value is a number to Python: it comes first.
-    match value:
-        case bool():
-            return common_pb2.AnyValue(bool_value=value)
-        case int():
-            return common_pb2.AnyValue(int_value=value)
-        case float():
-            return common_pb2.AnyValue(double_value=value)
-        case bytes():
-            return common_pb2.AnyValue(bytes_value=value)
-        case tuple():
-            return common_pb2.AnyValue(array_value=common_pb2.ArrayValue(values=[_any(item) for item in value]))
-    return common_pb2.AnyValue(string_value=value)

@@ -160,7 +160,11 @@ impl Check {
                 "must be an HTTP status, or 0 when there was none",
             );
         }
-        let durations = [("latency", &attempt.latency), ("retry_after", &attempt.retry_after)];
+        let durations = [
+            ("latency", &attempt.latency),
+            ("retry_after", &attempt.retry_after),
+            ("delay", &attempt.delay),
+        ];
         for (name, duration) in durations {
             if duration
                 .as_ref()

@@ -67,7 +67,13 @@ async fn a_short_retry_after_is_waited_for() {
     assert_eq!(body_of(rig.run().await).0, 200);
     assert!(started.elapsed() >= Duration::from_millis(60));
     assert_eq!(rig.attempts(), ["m0 Failed 429", "m0 Succeeded 200"]);
-    assert_eq!(rig.log.attempts()[0].retry_after, Some(Duration::from_millis(60)));
+    let [first, second] = &rig.log.attempts()[..] else {
+        panic!("two attempts")
+    };
+    assert_eq!(first.retry_after, Some(Duration::from_millis(60)));
+    // The wait is the second one's delay, so that a trace shows it where it was.
+    assert!(second.delay >= Duration::from_millis(60));
+    assert!(first.delay + first.latency + second.delay + second.latency <= started.elapsed());
 }
 
 #[tokio::test]

@@ -15,10 +15,14 @@ class AttemptRecorder:
     """One try at one model. Leaving the block without `used` or `failed` counts as answered with unknown usage,
     which is charged as the worst case; an exception counts as a failed attempt and goes on to the caller."""
 
-    def __init__(self, target: decision_pb2.PlannedTarget) -> None:
+    def __init__(self, target: decision_pb2.PlannedTarget, earlier: AttemptRecorder | None = None) -> None:
+        """Begins now; `earlier` is the attempt before."""
         self._target = target
         self._started = time.monotonic()
+        self._ended: float | None = None
         self._message = decision_pb2.Attempt(model=target.model)
+        if earlier is not None and earlier._ended is not None:
+            self._message.delay.FromNanoseconds(int((self._started - earlier._ended) * 1e9))
 
     @property
     def model(self) -> str:
@@ -55,7 +59,8 @@ class AttemptRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._message.latency.FromNanoseconds(int((time.monotonic() - self._started) * 1e9))
+        self._ended = time.monotonic()
+        self._message.latency.FromNanoseconds(int((self._ended - self._started) * 1e9))
         if self._message.outcome != _Outcome.ATTEMPT_OUTCOME_UNSPECIFIED:
             return
         if error is None:

@@ -36,7 +36,8 @@ class AdmittedCall:
     def attempt(self, target: decision_pb2.PlannedTarget | None = None) -> AttemptRecorder:
         """Begins a try at `target`, by default at the next model of the plan (the last one again at its end)."""
         plan = self.plan
-        recorder = AttemptRecorder(target or plan[min(len(self._attempts), len(plan) - 1)])
+        earlier = self._attempts[-1] if self._attempts else None
+        recorder = AttemptRecorder(target or plan[min(len(self._attempts), len(plan) - 1)], earlier)
         self._attempts.append(recorder)
         return recorder
 

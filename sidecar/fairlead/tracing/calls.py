@@ -4,7 +4,7 @@
 |---|---|---|
 | `chat MODEL` | the call is admitted, or people are asked | it is settled, released, expired or refused |
 | `decide`, in it | | a moment: the decision and its rules |
-| `attempt MODEL`, in it | one after the other from the admission, by their latencies | |
+| `attempt MODEL`, in it | its delay after the admission or the attempt before | as long as its latency |
 | `execute_tool TOOL` | the call is granted, or people are asked | its outcome is reported, or it is refused |
 
 Tokens are on `chat`, which is what the conventions call an inference; attempts have theirs under names of Fairlead, so
@@ -141,17 +141,18 @@ def _chat(records: Sequence[pb.AuditRecord], own: Context, parent: bytes, links:
 
 def _inside(records: Sequence[pb.AuditRecord], own: Context) -> Iterator[trace_pb2.Span]:
     """Decisions and attempts."""
-    admitted_at = records[0].time_unix_nanos
+    ended_at = records[0].time_unix_nanos
     for record in records:
         if record.HasField("decision"):
-            admitted_at = record.time_unix_nanos
+            ended_at = record.time_unix_nanos
             yield _decided(record, own)
     last = records[-1]
     plan = {target.model: target for target in _decision(records).decision.plan}
     ends = last.time_unix_nanos
     for number, attempt in enumerate(last.settlement.attempts if last.HasField("settlement") else (), 1):
-        # The log has how long each took, not when it began: waits between attempts are behind the last one here.
-        begins, admitted_at = admitted_at, min(ends, admitted_at + attempt.latency.ToNanoseconds())
+        # By durations, which a clock that is set cannot turn around. Whoever reports attempts may leave out the delays.
+        begins = min(ends, ended_at + attempt.delay.ToNanoseconds())
+        ended_at = min(ends, begins + attempt.latency.ToNanoseconds())
         target = plan.get(attempt.model, decision_pb2.PlannedTarget())
         outcome = decision_pb2.AttemptOutcome.Name(attempt.outcome).removeprefix("ATTEMPT_OUTCOME_").lower()
         facts: dict[str, Value] = {
@@ -167,9 +168,7 @@ def _inside(records: Sequence[pb.AuditRecord], own: Context) -> Iterator[trace_p
             facts["http.response.status_code"] = attempt.status_code
         failed = "" if attempt.outcome == decision_pb2.ATTEMPT_OUTCOME_SUCCEEDED else outcome
         context = _inner(own, "attempt", number)
-        yield span(
-            f"attempt {attempt.model}", context, own.span_id, begins, admitted_at, facts, error=failed, kind=CLIENT
-        )
+        yield span(f"attempt {attempt.model}", context, own.span_id, begins, ended_at, facts, error=failed, kind=CLIENT)
 
 
 def _decided(record: pb.AuditRecord, own: Context) -> trace_pb2.Span:

@@ -130,7 +130,7 @@ class OutputFinding(_message.Message):
     def __init__(self, rule: _Optional[str] = ..., detector: _Optional[str] = ..., count: _Optional[int] = ..., action: _Optional[_Union[FindingAction, str]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("model", "outcome", "status_code", "retry_after", "latency", "usage", "detail", "dropped_fields", "findings")
+    __slots__ = ("model", "outcome", "status_code", "retry_after", "latency", "usage", "detail", "dropped_fields", "findings", "delay")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STATUS_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +140,7 @@ class Attempt(_message.Message):
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELDS_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    DELAY_FIELD_NUMBER: _ClassVar[int]
     model: str
     outcome: AttemptOutcome
     status_code: int
@@ -149,4 +150,5 @@ class Attempt(_message.Message):
     detail: str
     dropped_fields: _containers.RepeatedScalarFieldContainer[str]
     findings: _containers.RepeatedCompositeFieldContainer[OutputFinding]
-    def __init__(self, model: _Optional[str] = ..., outcome: _Optional[_Union[AttemptOutcome, str]] = ..., status_code: _Optional[int] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., usage: _Optional[_Union[_amount_pb2.Usage, _Mapping]] = ..., detail: _Optional[str] = ..., dropped_fields: _Optional[_Iterable[str]] = ..., findings: _Optional[_Iterable[_Union[OutputFinding, _Mapping]]] = ...) -> None: ...
+    delay: _duration_pb2.Duration
+    def __init__(self, model: _Optional[str] = ..., outcome: _Optional[_Union[AttemptOutcome, str]] = ..., status_code: _Optional[int] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., usage: _Optional[_Union[_amount_pb2.Usage, _Mapping]] = ..., detail: _Optional[str] = ..., dropped_fields: _Optional[_Iterable[str]] = ..., findings: _Optional[_Iterable[_Union[OutputFinding, _Mapping]]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

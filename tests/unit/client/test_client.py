@@ -38,11 +38,17 @@ def settled(gate: Gate) -> gate_service_pb2.SettleRequest:
     return request
 
 
-def test_an_invocation_is_settled_with_every_attempt(sidecar: tuple[Gate, Client]) -> None:
+def test_an_invocation_is_settled_with_every_attempt(
+    sidecar: tuple[Gate, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate, client = sidecar
+    now = 100.0
+    monkeypatch.setattr("fairlead.client._attempt.time.monotonic", lambda: now)
     with client.invocation(model="chat", input_bytes=10) as invocation:
         with invocation.attempt() as first:
+            now += 0.25
             first.failed(status_code=429, retry_after=1.5)
+        now += 1.5
         with invocation.attempt() as second:
             assert second.upstream_model == "up-second"
             second.used(input=7, output=3)
@@ -52,6 +58,8 @@ def test_an_invocation_is_settled_with_every_attempt(sidecar: tuple[Gate, Client
         ("second", OUTCOME.ATTEMPT_OUTCOME_SUCCEEDED, 200),
     ]
     assert attempts[0].retry_after.ToMilliseconds() == 1500
+    # A trace shows the pause where it was made.
+    assert (attempts[0].latency.ToMilliseconds(), attempts[1].delay.ToMilliseconds()) == (250, 1500)
     assert (attempts[1].usage.input, attempts[1].usage.output) == (7, 3)
     assert set(gate.authorizations) == {"Bearer secret-token"}
 

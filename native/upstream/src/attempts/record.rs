@@ -42,6 +42,8 @@ pub struct Attempt {
     pub status: u16,
     /// How long the provider asked to wait.
     pub retry_after: Option<Duration>,
+    /// From the end of the attempt before, or the beginning of the log, to sending.
+    pub delay: Duration,
     /// From sending to the head of the answer; `None` when there was none.
     pub first_byte: Option<Duration>,
     /// From sending to the end of the answer.
@@ -66,11 +68,28 @@ pub trait HealthSink: Send + Sync {
 
 /// The attempts of one call, in the order in which they ended. Clones share the list: the caller keeps one and reads
 /// it when the call is over, also when it dropped the call.
-#[derive(Clone, Debug, Default)]
-pub struct AttemptLog(Arc<Mutex<Vec<Attempt>>>);
+#[derive(Clone, Debug)]
+pub struct AttemptLog(Arc<Mutex<Ended>>);
+
+#[derive(Debug)]
+struct Ended {
+    attempts: Vec<Attempt>,
+    /// When the last one ended; before that, when the log began.
+    since: Instant,
+}
+
+impl Default for AttemptLog {
+    fn default() -> Self {
+        let since = Instant::now();
+        Self(Arc::new(Mutex::new(Ended {
+            attempts: Vec::new(),
+            since,
+        })))
+    }
+}
 
 impl AttemptLog {
-    /// An empty log.
+    /// An empty log, which begins now: the first attempt's delay counts from here.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -79,19 +98,19 @@ impl AttemptLog {
     /// The attempts so far.
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
-        self.0.lock().clone()
+        self.0.lock().attempts.clone()
     }
 
     /// Number of attempts that have ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().attempts.len()
     }
 
     /// True when no attempt has ended yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.0.lock().attempts.is_empty()
     }
 }
 
@@ -121,11 +140,13 @@ impl OpenAttempt {
         log: &AttemptLog,
         health: &Arc<dyn HealthSink>,
     ) -> Self {
+        let started = Instant::now();
         let open = Attempt {
             model: model.to_owned(),
             outcome: Outcome::Cancelled,
             status: 0,
             retry_after: None,
+            delay: started.saturating_duration_since(log.0.lock().since),
             first_byte: None,
             latency: Duration::ZERO,
             usage: None,
@@ -136,7 +157,7 @@ impl OpenAttempt {
         Self {
             log: log.clone(),
             health: Arc::clone(health),
-            started: Instant::now(),
+            started,
             open: Some(open),
         }
     }
@@ -179,9 +200,12 @@ impl OpenAttempt {
 
     fn record(&mut self) {
         let Some(mut attempt) = self.open.take() else { return };
-        attempt.latency = self.started.elapsed();
+        let now = Instant::now();
+        attempt.latency = now.saturating_duration_since(self.started);
         self.health.report(&attempt);
-        self.log.0.lock().push(attempt);
+        let mut ended = self.log.0.lock();
+        ended.since = now;
+        ended.attempts.push(attempt);
     }
 }
 

@@ -49,6 +49,7 @@ from fairlead.audit.transparency import metrics as seal_metrics
 from fairlead.audit.transparency.keys import KeyUnusable, own_key, private_key
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.transparency.service import TransparencyService
+from fairlead.audit.transparency.store import Seals
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
@@ -237,7 +238,7 @@ class Daemon:
         self._sealing = sealing
         self._use_signing_key(resolved)
         self._audit = AuditLogService(store, feed, consumers, sealing)
-        readable = Readable(consumers, AuditLog(store), feed)
+        readable = Readable(consumers, AuditLog(store), feed, Seals(store), sealing)
         places = Places(time.time_ns, program_version(), store)
         exporting = self._exporting = Exporting(readable, places.destination, random.random)
         exporting.apply(loaded.config, resolved)
@@ -451,6 +452,9 @@ class Daemon:
         if self._outbox is not None:
             await self._outbox.stop(CONTROL_GRACE_SECONDS)
         if self._exporting is not None:
+            if self._sealing is not None and self._exporting.lanes():
+                # The last checkpoint goes out behind the last records.
+                await self._sealing.stop()
             await self._exporting.stop(CONTROL_GRACE_SECONDS)
         await self._end_of_changes()
         if self._sealing is not None:

@@ -16,7 +16,8 @@ from typing import Any, Self
 import grpc
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 
-from fairlead.audit.export import verify_export
+from fairlead.audit.transparency.exported import ExportVerifier, verify_export
+from fairlead.audit.transparency.note import VerifierKey
 from fairlead.exporting.rotation import full_files
 from fairlead.v1 import audit_service_pb2, audit_service_pb2_grpc
 from tests.unit.exporting.collecting import attribute, log_records, sequence_of
@@ -33,6 +34,7 @@ ENVIRONMENT = {
     "TEST_COLLECTOR_HEADER": "Bearer canary-collector-header",
 }
 QUICK = "retry: {initial: 10ms, max: 100ms}"
+CHECKPOINT = "dev.fairlead.audit.checkpoint"
 BEHIND = "a consumer of the audit log is too far behind: retention does not wait"
 FAILS = "records were not taken by an exporter's destination, they are sent again"
 
@@ -69,7 +71,7 @@ class Collector:
         self.answers.wait(TIMEOUT_SECONDS)
         with self._changed:
             self.metadata = dict(context.invocation_metadata())
-            for record in log_records(request):
+            for record in filter(sequence_of, log_records(request)):
                 known = self.hashes.setdefault(sequence_of(record), set())
                 known.add(attribute(record, "fairlead.audit.record_hash"))
             self._changed.notify_all()
@@ -144,9 +146,10 @@ def test_nothing_is_missing_after_kill_9_in_the_middle_and_duplicates_are_recogn
                 daemon.kill()
                 daemon.start()
             last = head(daemon)
+            key = command(daemon, "audit", "key").stdout.strip()
             # Those that are waited for without asking come first: asking takes its time from the daemon.
             collector.wait_for(last.record.sequence)
-            siem.wait_for(lambda received: int(received.document[-1]["sequence"]) >= last.record.sequence)
+            siem.wait_for(lambda received: int(received.document[-1].get("sequence", 0)) >= last.record.sequence)
             until(lambda: acknowledged(daemon, "export:disk") >= last.record.sequence)
             assert daemon.terminate() == 0
         wanted = list(range(1, last.record.sequence + 1))
@@ -158,10 +161,18 @@ def test_nothing_is_missing_after_kill_9_in_the_middle_and_duplicates_are_recogn
         assert sorted(collector.hashes) == wanted
         assert all(len(hashes) == 1 for hashes in collector.hashes.values())
         assert collector.metadata["authorization"] == ENVIRONMENT["TEST_COLLECTOR_HEADER"]
-        events = {event["id"]: event for received in siem.received for event in received.document}
+        documents = [event for received in siem.received for event in received.document]
+        events = {event["id"]: event for event in documents if event["type"] != CHECKPOINT}
         assert sorted(int(event["sequence"]) for event in events.values()) == wanted
         assert all(signed_by(received, KEY) for received in siem.received)
         assert "canary-collector" not in daemon.log_text()
+        # What the receiver has is a log that proves itself, checkpoints included.
+        trusted = [VerifierKey.parse(key)]
+        verifier = ExportVerifier(trusted)
+        for event in documents:
+            assert verifier.feed(event["data"])
+        proven = verifier.finish()
+        assert proven.valid and proven.checkpoints, proven.chain.problem
 
 
 def test_calls_go_on_while_an_exporter_stalls_and_one_that_is_too_far_behind_is_on_record(tmp_path: Path) -> None:
@@ -198,7 +209,8 @@ def test_a_change_of_the_configuration_starts_moves_and_stops_exporters(tmp_path
         daemon.wait_log("configuration applied")
         agent.admit("call-2")
         until(lambda: acknowledged(daemon, "export:disk") == head(daemon).record.sequence)
-        assert json.loads(lines_of(second)[0])["sequence"] == moved_at + 1
+        records = [fields for fields in map(json.loads, lines_of(second)) if "sequence" in fields]
+        assert records[0]["sequence"] == moved_at + 1
         daemon.config.write_text(CONFIG)
         daemon.wait_log("an exporter is configured no more: its position is kept")
         before = second.read_bytes()
@@ -218,9 +230,13 @@ def test_a_stop_delivers_what_was_recorded_and_standard_output_has_lines_alone(t
             for n in range(30):
                 agent.admit(f"call-{n}")
             last = head(daemon)
+            (tmp_path / "key.pub").write_text(command(daemon, "audit", "key").stdout)
             assert daemon.terminate() == 0
     result = verify_export(out.read_text().splitlines(), (last.record.sequence, last.record_hash))
     assert result.valid and result.checked == last.record.sequence
+    # Its last line is the checkpoint of all of it.
+    verified = command(daemon, "audit", "verify", "--file", str(out), "--public-key", str(tmp_path / "key.pub"))
+    assert f"signed up to record {last.record.sequence} " in verified.stdout, verified
 
 
 def test_a_pipe_that_nobody_reads_holds_up_neither_calls_nor_the_stop(tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf import json_format
 
 from fairlead.audit.erasure.model import digest_of, digests
-from fairlead.audit.model import GENESIS, ChainVerifier, StoredRecord, Undecodable, Verification, parse_record
+from fairlead.audit.model import StoredRecord, Undecodable, parse_record
 from fairlead.audit.rendering import message_to_dict
 from fairlead.v1 import audit_record_pb2
 
@@ -28,46 +26,16 @@ format: JSON Lines, UTF-8, one object per record in sequence order, with the fie
                 (64-bit integers are strings, bytes are base64, times are Unix nanoseconds)
   values        only where the record commits to values: each with digest (hex), salt (hex) and value; the record has
                 erasable:sha256:DIGEST in the place of the value, and DIGEST is SHA-256(salt ‖ value)
+Exporters write signed checkpoints in between, in lines of their own with the field
+  checkpoint    a signed note (C2SP) over the record_hash of a record that came before, in the line "chain"
 
 To verify a line without Fairlead: decode record_bytes, put the 32 bytes of prev_hash before them, compare their SHA-256
 with record_hash, and compare prev_hash with the record_hash of the line before.
 """
 
 
-def verify_export(lines: Iterable[str], expected_head: tuple[int, bytes] | None = None) -> Verification:
-    """Verifies the lines of an export from the bytes in it; what the lines say in words has to agree with the bytes.
-
-    An export may begin in the middle of the log: the hash before its first record is then taken as given.
-    """
-    verifier: ChainVerifier | None = None
-    for record, prev_hash, problem in map(_parse_line, _content(lines)):
-        if verifier is None:
-            first = max(record.sequence, 1)
-            verifier = ChainVerifier(first, GENESIS if first == 1 else prev_hash, expected_head)
-        if problem:
-            verifier.fail(problem)
-        elif prev_hash != verifier.head_hash:
-            verifier.fail(f"record {record.sequence} says that it follows {prev_hash.hex()}, which it does not")
-        if not verifier.feed(record):
-            break
-    return (verifier or ChainVerifier(expected_head=expected_head)).finish()
-
-
-def _content(lines: Iterable[str]) -> Iterator[str]:
-    return (line for line in lines if line.strip())
-
-
-def _parse_line(line: str) -> tuple[StoredRecord, bytes, str]:
-    """Record, hash before it, and what is wrong with the line, if anything."""
-    try:
-        fields = json.loads(line)
-    except ValueError as error:
-        return StoredRecord(0, b"", b""), b"", f"the line is not one of an export: {error!r}"
-    return parse_fields(fields)
-
-
 def parse_fields(fields: Any) -> tuple[StoredRecord, bytes, str]:
-    """The same for a line that is decoded already."""
+    """Record, hash before it, and what is wrong with a line, which is decoded already, if anything."""
     try:
         record = StoredRecord(
             int(fields["sequence"]),

@@ -49,6 +49,16 @@ def event_to_line(event: audit_service_pb2.AuditEvent) -> str:
     return json.dumps(event_to_dict(event), ensure_ascii=False, separators=(",", ":"))
 
 
+def checkpoint_to_dict(note: str) -> dict[str, str]:
+    """A signed checkpoint beside the events of an export."""
+    return {"checkpoint": note}
+
+
+def checkpoint_to_line(note: str) -> str:
+    """A signed checkpoint as one line of JSON, without the line end."""
+    return json.dumps(checkpoint_to_dict(note), ensure_ascii=False, separators=(",", ":"))
+
+
 def _to_dict(message: Message) -> dict[str, Any]:
     rendered: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return rendered

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
-from fairlead.audit.export import FORMAT, verify_export
+from fairlead.audit.export import FORMAT
 from fairlead.audit.model import HASH_BYTES, Verification, rewritten
 from fairlead.audit.rendering import event_to_line
 from fairlead.audit.summary import kind_names
+from fairlead.audit.transparency.exported import verify_export
 from fairlead.budget.model import count
 from fairlead.cli import audit_consumers, audit_erase, audit_proofs, audit_source, bounded, operator
 from fairlead.cli.audit_source import Source
@@ -63,7 +62,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--public-key",
         type=Path,
         metavar="FILE",
-        help="with BUNDLE: who may have signed, a line for each key as fairlead audit key prints it",
+        help="with BUNDLE or --file: who may have signed, a line for each key as fairlead audit key prints it",
     )
     verify.add_argument(
         "--anchor",
@@ -71,9 +70,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         default=[],
         metavar="CHECKPOINT",
-        help="with BUNDLE: a checkpoint that was kept elsewhere and has to be of this log; may be given again",
+        help="with BUNDLE or --file: a checkpoint that was kept elsewhere and has to be of this log, or what an "
+        "exporter wrote, whose last checkpoint counts; may be given again",
     )
-    verify.add_argument("--file", metavar="EXPORT", help="verify an export instead of a log; - reads from stdin")
+    verify.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="EXPORT",
+        help="verify an export, or what an exporter wrote, instead of a log; several in the order of their records; - "
+        "reads from stdin",
+    )
     verify.add_argument(
         "--expect-head", type=_head, metavar="SEQUENCE:HASH", help="a head that was printed before and has to be there"
     )
@@ -123,14 +130,19 @@ def run_verify(arguments: argparse.Namespace) -> int:
         return 2
     if arguments.bundle is not None:
         return audit_proofs.run_verify_bundle(arguments)
-    if arguments.public_key is not None or arguments.anchor:
-        print("fairlead: --public-key and --anchor need a BUNDLE", file=sys.stderr)
-        return 2
-    if arguments.file is not None:
+    if arguments.file:
         if arguments.first or arguments.last:
             print("fairlead: --file checks the whole export: leave out --from and --to", file=sys.stderr)
             return 2
-        return _verify_file(arguments)
+        if arguments.public_key is not None:
+            return audit_proofs.run_verify_files(arguments)
+        if arguments.anchor:
+            print("fairlead: --anchor needs --public-key", file=sys.stderr)
+            return 2
+        return _verify_files(arguments)
+    if arguments.public_key is not None or arguments.anchor:
+        print("fairlead: --public-key and --anchor need a BUNDLE or --file", file=sys.stderr)
+        return 2
     with operator.refusals_reported() as codes, audit_source.opened(arguments) as source:
         verification = source.verify(arguments.first, arguments.last)
         if arguments.expect_head is not None and verification.valid:
@@ -157,12 +169,11 @@ def run_export(arguments: argparse.Namespace) -> int:
     return codes[0] if codes else 0
 
 
-def _verify_file(arguments: argparse.Namespace) -> int:
+def _verify_files(arguments: argparse.Namespace) -> int:
     try:
-        with _lines(arguments.file) as lines:
-            verification = verify_export(lines, arguments.expect_head)
+        verification = verify_export(audit_proofs.lines_of(arguments.file), arguments.expect_head)
     except (OSError, UnicodeDecodeError) as error:
-        print(f"fairlead: {arguments.file} cannot be read: {error}", file=sys.stderr)
+        print(f"fairlead: a file cannot be read: {error}", file=sys.stderr)
         return 2
     return _report(verification, as_json=arguments.json)
 
@@ -198,16 +209,6 @@ def _report(verification: Verification, *, as_json: bool) -> int:
             print(f"head{'' if verification.valid else ' before it'}: {verification.head_sequence}:{head}")
     sys.stdout.flush()
     return 0 if verification.valid else 1
-
-
-@contextlib.contextmanager
-def _lines(path: str) -> Iterator[TextIO]:
-    """The lines of a file, or of stdin for `-`."""
-    if path == "-":
-        yield sys.stdin
-    else:
-        with open(path, encoding="utf-8") as file:
-            yield file
 
 
 def _head(text: str) -> tuple[int, bytes]:

@@ -7,14 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
 from fairlead.audit.transparency import bundle
 from fairlead.audit.transparency.evidence import EvidenceVerification, verify_consistency, verify_evidence
-from fairlead.audit.transparency.lines import BadLine, Line, parse_line
+from fairlead.audit.transparency.exported import ExportVerifier, feed_lines
+from fairlead.audit.transparency.lines import BadLine, Line, parse_line, text_of
 from fairlead.audit.transparency.note import InvalidKey, InvalidNote, VerifierKey
 from fairlead.audit.transparency.verify import BundleVerification, BundleVerifier
 from fairlead.audit.wording import utc
@@ -151,7 +152,7 @@ def run_verify_bundle(arguments: argparse.Namespace) -> int:
         return 2
     try:
         trusted = _keys(arguments.public_key)
-        anchors = [path.read_text(encoding="utf-8") for path in arguments.anchor]
+        anchors = [_anchor(path) for path in arguments.anchor]
         with open(arguments.bundle, encoding="utf-8") as file:
             return _verify(file, trusted, anchors, as_json=arguments.json)
     except (OSError, UnicodeDecodeError) as error:
@@ -161,6 +162,62 @@ def run_verify_bundle(arguments: argparse.Namespace) -> int:
     except InvalidNote as error:
         print(f"fairlead: the anchor cannot be used: {error}", file=sys.stderr)
     return 2
+
+
+def run_verify_files(arguments: argparse.Namespace) -> int:
+    """Verifies what was exported line by line, signatures included; 1 when something is wrong."""
+    try:
+        verifier = ExportVerifier(
+            _keys(arguments.public_key), [_anchor(path) for path in arguments.anchor], arguments.expect_head
+        )
+        feed_lines(verifier, lines_of(arguments.file))
+        return _report_bundle(verifier.finish(), as_json=arguments.json)
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"fairlead: a file cannot be read: {error}", file=sys.stderr)
+    except InvalidKey as error:
+        print(f"fairlead: {error}", file=sys.stderr)
+    except (InvalidNote, BadLine) as error:
+        print(f"fairlead: the anchor cannot be used: {error}", file=sys.stderr)
+    return 2
+
+
+def lines_of(paths: Iterable[str]) -> Iterator[str]:
+    """The lines of files, of stdin for `-`, one file after the other. What an exporter is writing at this moment, a
+    last line without its end that is no JSON yet, is left out, and told."""
+    last = ""
+    for path in paths:
+        with nullcontext(sys.stdin) if path == "-" else open(path, encoding="utf-8") as file:
+            for line in file:
+                if last:
+                    yield last
+                last = line
+    if last and not last.endswith("\n") and not _is_whole(last):
+        print("fairlead: the last line has no end yet: it is left out", file=sys.stderr)
+    elif last:
+        yield last
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        parse_line(line)
+    except BadLine:
+        return False
+    return True
+
+
+def _anchor(path: Path) -> str:
+    """The note in a file: all of it, or the last one in what an exporter wrote. Raises `BadLine`."""
+    text = path.read_text(encoding="utf-8")
+    if not text.startswith("{"):
+        return text
+    found = ""
+    for line in lines_of([str(path)]):
+        # Cheap: most lines are records.
+        if line.startswith('{"checkpoint"'):
+            found = text_of(parse_line(line), "checkpoint")
+    if not found:
+        raise BadLine(f"{path} has no checkpoint in it")
+    return found
 
 
 def _verify(file: TextIO, trusted: list[VerifierKey], anchors: list[str], *, as_json: bool) -> int:

@@ -6,6 +6,7 @@
 | `destination` | what an exporter needs of a destination, and what an attempt comes to |
 | `places` | settings → a destination; libraries are loaded when the first exporter needs them |
 | `lane` | one exporter: reads, delivers, tries again, acknowledges |
+| `checkpoints` | which signed checkpoints go out beside the records, and when |
 | `service` | the lanes of the running configuration |
 | `thread` | a thread of its own for what may block for ever |
 | `file`, `rotation`, `stdout` | JSON Lines |

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.v1 import audit_service_pb2
 
 
@@ -52,6 +53,10 @@ class Destination(Protocol):
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one attempt with some records, never none; raises nothing but cancellation."""
+        ...
+
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        """The same with a signed checkpoint, all of whose records it has."""
         ...
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 INVARIANT (X1): lines are acknowledged only when they are on the disk, and the file tells by itself how far it is. What
 a crash leaves half written is cut, what is there already is not written again: each record is in the files once. Only
 when files were taken away meanwhile can a record come a second time; its `sequence` and `record_hash` are the same.
+A signed checkpoint is a line behind its records, in the file of the last of them or behind that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.audit.rendering import event_to_line
+from fairlead.audit.rendering import checkpoint_to_line, event_to_line
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
+from fairlead.audit.transparency.note import InvalidNote
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.rotation import full_files, remove_oldest, set_aside, synced_directory
 from fairlead.exporting.settings import Exporter, Rotation
@@ -50,15 +53,14 @@ class LogFile:
         self._last = 0
         # Of the first record in the file: its sequence and time.
         self._first: tuple[int, int] | None = None
+        # Records of the last checkpoint in the file, as far as is known: what was there before a restart is looked for
+        # at the end of the file only, so one may come twice.
+        self._signed = 0
 
     def write(self, lines: Sequence[Line], hash_of: Callable[[int], bytes | None]) -> None:
         """Writes the lines that are not there yet, down to the disk. Raises `Unusable`, `OSError`; then the file ends
         with a whole line, and what it has of these lines is known."""
-        if self._file is not None and not self._is_there(self._file):
-            # Somebody has moved it away, or removed it.
-            self.close()
-        if self._file is None:
-            self._open(hash_of)
+        if self._opened(hash_of):
             self._say_gap(lines)
         waiting: list[Line] = []
         size = self._size()
@@ -73,11 +75,29 @@ class LogFile:
             size += len(line.text)
         self._append(waiting)
 
+    def sign(self, size: int, line: bytes, hash_of: Callable[[int], bytes | None]) -> None:
+        """Writes the line of a checkpoint of so many records, unless it is there. It goes where the records before it
+        are, also when that is a bit larger for it. Raises as `write`."""
+        self._opened(hash_of)
+        if size > self._signed:
+            self._write(line)
+            self._signed = size
+
     def close(self) -> None:
         """Gives the file back."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _opened(self, hash_of: Callable[[int], bytes | None]) -> bool:
+        """True when the file had to be opened."""
+        if self._file is not None and not self._is_there(self._file):
+            # Somebody has moved it away, or removed it.
+            self.close()
+        if self._file is not None:
+            return False
+        self._open(hash_of)
+        return True
 
     def _say_gap(self, lines: Sequence[Line]) -> None:
         """Records that were acknowledged and are not there: somebody took them away, or put an older file there."""
@@ -118,45 +138,42 @@ class LogFile:
         except BlockingIOError:
             raise Unusable("another process writes to the file: give each its own path") from None
         synced_directory(self._path.parent)
-        self._first = None
+        self._first, self._signed = None, 0
 
     def _recovered(self) -> tuple[int, bytes] | None:
         """Cuts what is half written and reads where the file begins; sequence and hash of the last record in it."""
         assert self._file is not None
         end = _end_of_lines(self._file, os.fstat(self._file).st_size)
         os.ftruncate(self._file, end)
-        if not end:
-            return None
-        last = _parsed(_read_line(self._file, _start_of_line(self._file, end - 1), end))
-        try:
-            first = json.loads(_read_line(self._file, 0, end))
-            self._first = int(first["sequence"]), int(first["record"]["time_unix_nanos"])
-        except (ValueError, KeyError, TypeError):
-            raise Unusable(_FOREIGN) from None
+        last, self._signed = _last_of(self._file, end)
+        if last is not None:
+            self._first = _first_of(self._file, end)
         return last
 
     def _last_of_full_files(self) -> tuple[int, bytes] | None:
         for path in full_files(self._path)[-1:]:
             with open(path, "rb") as full:
-                if size := os.fstat(full.fileno()).st_size:
-                    return _parsed(_read_line(full.fileno(), _start_of_line(full.fileno(), size - 1), size))
+                return _last_of(full.fileno(), os.fstat(full.fileno()).st_size)[0]
         return None
 
     def _append(self, lines: Sequence[Line]) -> None:
-        """INVARIANT (X1)."""
-        if not lines or self._file is None:
-            return
+        if lines:
+            self._write(b"".join(line.text for line in lines))
+            self._first = self._first or (lines[0].sequence, lines[0].time_unix_nanos)
+            self._last = lines[-1].sequence
+
+    def _write(self, text: bytes) -> None:
+        """INVARIANT (X1): all of it, down to the disk, or nothing."""
+        assert self._file is not None
         before = self._size()
         try:
-            rest = memoryview(b"".join(line.text for line in lines))
+            rest = memoryview(text)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             os.fsync(self._file)
         except OSError:
             self._cut(before)
             raise
-        self._first = self._first or (lines[0].sequence, lines[0].time_unix_nanos)
-        self._last = lines[-1].sequence
 
     def _cut(self, size: int) -> None:
         """Takes back what was written behind `size`; when that fails as well, the next write looks at the file anew."""
@@ -198,6 +215,14 @@ class FileDestination:
         def write() -> None:
             self._file.write([line_of(event) for event in events], source.hash_of)
 
+        return await self._written(write)
+
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        """Writes the checkpoint down to the disk."""
+        line = checkpoint_to_line(checkpoint.note).encode() + b"\n"
+        return await self._written(lambda: self._file.sign(checkpoint.checkpoint.size, line, source.hash_of))
+
+    async def _written(self, write: Callable[[], None]) -> Outcome:
         try:
             await self._thread.run(write)
         except OSError as error:
@@ -222,12 +247,31 @@ def line_of(event: audit_service_pb2.AuditEvent) -> Line:
 _FOREIGN = "the file holds something that is no export of an audit log: give the exporter another path"
 
 
-def _parsed(line: bytes) -> tuple[int, bytes]:
-    """Sequence and hash of the record of a line; raises `Unusable`."""
+def _last_of(file: int, end: int) -> tuple[tuple[int, bytes] | None, int]:
+    """Sequence and hash of the last record of a file, None without one; records of the last checkpoint behind it, 0
+    without one. Raises `Unusable`."""
+    signed = 0
+    while end:
+        start = _start_of_line(file, end - 1)
+        try:
+            fields = json.loads(_read_line(file, start, end))
+            if "checkpoint" not in fields:
+                return (int(fields["sequence"]), bytes.fromhex(fields["record_hash"])), signed
+            signed = signed or SignedCheckpoint.unverified(fields["checkpoint"]).checkpoint.size
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidNote):
+            raise Unusable(_FOREIGN) from None
+        end = start
+    return None, signed
+
+
+def _first_of(file: int, end: int) -> tuple[int, int]:
+    """Sequence and time of the first record of a file that has one; raises `Unusable`."""
+    start = 0
     try:
-        fields = json.loads(line)
-        return int(fields["sequence"]), bytes.fromhex(fields["record_hash"])
-    except (ValueError, KeyError, TypeError):
+        while "checkpoint" in (fields := json.loads(line := _read_line(file, start, end))):
+            start += len(line)
+        return int(fields["sequence"]), int(fields["record"].get("time_unix_nanos", 0))
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise Unusable(_FOREIGN) from None
 
 

@@ -17,8 +17,10 @@ from fairlead.audit.consumers.reading import Batch, LogConsumer
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.store import AuditLog
 from fairlead.audit.tokens import FINGERPRINT_BYTES, Position
-from fairlead.audit.watch import Feed, LogDamaged
+from fairlead.audit.transparency.store import Seals
+from fairlead.audit.watch import Feed, LogDamaged, Sealed
 from fairlead.control.errors import Refusal, temporary
+from fairlead.exporting.checkpoints import PAUSE_SECONDS, Checkpoints
 from fairlead.exporting.destination import Destination, Outcome, Source
 from fairlead.exporting.settings import Exporter
 from fairlead.notification.model import RETRY_AFTER_MAX_MILLIS
@@ -44,6 +46,10 @@ class Counted:
     failed: int = 0
     # Attempts in a row that failed.
     failing: int = 0
+    # Records of the last checkpoint that the destination has.
+    checkpoint_size: int = 0
+    # Attempts in a row with a checkpoint that failed.
+    checkpoint_failing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Readable:
     consumers: Consumers
     log: AuditLog
     feed: Feed
+    seals: Seals
+    sealed: Sealed
 
 
 class Lane:
@@ -66,6 +74,7 @@ class Lane:
         counted: Counted,
         random: Callable[[], float],
         pace_seconds: float = PACE_SECONDS,
+        checkpoint_pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         """`destination` makes the one of an exporter and may block; `random` gives numbers from 0 to below 1."""
         self.exporter = exporter
@@ -75,6 +84,7 @@ class Lane:
         self._made: Destination | None = None
         self._random = random
         self._pace_seconds = pace_seconds
+        self._checkpoint_pause_seconds = checkpoint_pause_seconds
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
@@ -110,15 +120,28 @@ class Lane:
         consumer = await LogConsumer.open(
             readable.consumers, readable.log, readable.feed, exporter.name, from_start=exporter.from_start
         )
+        checkpoints = self._checkpoints()
         # While it runs it cannot be removed from the consumers: it would be remembered again, at the start.
         with readable.consumers.streaming(consumer.name):
             source: Source | None = None
-            while (batch := await self._next(consumer)) is not None:
+            while True:
+                batch = await self._next(consumer, checkpoints)
                 source = source or await self._source()
-                if not await self._deliver(consumer, destination, batch.events, source):
+                if batch is not None and not await self._deliver(consumer, destination, batch.events, source):
                     return
-                if len(batch.events) < exporter.batch_records:
+                if checkpoints is not None:
+                    await self._publish(checkpoints, destination, consumer.position.sequence, source)
+                if batch is None and self._draining.is_set():
+                    return
+                if batch is not None and len(batch.events) < exporter.batch_records:
                     await _until(self._draining, self._pace_seconds)
+
+    def _checkpoints(self) -> Checkpoints | None:
+        """The checkpoints that it sends, if it sends any."""
+        if not self.exporter.checkpoints:
+            return None
+        clock = asyncio.get_running_loop().time
+        return Checkpoints(self._readable.sealed, self._readable.seals, clock, self._checkpoint_pause_seconds)
 
     async def _source(self) -> Source:
         log = self._readable.log
@@ -130,15 +153,19 @@ class Lane:
         first = await asyncio.to_thread(hash_of, 1)
         return Source((first or b"").hex()[:32], hash_of)
 
-    async def _next(self, consumer: LogConsumer) -> Batch | None:
-        """The next batch as soon as there is one; None when there is none and the lane is drained."""
+    async def _next(self, consumer: LogConsumer, checkpoints: Checkpoints | None) -> Batch | None:
+        """The next batch as soon as there is one; None when a checkpoint is due first, or when there is no batch and
+        the lane is drained."""
         if not self._draining.is_set():
             reading = asyncio.ensure_future(self._read(consumer))
-            draining = asyncio.ensure_future(self._draining.wait())
+            others: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._draining.wait())]
+            if checkpoints is not None:
+                others.append(asyncio.ensure_future(checkpoints.wait(consumer.position.sequence)))
             try:
-                await asyncio.wait((reading, draining), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((reading, *others), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                draining.cancel()
+                for other in others:
+                    other.cancel()
                 reading.cancel()
                 # What was read meanwhile must not be lost: the position is behind it.
                 (found,) = await asyncio.gather(reading, return_exceptions=True)
@@ -146,6 +173,8 @@ class Lane:
                 if isinstance(found, BaseException):
                     raise found
                 return found
+            if not self._draining.is_set():
+                return None
         return await self._read(consumer) if consumer.lag else None
 
     def _read(self, consumer: LogConsumer) -> Coroutine[Any, Any, Batch]:
@@ -174,11 +203,25 @@ class Lane:
                 self._say_failed(outcome, some)
                 if self._draining.is_set():
                     return False
-                await _until(self._draining, self._wait_seconds(outcome))
+                await _until(self._draining, self._wait_seconds(outcome, self.counted.failing))
         return True
 
-    def _wait_seconds(self, outcome: Outcome) -> float:
-        backoff = self.exporter.retry.wait_millis(self.counted.failing, self._random())
+    async def _publish(self, checkpoints: Checkpoints, destination: Destination, position: int, source: Source) -> None:
+        """Sends the checkpoints that are due behind `position`. One that is not taken holds up no record: the next one
+        says more."""
+        if not self._draining.is_set() and not checkpoints.is_due(position):
+            return
+        for checkpoint in await checkpoints.upto(position):
+            outcome = await destination.publish(checkpoint, source)
+            if not outcome.taken:
+                self._say_unpublished(outcome, checkpoint.checkpoint.size)
+                checkpoints.failed(self._wait_seconds(outcome, self.counted.checkpoint_failing))
+                return
+            checkpoints.sent(checkpoint)
+            self.counted.checkpoint_size, self.counted.checkpoint_failing = checkpoint.checkpoint.size, 0
+
+    def _wait_seconds(self, outcome: Outcome, failing: int) -> float:
+        backoff = self.exporter.retry.wait_millis(failing, self._random())
         return max(backoff, min(outcome.retry_after_millis, RETRY_AFTER_MAX_MILLIS)) / 1000
 
     async def _acknowledge(self, consumer: LogConsumer, events: Sequence[audit_service_pb2.AuditEvent]) -> bool:
@@ -207,6 +250,15 @@ class Lane:
         self.counted.exported += records - outcome.refused
         self.counted.refused += outcome.refused
         self.counted.failing = 0
+
+    def _say_unpublished(self, outcome: Outcome, size: int) -> None:
+        level = logging.DEBUG if self.counted.checkpoint_failing else logging.WARNING
+        fields = {"exporter": self.exporter.name, "problem": outcome.problem, "size": size}
+        _log.log(
+            level, "a checkpoint was not taken by an exporter's destination, a newer one is sent later", extra=fields
+        )
+        self.counted.failed += 1
+        self.counted.checkpoint_failing += 1
 
     def _say_failed(self, outcome: Outcome, events: Sequence[audit_service_pb2.AuditEvent]) -> None:
         """A destination that fails is a line once, not once for every attempt."""

@@ -29,7 +29,18 @@ _METRICS = (
         lambda it: it.refused,
     ),
     _Metric("failed_total", "counter", "Attempts to deliver that failed.", lambda it: it.failed),
-    _Metric("failing", "gauge", "1 when the last attempt to deliver failed.", lambda it: min(it.failing, 1)),
+    _Metric(
+        "failing",
+        "gauge",
+        "1 when the last attempt to deliver failed, with records or with a checkpoint.",
+        lambda it: min(max(it.failing, it.checkpoint_failing), 1),
+    ),
+    _Metric(
+        "checkpoint_size",
+        "gauge",
+        "Records of the last signed checkpoint that the destination has taken.",
+        lambda it: it.checkpoint_size,
+    ),
 )
 
 

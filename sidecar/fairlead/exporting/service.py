@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from fairlead.config import Config, ResolvedSecrets
+from fairlead.exporting.checkpoints import PAUSE_SECONDS
 from fairlead.exporting.destination import Destination
 from fairlead.exporting.lane import PACE_SECONDS, Counted, Lane, Readable
 from fairlead.exporting.settings import Exporter, exporters_of
@@ -30,12 +31,13 @@ class Exporting:
         destination: Callable[[Exporter], Destination],
         random: Callable[[], float],
         pace_seconds: float = PACE_SECONDS,
+        checkpoint_pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         """`destination` makes the one of an exporter and may block; `random` gives numbers from 0 to below 1."""
         self._readable = readable
         self._destination = destination
         self._random = random
-        self._pace_seconds = pace_seconds
+        self._paces = (pace_seconds, checkpoint_pause_seconds)
         self._wanted: dict[str, Exporter] = {}
         self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
         self._counted: dict[str, Counted] = {}
@@ -100,7 +102,7 @@ class Exporting:
                 counted = self._counted.setdefault(name, Counted())
                 # Another configuration is tried at once, and says again when it fails.
                 counted.failing = 0
-                lane = Lane(exporter, self._readable, self._destination, counted, self._random, self._pace_seconds)
+                lane = Lane(exporter, self._readable, self._destination, counted, self._random, *self._paces)
                 self._lanes[name] = (lane, asyncio.get_running_loop().create_task(lane.run()))
 
 

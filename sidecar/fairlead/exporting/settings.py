@@ -30,6 +30,8 @@ class Exporter:
     name: str
     kind: ExporterKind
     from_start: bool = True
+    # Signed checkpoints go out beside the records.
+    checkpoints: bool = True
     batch_records: int = 64
     batch_bytes: int = 256 << 10
     # An exporter does not give up: the number of attempts means nothing.
@@ -59,6 +61,7 @@ def exporters_of(config: Config, secrets: ResolvedSecrets) -> tuple[Exporter, ..
                 name=entry.name,
                 kind=entry.kind,
                 from_start=entry.start == "first",
+                checkpoints=entry.checkpoints and entry.kind != "otlp-traces",
                 batch_records=entry.batch.records,
                 batch_bytes=entry.batch.size,
                 retry=Retry(1, entry.retry.initial, entry.retry.max),

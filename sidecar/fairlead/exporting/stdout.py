@@ -7,9 +7,10 @@ nothing else.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from fairlead.audit.rendering import event_to_line
+from fairlead.audit.rendering import checkpoint_to_line, event_to_line
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.thread import OwnThread
 from fairlead.v1 import audit_service_pb2
@@ -28,14 +29,21 @@ class StdoutDestination:
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Writes the records. It is not given up when it takes long: lines would be mixed."""
-        try:
-            await self._thread.run(lambda: self._write("".join(event_to_line(event) + "\n" for event in events)))
-        except OSError as error:
-            return not_taken(f"standard output cannot be written: {(error.strerror or 'unknown').lower()}")
-        return TAKEN
+        return await self._written(lambda: "".join(event_to_line(event) + "\n" for event in events))
+
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        """Writes the checkpoint as a line of its own."""
+        return await self._written(lambda: checkpoint_to_line(checkpoint.note) + "\n")
 
     async def close(self) -> None:
         """Nothing: what is under way goes on."""
+
+    async def _written(self, text: Callable[[], str]) -> Outcome:
+        try:
+            await self._thread.run(lambda: self._write(text()))
+        except OSError as error:
+            return not_taken(f"standard output cannot be written: {(error.strerror or 'unknown').lower()}")
+        return TAKEN
 
     def _write(self, text: str) -> None:
         rest = memoryview((b"\n" if self._cut else b"") + text.encode())

@@ -7,7 +7,8 @@ import hashlib
 import ssl
 from collections.abc import Callable, Sequence
 
-from fairlead.exporting.cloudevents import BATCH_TYPE, batch
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
+from fairlead.exporting.cloudevents import BATCH_TYPE, batch, checkpoint_batch
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.settings import Exporter
 from fairlead.notification import signature
@@ -30,12 +31,22 @@ class WebhookDestination:
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one request."""
-        exporter = self._exporter
         body = await asyncio.to_thread(batch, events, source.identity)
+        return await self._send(batch_id(self._exporter.name, events[0].record_hash, events[-1].record_hash), body)
+
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        """Makes one request, with one event."""
+        return await self._send(
+            batch_id(self._exporter.name, hashlib.sha256(checkpoint.note.encode()).digest()),
+            checkpoint_batch(checkpoint, source.identity),
+        )
+
+    async def _send(self, message_id: str, body: bytes) -> Outcome:
+        exporter = self._exporter
         headers = {
             **exporter.headers,
             "content-type": BATCH_TYPE,
-            **signature.headers(exporter.keys, batch_id(exporter.name, events), self._clock() // _NANOS, body),
+            **signature.headers(exporter.keys, message_id, self._clock() // _NANOS, body),
         }
         answer, _ = await self._sender.exchange(exporter.url, headers, body, exporter.timeout_seconds)
         return outcome_of(answer)
@@ -57,7 +68,7 @@ def trusting(certificates: str | None) -> ssl.SSLContext | None:
     return None if certificates is None else ssl.create_default_context(cadata=certificates)
 
 
-def batch_id(exporter: str, events: Sequence[audit_service_pb2.AuditEvent]) -> str:
-    """The id of a request: the same for every attempt with the same records, another one for every exporter and log."""
-    parts = (events[0].record_hash, events[-1].record_hash, exporter.encode())
+def batch_id(exporter: str, *hashes: bytes) -> str:
+    """The id of a request: the same for every attempt with the same content, another one for every exporter and log."""
+    parts = (*hashes, exporter.encode())
     return "exp_" + hashlib.sha256(b"fairlead.export.v1\0" + b"".join(parts)).hexdigest()[:32]

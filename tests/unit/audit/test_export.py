@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.audit.export import verify_export
 from fairlead.audit.model import GENESIS, event_of
 from fairlead.audit.rendering import event_to_dict, event_to_line, message_to_dict
+from fairlead.audit.transparency.exported import verify_export
 from fairlead.v1 import audit_record_pb2
 from tests.unit.audit.records import admitted, chain, log
 

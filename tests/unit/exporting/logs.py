@@ -11,6 +11,8 @@ from fairlead.audit.consumers.model import ConsumerLimits
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.model import StoredRecord, event_of
 from fairlead.audit.store import AuditLog
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
+from fairlead.audit.transparency.store import Seals
 from fairlead.exporting.destination import TAKEN, Destination, Outcome, Source
 from fairlead.exporting.lane import Readable
 from fairlead.exporting.service import Exporting
@@ -47,6 +49,8 @@ class Desk:
         self.taken: list[int] = []
         self.attempts: list[list[int]] = []
         self.answer: Callable[[list[int]], Outcome] = lambda asked: TAKEN
+        self.signed: list[int] = []
+        self.answer_signed: Callable[[int], Outcome] = lambda size: TAKEN
         self.stalled: asyncio.Event | None = None
         self.closed = 0
         self._changed = asyncio.Event()
@@ -63,6 +67,15 @@ class Desk:
         self._changed.set()
         return outcome
 
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        size = checkpoint.checkpoint.size
+        assert size <= max(self.taken, default=0), "its records come first"
+        outcome = self.answer_signed(size)
+        if outcome.taken:
+            self.signed.append(size)
+        self._changed.set()
+        return outcome
+
     async def close(self) -> None:
         self.closed += 1
 
@@ -70,6 +83,15 @@ class Desk:
         while not holds():
             self._changed.clear()
             await self._changed.wait()
+
+
+class Unsealed:
+    """Nobody signs."""
+
+    last: SignedCheckpoint | None = None
+
+    async def wait_newer(self, size: int) -> None:
+        await asyncio.Event().wait()
 
 
 class Life:
@@ -92,7 +114,7 @@ class Life:
             self.made.append(exporter)
             return desk
 
-        readable = Readable(self.consumers, AuditLog(self.store), self.feed)
+        readable = Readable(self.consumers, AuditLog(self.store), self.feed, Seals(self.store), Unsealed())
         self.exporting = Exporting(readable, make, lambda: 0.0, pace_seconds=0)
 
     def commit(self, count: int) -> None:

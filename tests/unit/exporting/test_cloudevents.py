@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.audit.export import verify_export
+from fairlead.audit.transparency.exported import verify_export
 from fairlead.exporting.destination import TAKEN, Outcome, not_taken
 from fairlead.exporting.settings import Exporter
 from fairlead.exporting.webhook import WebhookDestination

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.audit.export import verify_export
+from fairlead.audit.transparency.exported import verify_export
 from fairlead.exporting.destination import TAKEN
 from fairlead.exporting.file import FileDestination, LogFile, Unusable, line_of
 from fairlead.exporting.rotation import full_files

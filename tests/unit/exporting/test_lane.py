@@ -112,11 +112,9 @@ def test_the_destination_s_wish_to_wait_is_kept() -> None:
         exporter = life.start()
         await life.exporting.reconcile()
         running = life.exporting.lanes()[0]
-        running.counted.failing = 1
-        assert running._wait_seconds(not_taken("status 429", 90_000)) == 90
-        assert running._wait_seconds(not_taken("status 429", 10**12)) == 86_400
-        running.counted.failing = 9
-        assert running._wait_seconds(DOWN) == exporter.retry.max_millis / 2 / 1000
+        assert running._wait_seconds(not_taken("status 429", 90_000), 1) == 90
+        assert running._wait_seconds(not_taken("status 429", 10**12), 1) == 86_400
+        assert running._wait_seconds(DOWN, 9) == exporter.retry.max_millis / 2 / 1000
         await life.exporting.stop(5)
 
     run(test)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 
-from fairlead.audit.export import verify_export
+from fairlead.audit.transparency.exported import verify_export
 from fairlead.exporting.destination import TAKEN
 from fairlead.exporting.stdout import StdoutDestination
 from fairlead.exporting.thread import OwnThread

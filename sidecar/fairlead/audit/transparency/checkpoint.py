@@ -89,6 +89,11 @@ class SignedCheckpoint:
             raise InvalidNote("its key is not one of the log that it is about")
         return cls(checkpoint, note)
 
+    @property
+    def signatures(self) -> int:
+        """How many keys have signed it, or are said to have."""
+        return self.note.rpartition("\n\n")[2].count("\n")
+
     def message(self) -> audit_service_pb2.SignedCheckpoint:
         """As the API gives it."""
         one = self.checkpoint

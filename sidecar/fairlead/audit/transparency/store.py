@@ -60,6 +60,13 @@ class Seals:
         for _, value in self._reader.scan(Family.SEALS, prefix=keys.SEAL_CHECKPOINT, start=start):
             yield _checkpoint(value)
 
+    def upto(self, size: int, most: int) -> Iterator[SignedCheckpoint]:
+        """The checkpoints of at most `size` records, the largest first, and no more than `most` of them; raises
+        `Undecodable`."""
+        bounds = {"start": keys.SEAL_CHECKPOINT, "end": keys.seal_checkpoint(size + 1)}
+        for _, value in self._reader.scan(Family.SEALS, **bounds, reverse=True, limit=most):
+            yield _checkpoint(value)[0]
+
     def leaves(self, first: int, last: int) -> list[bytes]:
         """Hashes of the leaves from `first`, up to but without `last`, from 0; raises `Undecodable`."""
         found: list[bytes] = []

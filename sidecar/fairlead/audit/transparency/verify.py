@@ -123,16 +123,9 @@ class BundleVerifier:
 
     def _take_key(self, record: StoredRecord) -> None:
         """Remembers a key that the log says signs from here on."""
-        # Cheap: nearly no record has the word in it.
-        if KEY_CHANGED.encode() not in record.record_bytes:
-            return
-        parsed = parse_record(record.record_bytes)
-        if parsed.kind != audit_record_pb2.EVENT_KIND_CONTROL_CHANGED or parsed.control_changed.subject != KEY_CHANGED:
-            return
-        try:
-            self._announced.append(VerifierKey.parse(str(dict(parsed.control_changed.detail).get("public_key", ""))))
-        except InvalidKey:
-            return
+        key = announced_key(record)
+        if key is not None:
+            self._announced.append(key)
 
     def _check_anchors(self, size: int, record: StoredRecord) -> None:
         while self._met < len(self._anchors) and self._anchors[self._met].size == size and self._forked is None:
@@ -232,3 +225,18 @@ class BundleVerifier:
     def _fail(self, sequence: int, problem: str) -> None:
         if self._problem is None:
             self._problem = (sequence, problem)
+
+
+def announced_key(record: StoredRecord) -> VerifierKey | None:
+    """The key that a record says signs from there on; None when it says no such thing. Trust it once a trusted key has
+    signed that."""
+    # Cheap: nearly no record has the word in it.
+    if KEY_CHANGED.encode() not in record.record_bytes:
+        return None
+    parsed = parse_record(record.record_bytes)
+    if parsed.kind != audit_record_pb2.EVENT_KIND_CONTROL_CHANGED or parsed.control_changed.subject != KEY_CHANGED:
+        return None
+    try:
+        return VerifierKey.parse(str(dict(parsed.control_changed.detail).get("public_key", "")))
+    except InvalidKey:
+        return None

@@ -18,10 +18,10 @@ ExporterKind = Literal["file", "stdout", "cloudevents", "otlp", "otlp-traces"]
 _REMOTE = ("url", "headers", "tls", "insecure", "timeout")
 # Keys that mean something with a kind only; the others are for all of them.
 _OF_A_KIND: Mapping[str, tuple[str, ...]] = {
-    "file": ("path", "rotate"),
-    "stdout": (),
-    "cloudevents": (*_REMOTE, "secret"),
-    "otlp": (*_REMOTE, "protocol", "compression", "include_record"),
+    "file": ("path", "rotate", "checkpoints"),
+    "stdout": ("checkpoints",),
+    "cloudevents": (*_REMOTE, "secret", "checkpoints"),
+    "otlp": (*_REMOTE, "protocol", "compression", "include_record", "checkpoints"),
     "otlp-traces": (*_REMOTE, "protocol", "compression", "sample"),
 }
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -73,6 +73,10 @@ class Exporter(Section):
     start: Literal["first", "next"] = Field(
         default="first",
         description="where a name that is new begins: the first record of the log, or the next one that is written",
+    )
+    checkpoints: bool = Field(
+        default=True,
+        description="file, stdout, cloudevents, otlp: signed checkpoints go out beside the records",
     )
     batch: ExportBatch = Field(default=ExportBatch(), description="what goes out together")
     retry: ExportRetry = Field(default=ExportRetry(), description="waits between attempts")

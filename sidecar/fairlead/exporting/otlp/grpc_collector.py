@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.otlp.signals import Logs, Signal
 from fairlead.exporting.settings import Exporter
@@ -36,12 +37,18 @@ class GrpcCollector:
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one call."""
+        return await self._send(await asyncio.to_thread(self._signal.message, events, source), len(events))
+
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        """Makes one call."""
+        return await self._send(self._signal.checkpoint(checkpoint, source), 1)
+
+    async def _send(self, message: Message | None, records: int) -> Outcome:
+        if message is None:
+            return TAKEN
         exporter = self._exporter
         if self._channel is None:
             self._channel = self._connected(await asyncio.to_thread(_roots, exporter.trusted))
-        message = await asyncio.to_thread(self._signal.message, events, source)
-        if message is None:
-            return TAKEN
         export = self._signal.export(self._channel)
         try:
             response = await export(message, timeout=exporter.timeout_seconds, metadata=tuple(exporter.headers.items()))
@@ -51,7 +58,7 @@ class GrpcCollector:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 problem = f"no answer within {exporter.timeout_seconds:g} s"
             return not_taken(problem, _retry_after_millis(error), too_large=too_large)
-        return self._signal.outcome(response, len(events))
+        return self._signal.outcome(response, records)
 
     async def close(self) -> None:
         """Ends the connection."""

@@ -7,8 +7,9 @@ import gzip
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting import webhook
 from fairlead.exporting.destination import TAKEN, Outcome, Source
 from fairlead.exporting.otlp.signals import Logs, Signal
@@ -33,10 +34,17 @@ class HttpCollector:
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one request."""
-        exporter = self._exporter
-        body = await asyncio.to_thread(self._body, events, source)
+        body = await asyncio.to_thread(lambda: self._body(self._signal.message(events, source)))
+        return await self._send(body, len(events))
+
+    async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
+        """Makes one request."""
+        return await self._send(self._body(self._signal.checkpoint(checkpoint, source)), 1)
+
+    async def _send(self, body: bytes | None, records: int) -> Outcome:
         if body is None:
             return TAKEN
+        exporter = self._exporter
         headers = {**exporter.headers, "content-type": "application/x-protobuf"}
         if exporter.gzip:
             headers["content-encoding"] = "gzip"
@@ -45,7 +53,7 @@ class HttpCollector:
         if not outcome.taken:
             return outcome
         try:
-            return self._signal.outcome(said, len(events))
+            return self._signal.outcome(said, records)
         except DecodeError:
             # It has said 200.
             return TAKEN
@@ -54,8 +62,7 @@ class HttpCollector:
         """Ends idle connections."""
         await self._sender.close()
 
-    def _body(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> bytes | None:
-        made = self._signal.message(events, source)
+    def _body(self, made: Message | None) -> bytes | None:
         if made is None:
             return None
         message = made.SerializeToString()

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.destination import TAKEN, Outcome, Source
 from fairlead.exporting.otlp import answer, mapping
 from fairlead.tracing import request as tracing_request
@@ -25,6 +26,10 @@ class Signal(Protocol):
 
     def message(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Message | None:
         """What is sent of some records; None when nothing is. May block for reads of the store."""
+        ...
+
+    def checkpoint(self, checkpoint: SignedCheckpoint, source: Source) -> Message | None:
+        """What is sent of a signed checkpoint; None when nothing is."""
         ...
 
     def export(self, channel: grpc.aio.Channel) -> Callable[..., Any]:
@@ -48,6 +53,10 @@ class Logs:
     def message(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Message | None:
         """All of them."""
         return mapping.request(events, source.identity, self._program_version, include_record=self._include_record)
+
+    def checkpoint(self, checkpoint: SignedCheckpoint, source: Source) -> Message | None:
+        """A log record."""
+        return mapping.checkpoint_request(checkpoint, source.identity, self._program_version)
 
     def export(self, channel: grpc.aio.Channel) -> Callable[..., Any]:
         """`LogsService.Export`."""
@@ -75,6 +84,10 @@ class Traces:
         """The spans that end with the records; most records end none."""
         spans = self._tracing.spans(event.record for event in events)
         return tracing_request.request(spans, source.identity, self._program_version) if spans else None
+
+    def checkpoint(self, checkpoint: SignedCheckpoint, source: Source) -> Message | None:
+        """None: nothing has ended."""
+        return None
 
     def export(self, channel: grpc.aio.Channel) -> Callable[..., Any]:
         """`TraceService.Export`."""

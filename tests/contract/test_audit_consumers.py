@@ -74,6 +74,40 @@ def test_consumers_are_remembered_from_their_first_stream_on_listed_and_removed(
     run(test)
 
 
+def test_an_operator_passes_over_records_for_a_consumer(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with sidecar(tmp_path) as (life, stub):
+            life.commit(4)
+            call = stub.WatchEvents(pb.WatchEventsRequest(subscriber="collector", from_start=True))
+            await read(call, 1)
+            call.cancel()
+            skip = pb.SkipEventsRequest(request_id="s", name="collector", to_sequence=5, reason="cannot be read")
+            for _ in range(2):
+                answer = await stub.SkipEvents(skip)
+                assert (answer.first_sequence, answer.resume_token) == (1, Position.after(LOG[4]).encode())
+            (shown,) = (await stub.ListConsumers(pb.ListConsumersRequest())).consumers
+            assert shown.sequence == 5 and not shown.HasField("acknowledge_time")
+            (change,) = [one for one in life.core.applied if one.control_write.HasField("record")]
+            assert change.caller == command_pb2.Caller(operator="local")
+            assert change.control_write.record.subject == "audit.records_skipped"
+            assert change.control_write.record.detail["reason"] == "cannot be read"
+            resumed = stub.WatchEvents(pb.WatchEventsRequest(subscriber="collector"))
+            assert [sequence for sequence, _ in await read(resumed, 1)] == [6]
+            resumed.cancel()
+            for request, reason in (
+                (pb.SkipEventsRequest(request_id="a", name="collector", to_sequence=5, reason="x"), "INVALID_ARGUMENT"),
+                (
+                    pb.SkipEventsRequest(request_id="b", name="collector", to_sequence=99, reason="x"),
+                    "INVALID_ARGUMENT",
+                ),
+                (pb.SkipEventsRequest(request_id="c", name="nobody", to_sequence=6, reason="x"), "NOT_FOUND"),
+                (pb.SkipEventsRequest(request_id="d", name="collector", to_sequence=6), "INVALID_ARGUMENT"),
+            ):
+                assert (await refused(stub.SkipEvents(request)))[1] == reason
+
+    run(test)
+
+
 def test_a_fourth_name_is_refused(tmp_path: Path) -> None:
     async def test() -> None:
         async with sidecar(tmp_path) as (_, stub):

@@ -119,6 +119,7 @@ def test_every_request_that_changes_something_carries_a_request_id() -> None:
         "ResumeRun",
         "RerunRun",
         "RemoveConsumer",
+        "SkipEvents",
         "EraseValues",
         "SignalRun",
     )
@@ -144,6 +145,7 @@ def test_the_services_of_this_version_are_all_there() -> None:
             "AcknowledgeEvents",
             "ListConsumers",
             "RemoveConsumer",
+            "SkipEvents",
             "ListEvents",
             "ExplainInvocation",
             "ExplainRun",

@@ -25,7 +25,7 @@ from tests.unit.exporting.collecting import attribute, log_records, sequence_of
 from .calls import Agent
 from .harness import CONFIG, TIMEOUT_SECONDS, Daemon
 from .people import command
-from .receiving import Receiving
+from .receiving import Received, Receiving
 from .test_notifications import signed_by
 
 KEY = b"canary-signing-key-0123456789"
@@ -36,6 +36,7 @@ ENVIRONMENT = {
 QUICK = "retry: {initial: 10ms, max: 100ms}"
 CHECKPOINT = "dev.fairlead.audit.checkpoint"
 BEHIND = "a consumer of the audit log is too far behind: retention does not wait"
+REFUSES = "an exporter's destination refuses a record: correct the destination, or pass over the record"
 FAILS = "records were not taken by an exporter's destination, they are sent again"
 
 
@@ -196,6 +197,36 @@ def test_calls_go_on_while_an_exporter_stalls_and_one_that_is_too_far_behind_is_
             assert sorted(collector.hashes) == list(range(1, max(collector.hashes) + 1))
 
 
+def test_one_record_that_a_receiver_refuses_is_named_and_passed_over_by_an_operator(tmp_path: Path) -> None:
+    with Receiving() as siem:
+
+        def answer(received: Received) -> tuple[int, dict[str, str]]:
+            return (400, {}) if any(event.get("tenant") for event in received.document) else (204, {})
+
+        siem.answer = answer
+        with Daemon(tmp_path, exporting(hook_to(siem)), environment=ENVIRONMENT) as daemon:
+            Agent(daemon).admit("call-1")
+            told = daemon.wait_log(REFUSES, lambda line: line["exporter"] == "siem")
+            sequence = told["first_sequence"]
+            page = metrics(daemon)
+            assert f'fairlead_audit_export_refused_sequence{{exporter="siem"}} {sequence}\n' in page
+            assert acknowledged(daemon, "export:siem") == sequence - 1
+            # The line says what to run.
+            words = told["pass_over_with"].removesuffix(" TEXT").split()[1:]
+            done = command(daemon, *words, "agreed with security")
+            assert done.stdout == f"consumer export:siem passes over records {sequence} to {sequence}\n", done
+            until(lambda: acknowledged(daemon, "export:siem") == head(daemon).record.sequence)
+            tail = [json.loads(line) for line in command(daemon, "audit", "tail", "--json").stdout.splitlines()]
+            (record,) = [
+                one["record"]
+                for one in tail
+                if "audit.records_skipped" in one["record"].get("control_changed", {}).values()
+            ]
+            assert record["operator"] == "local"
+            assert record["control_changed"]["detail"]["reason"] == "agreed with security"
+            assert command(daemon, *words, "agreed with security").returncode == 2
+
+
 def test_a_change_of_the_configuration_starts_moves_and_stops_exporters(tmp_path: Path) -> None:
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     with Daemon(tmp_path, exporting(file_at(first))) as daemon:
@@ -209,8 +240,13 @@ def test_a_change_of_the_configuration_starts_moves_and_stops_exporters(tmp_path
         daemon.wait_log("configuration applied")
         agent.admit("call-2")
         until(lambda: acknowledged(daemon, "export:disk") == head(daemon).record.sequence)
-        records = [fields for fields in map(json.loads, lines_of(second)) if "sequence" in fields]
-        assert records[0]["sequence"] == moved_at + 1
+        one, two = (
+            [fields["sequence"] for fields in map(json.loads, lines_of(path)) if "sequence" in fields]
+            for path in (first, second)
+        )
+        # The record of the change itself may have gone out the old way, the new way, or both.
+        assert one == list(range(1, len(one) + 1)) and len(one) in (moved_at, moved_at + 1)
+        assert two == list(range(two[0], head(daemon).record.sequence + 1)) and moved_at < two[0] <= len(one) + 1
         daemon.config.write_text(CONFIG)
         daemon.wait_log("an exporter is configured no more: its position is kept")
         before = second.read_bytes()

@@ -70,6 +70,10 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         return await self._service.consumers.listed()
 
     @answer
+    async def SkipEvents(self, request: pb.SkipEventsRequest, context: _Context) -> pb.SkipEventsResponse:
+        return await self._service.consumers.skip(request, current().operator)
+
+    @answer
     async def RemoveConsumer(self, request: pb.RemoveConsumerRequest, context: _Context) -> pb.RemoveConsumerResponse:
         return await self._service.consumers.remove(request, current().operator)
 

@@ -4,7 +4,7 @@
 |---|---|
 | taken | acknowledges the records: it never sends them again |
 | taken, some refused (`refused`) | the same: the destination has said that it will not take those, ever |
-| too large | sends half of them at once; one record alone is tried again like any other failure |
+| too large, or unacceptable | sends half of them at once, down to one record; that one is told of and tried again |
 | not taken | sends the same records again, later; nothing overtakes them |
 """
 
@@ -26,6 +26,8 @@ class Outcome:
     problem: str = ""
     retry_after_millis: int = 0
     too_large: bool = False
+    # What is in the records is refused, not who sends them or that they come now.
+    unacceptable: bool = False
     # Records of a batch that was taken which the destination has refused by themselves.
     refused: int = 0
 
@@ -33,9 +35,11 @@ class Outcome:
 TAKEN = Outcome(True)
 
 
-def not_taken(problem: str, retry_after_millis: int = 0, *, too_large: bool = False) -> Outcome:
+def not_taken(
+    problem: str, retry_after_millis: int = 0, *, too_large: bool = False, unacceptable: bool = False
+) -> Outcome:
     """The records have to be sent again."""
-    return Outcome(False, problem, retry_after_millis, too_large)
+    return Outcome(False, problem, retry_after_millis, too_large, unacceptable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fairlead.audit.consumers.model import EXPORT_PREFIX
 from fairlead.audit.consumers.reading import Batch, LogConsumer
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.store import AuditLog
@@ -46,6 +47,8 @@ class Counted:
     failed: int = 0
     # Attempts in a row that failed.
     failing: int = 0
+    # Sequence of the record that the destination refuses by itself, 0 when there is none.
+    refused_sequence: int = 0
     # Records of the last checkpoint that the destination has.
     checkpoint_size: int = 0
     # Attempts in a row with a checkpoint that failed.
@@ -96,6 +99,7 @@ class Lane:
         wait, told = FAULT_SECONDS, ""
         try:
             while True:
+                acknowledged = self._readable.consumers.sequence(self._consumer)
                 try:
                     if self._made is None:
                         self._made = await asyncio.to_thread(self._make, self.exporter)
@@ -108,7 +112,7 @@ class Lane:
                         _log.error("the audit log is not exported", extra=fields, exc_info=None if known else error)
                 if self._draining.is_set():
                     return
-                await _until(self._draining, wait)
+                await self._pause(wait, acknowledged)
                 wait = min(2 * wait, FAULT_MAX_SECONDS)
         finally:
             if self._made is not None:
@@ -187,9 +191,13 @@ class Lane:
         events: Sequence[audit_service_pb2.AuditEvent],
         source: Source,
     ) -> bool:
-        """Delivers all of the records and acknowledges them; False when the lane was drained before that."""
+        """Delivers all of the records and acknowledges them, but for those that an operator passes over; False when
+        the lane was drained before that."""
         most = len(events)
         while events:
+            if consumer.acknowledged >= events[0].record.sequence:
+                events = self._passed_over(consumer, events)
+                continue
             some = events[:most]
             outcome = await destination.deliver(some, source)
             if outcome.taken:
@@ -197,14 +205,41 @@ class Lane:
                 if not await self._acknowledge(consumer, some):
                     return False
                 events = events[most:]
-            elif outcome.too_large and len(some) > 1:
+            elif (outcome.too_large or outcome.unacceptable) and len(some) > 1:
                 most = (len(some) + 1) // 2
             else:
                 self._say_failed(outcome, some)
                 if self._draining.is_set():
                     return False
-                await _until(self._draining, self._wait_seconds(outcome, self.counted.failing))
+                seconds = self._wait_seconds(outcome, self.counted.failing)
+                await self._pause(seconds, some[0].record.sequence - 1)
         return True
+
+    def _passed_over(
+        self, consumer: LogConsumer, events: Sequence[audit_service_pb2.AuditEvent]
+    ) -> Sequence[audit_service_pb2.AuditEvent]:
+        """What is left of some records when an operator has moved the position."""
+        last = consumer.acknowledged
+        fields = {"exporter": self.exporter.name, "first_sequence": events[0].record.sequence, "last_sequence": last}
+        _log.warning("an operator has passed over records: the destination does not get them", extra=fields)
+        self.counted.refused_sequence = 0
+        # Also what was not read yet.
+        consumer.pass_over()
+        return [event for event in events if event.record.sequence > last]
+
+    async def _pause(self, seconds: float, acknowledged: int) -> None:
+        """Waits for so long, but not when the lane is drained or an operator moves its position beyond that."""
+        moved = asyncio.ensure_future(self._readable.consumers.skipped(self._consumer, acknowledged))
+        draining = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait((moved, draining), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            moved.cancel()
+            draining.cancel()
+
+    @property
+    def _consumer(self) -> str:
+        return EXPORT_PREFIX + self.exporter.name
 
     async def _publish(self, checkpoints: Checkpoints, destination: Destination, position: int, source: Source) -> None:
         """Sends the checkpoints that are due behind `position`. One that is not taken holds up no record: the next one
@@ -249,7 +284,7 @@ class Lane:
             _log.error("the destination of an exporter has refused records for good", extra=told)
         self.counted.exported += records - outcome.refused
         self.counted.refused += outcome.refused
-        self.counted.failing = 0
+        self.counted.failing = self.counted.refused_sequence = 0
 
     def _say_unpublished(self, outcome: Outcome, size: int) -> None:
         level = logging.DEBUG if self.counted.checkpoint_failing else logging.WARNING
@@ -265,6 +300,15 @@ class Lane:
         level = logging.DEBUG if self.counted.failing else logging.WARNING
         sequences = {"first_sequence": events[0].record.sequence, "last_sequence": events[-1].record.sequence}
         fields = {"exporter": self.exporter.name, "problem": outcome.problem, **sequences}
+        refused = events[0].record.sequence if outcome.too_large or outcome.unacceptable else 0
+        if refused and refused != self.counted.refused_sequence:
+            instead = f"fairlead audit consumers skip {self._consumer} --to {refused} --reason TEXT"
+            _log.error(
+                "an exporter's destination refuses a record: correct the destination, or pass over the record",
+                extra={**fields, "record_hash": events[0].record_hash.hex(), "pass_over_with": instead},
+            )
+            level = logging.DEBUG
+        self.counted.refused_sequence = refused
         _log.log(level, "records were not taken by an exporter's destination, they are sent again", extra=fields)
         self.counted.failed += 1
         self.counted.failing += 1

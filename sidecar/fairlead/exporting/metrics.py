@@ -36,6 +36,12 @@ _METRICS = (
         lambda it: min(max(it.failing, it.checkpoint_failing), 1),
     ),
     _Metric(
+        "refused_sequence",
+        "gauge",
+        "Sequence of the record that the destination refuses and that holds up the exporter; 0 when there is none.",
+        lambda it: it.refused_sequence,
+    ),
+    _Metric(
         "checkpoint_size",
         "gauge",
         "Records of the last signed checkpoint that the destination has taken.",

@@ -101,7 +101,7 @@ class Exporting:
             if name not in self._lanes:
                 counted = self._counted.setdefault(name, Counted())
                 # Another configuration is tried at once, and says again when it fails.
-                counted.failing = 0
+                counted.failing = counted.refused_sequence = 0
                 lane = Lane(exporter, self._readable, self._destination, counted, self._random, *self._paces)
                 self._lanes[name] = (lane, asyncio.get_running_loop().create_task(lane.run()))
 

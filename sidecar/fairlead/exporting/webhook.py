@@ -18,6 +18,8 @@ from fairlead.v1 import audit_service_pb2
 
 _NANOS = 1_000_000_000
 _TOO_LARGE = 413
+# What a receiver says of the content, not of who sends it, where to or when.
+_UNACCEPTABLE = frozenset((400, 422))
 
 
 class WebhookDestination:
@@ -60,7 +62,12 @@ def outcome_of(answer: Answer) -> Outcome:
     """What an answer means for an exporter: what is not taken is sent again, whatever the status."""
     if answer.verdict is Verdict.DELIVERED:
         return TAKEN
-    return not_taken(answer.problem, answer.retry_after_millis, too_large=answer.status_code == _TOO_LARGE)
+    return not_taken(
+        answer.problem,
+        answer.retry_after_millis,
+        too_large=answer.status_code == _TOO_LARGE,
+        unacceptable=answer.status_code in _UNACCEPTABLE,
+    )
 
 
 def trusting(certificates: str | None) -> ssl.SSLContext | None:

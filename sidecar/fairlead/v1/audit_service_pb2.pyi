@@ -257,6 +257,26 @@ class RemoveConsumerResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class SkipEventsRequest(_message.Message):
+    __slots__ = ("request_id", "name", "to_sequence", "reason")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    name: str
+    to_sequence: int
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., to_sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SkipEventsResponse(_message.Message):
+    __slots__ = ("first_sequence", "resume_token")
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    first_sequence: int
+    resume_token: str
+    def __init__(self, first_sequence: _Optional[int] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
 class ListEventsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "filter", "descending")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]

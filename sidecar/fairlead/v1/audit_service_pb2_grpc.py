@@ -55,6 +55,11 @@ class AuditServiceStub(object):
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerRequest.SerializeToString,
                 response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerResponse.FromString,
                 _registered_method=True)
+        self.SkipEvents = channel.unary_unary(
+                '/fairlead.v1.AuditService/SkipEvents',
+                request_serializer=fairlead_dot_v1_dot_audit__service__pb2.SkipEventsRequest.SerializeToString,
+                response_deserializer=fairlead_dot_v1_dot_audit__service__pb2.SkipEventsResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/fairlead.v1.AuditService/ListEvents',
                 request_serializer=fairlead_dot_v1_dot_audit__service__pb2.ListEventsRequest.SerializeToString,
@@ -135,6 +140,14 @@ class AuditServiceServicer(object):
 
     def RemoveConsumer(self, request, context):
         """Forgets a consumer and its position: nothing waits for it any more. Recorded in the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SkipEvents(self, request, context):
+        """Passes over records that a consumer cannot take, an exporter's (`export:…`) included: it goes on behind them.
+        Recorded in the log with the operator and the reason. INVALID_ARGUMENT when it would go back, or beyond the log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,6 +245,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.RemoveConsumer,
                     request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerRequest.FromString,
                     response_serializer=fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerResponse.SerializeToString,
+            ),
+            'SkipEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipEvents,
+                    request_deserializer=fairlead_dot_v1_dot_audit__service__pb2.SkipEventsRequest.FromString,
+                    response_serializer=fairlead_dot_v1_dot_audit__service__pb2.SkipEventsResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -393,6 +411,33 @@ class AuditService(object):
             '/fairlead.v1.AuditService/RemoveConsumer',
             fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerRequest.SerializeToString,
             fairlead_dot_v1_dot_audit__service__pb2.RemoveConsumerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SkipEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fairlead.v1.AuditService/SkipEvents',
+            fairlead_dot_v1_dot_audit__service__pb2.SkipEventsRequest.SerializeToString,
+            fairlead_dot_v1_dot_audit__service__pb2.SkipEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from fairlead.audit.consumers.service import CAUGHT_UP, LEFT_BEHIND
+from fairlead.audit.consumers.service import CAUGHT_UP, LEFT_BEHIND, SKIPPED
 from fairlead.audit.model import StoredRecord
 from fairlead.control.errors import Refusal
 from fairlead.exporting import lane, metrics
@@ -274,3 +275,134 @@ def test_damage_of_the_log_stops_an_exporter_before_it(caplog: pytest.LogCapture
 
     run(test)
     assert any("damaged at record 4" in str(getattr(record, "error", "")) for record in caplog.records)
+
+
+# Records that are refused --------------------------------------------------------------------------------------------
+
+
+def refusing(sequence: int) -> Callable[[list[int]], Outcome]:
+    """A destination that refuses whatever has this record in it, and asks to come again in a day."""
+    return lambda asked: not_taken("status 400", 86_400_000, unacceptable=True) if sequence in asked else Outcome(True)
+
+
+async def skip(life: Life, to_sequence: int, request_id: str = "r") -> audit_service_pb2.SkipEventsResponse:
+    request = audit_service_pb2.SkipEventsRequest(
+        request_id=request_id, name="export:desk", to_sequence=to_sequence, reason="the SIEM cannot read it"
+    )
+    return await life.consumers.skip(request, "ana")
+
+
+def test_a_record_that_is_refused_is_named_and_an_operator_passes_over_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = refusing(6)
+        life = Life(desk)
+        life.commit(12)
+        life.start()
+        # What comes before it goes out: it stands alone at last.
+        await desk.until(lambda: desk.attempts[-1:] == [[6]])
+        await life.acknowledged(5)
+        while 'fairlead_audit_export_refused_sequence{exporter="desk"} 6\n' not in metrics.page(life.exporting):
+            await asyncio.sleep(0)
+        assert desk.taken == [1, 2, 3, 4, 5]
+        # It waits for a day, but not for the operator.
+        answer = await skip(life, 6)
+        assert answer.first_sequence == 6
+        await life.acknowledged(12)
+        assert desk.taken == [1, 2, 3, 4, 5, *range(7, 13)]
+        assert 'fairlead_audit_export_refused_sequence{exporter="desk"} 0\n' in metrics.page(life.exporting)
+        (change,) = [one for one in life.core.applied if one.control_write.HasField("record")]
+        assert change.caller.operator == "ana" and change.control_write.record.subject == SKIPPED
+        detail = change.control_write.record.detail
+        assert (detail["consumer"], detail["first_sequence"], detail["last_sequence"]) == ("export:desk", 6, 6)
+        assert detail["reason"] == "the SIEM cannot read it"
+        await life.exporting.stop(5)
+
+    with caplog.at_level("INFO"):
+        run(test)
+    said = [record for record in caplog.records if record.name.startswith("fairlead.exporting")]
+    assert [record.message for record in said] == [
+        "an exporter's destination refuses a record: correct the destination, or pass over the record",
+        "an operator has passed over records: the destination does not get them",
+        "the destination of an exporter takes records again",
+    ]
+    assert said[0].__dict__["first_sequence"] == 6
+    assert said[0].__dict__["pass_over_with"] == "fairlead audit consumers skip export:desk --to 6 --reason TEXT"
+
+
+@pytest.mark.parametrize("to_sequence", [2, 4, 7, 12])
+def test_a_position_may_move_into_a_batch_or_far_beyond_it(to_sequence: int) -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: not_taken("status 503", 86_400_000)
+        life = Life(desk)
+        life.commit(12)
+        life.start()
+        await desk.until(lambda: len(desk.attempts) == 1)
+        desk.answer = lambda asked: Outcome(True)
+        await skip(life, to_sequence)
+        life.commit(3)
+        await life.acknowledged(15)
+        assert desk.taken == list(range(to_sequence + 1, 16))
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_a_damaged_record_is_passed_over_as_well() -> None:
+    async def test() -> None:
+        desk = Desk()
+        broken = [*LOG[:3], StoredRecord(4, LOG[3].record_hash, b"\xff\xff"), *LOG[4:]]
+        life = Life(desk, records=broken)
+        life.commit(6)
+        life.start()
+        await life.acknowledged(3)
+        await skip(life, 4)
+        await life.acknowledged(6)
+        assert desk.taken == [1, 2, 3, 5, 6]
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_a_position_moves_forward_only_and_only_to_what_is_there() -> None:
+    async def test() -> None:
+        desk = Desk()
+        life = Life(desk)
+        life.commit(6)
+        life.start()
+        await life.acknowledged(6)
+        life.commit(2)
+        await life.acknowledged(8)
+        for to_sequence, problem in ((8, "it never goes back"), (3, "never goes back"), (9, "ends with record 8")):
+            with pytest.raises(Refusal, match=problem):
+                await skip(life, to_sequence, str(to_sequence))
+        for wrong in (
+            audit_service_pb2.SkipEventsRequest(request_id="a", name="export:desk", to_sequence=9),
+            audit_service_pb2.SkipEventsRequest(request_id="a", name="export:desk", reason="x"),
+            audit_service_pb2.SkipEventsRequest(request_id="a", name="export:none", to_sequence=9, reason="x"),
+            audit_service_pb2.SkipEventsRequest(name="export:desk", to_sequence=9, reason="x"),
+            audit_service_pb2.SkipEventsRequest(request_id="a", name="export:desk", to_sequence=9, reason="x" * 1025),
+        ):
+            with pytest.raises(Refusal):
+                await life.consumers.skip(wrong, "ana")
+        assert life.consumers.sequence("export:desk") == 8
+        await life.exporting.stop(5)
+
+    run(test)
+
+
+def test_the_same_request_passes_over_once() -> None:
+    async def test() -> None:
+        desk = Desk()
+        desk.answer = lambda asked: DOWN
+        life = Life(desk)
+        life.commit(6)
+        life.start()
+        await desk.until(lambda: len(desk.attempts) == 1)
+        first = await skip(life, 2)
+        assert await skip(life, 2) == first and first.first_sequence == 1
+        assert life.consumers.sequence("export:desk") == 2
+        await life.exporting.stop(5)
+
+    run(test)

@@ -13,7 +13,8 @@ from fairlead.internal.v1 import state_pb2
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NAME_RULE = "must be 1 to 63 letters, digits, dots, dashes or underscores, and begin with a letter or digit"
-# Exporters inside the sidecar begin with this, which no request can name: nobody can move their positions from outside.
+# Exporters inside the sidecar begin with this, which no subscriber can be called: from outside nobody moves their
+# positions but an operator who passes over records, which is recorded.
 EXPORT_PREFIX = "export:"
 # What older programs stored: the packed position alone. No message begins with this byte.
 _PACKED_POSITION = 1

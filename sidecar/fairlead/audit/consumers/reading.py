@@ -34,11 +34,13 @@ class Batch:
 class LogConsumer:
     """One named consumer inside the sidecar. Belongs to one event loop and one task."""
 
-    def __init__(self, consumers: Consumers, name: str, reader: LogReader) -> None:
+    def __init__(self, consumers: Consumers, name: str, log: AuditLog, feed: Feed, start: Position) -> None:
         """Use `open`."""
         self._consumers = consumers
         self.name = name
-        self._reader = reader
+        self._log = log
+        self._feed = feed
+        self._reader = LogReader(log, feed, start)
 
     @classmethod
     async def open(
@@ -51,7 +53,7 @@ class LogConsumer:
         name = EXPORT_PREFIX + exporter
         start = START if from_start else await asyncio.to_thread(log.head_position)
         consumer = await consumers.register(name, start)
-        return cls(consumers, name, LogReader(log, feed, consumer.position))
+        return cls(consumers, name, log, feed, consumer.position)
 
     @property
     def position(self) -> Position:
@@ -69,6 +71,17 @@ class LogConsumer:
         while not (events := await self._reader.chunk(max_records, max_bytes)):
             await self._reader.more()
         return Batch(events, self._reader.position)
+
+    @property
+    def acknowledged(self) -> int:
+        """Sequence of the last record that was acknowledged, or that an operator has passed over."""
+        return self._consumers.sequence(self.name)
+
+    def pass_over(self) -> None:
+        """Goes on behind what an operator has passed over, if that is further than what was read."""
+        known = next(one for one in self._consumers.loaded() if one.name == self.name)
+        if known.position.sequence > self.position.sequence:
+            self._reader = LogReader(self._log, self._feed, known.position)
 
     async def acknowledge(self, batch: Batch) -> None:
         """Remembers durably that everything up to the end of the batch was delivered. Raises `Refusal`."""

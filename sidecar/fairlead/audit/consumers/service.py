@@ -1,4 +1,4 @@
-"""Use cases of consumers: register, acknowledge, list, remove, and say who was left behind.
+"""Use cases of consumers: register, acknowledge, list, skip, remove, and say who was left behind.
 
 A position is written by the core like everything else, so what is answered is durable. What is in memory is a copy of
 what is committed: it is changed after the commit, and only here.
@@ -32,7 +32,9 @@ from fairlead.store import StoreUnavailable
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 REMOVED, LEFT_BEHIND, CAUGHT_UP = "audit.consumer_removed", "audit.consumer_left_behind", "audit.consumer_caught_up"
+SKIPPED = "audit.records_skipped"
 CHECK_INTERVAL_SECONDS = 5.0
+REASON_MAX_CHARACTERS = 1024
 
 _Answer = TypeVar("_Answer", bound=Message)
 _log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Consumers:
         self._streams: Counter[str] = Counter()
         # Positions never go back and a request id answers once: one change at a time.
         self._changing = asyncio.Lock()
+        self._skipped = asyncio.Event()
 
     @property
     def limits(self) -> ConsumerLimits:
@@ -131,6 +134,32 @@ class Consumers:
         """Forgets a consumer; recorded, because nothing waits for it any more."""
         identity = ControlRequest.of(request, method="RemoveConsumer", caller=operator)
         return await to_the_end(self._remove(request.name, identity))
+
+    async def skip(
+        self, request: audit_service_pb2.SkipEventsRequest, operator: str
+    ) -> audit_service_pb2.SkipEventsResponse:
+        """Moves a consumer behind records that it cannot take; recorded, because it will never have them from here."""
+        wrong = []
+        if not 0 < request.to_sequence < 1 << 63:
+            wrong.append(("to_sequence", "is not the sequence of a record"))
+        if not request.reason.strip():
+            wrong.append(("reason", "is required: it goes into the audit log, for ever"))
+        elif len(request.reason) > REASON_MAX_CHARACTERS:
+            wrong.append(("reason", f"has more than {REASON_MAX_CHARACTERS} characters"))
+        if wrong:
+            raise invalid_argument(*wrong)
+        identity = ControlRequest.of(request, method="SkipEvents", caller=operator)
+        return await to_the_end(self._skip(request, identity))
+
+    def sequence(self, name: str) -> int:
+        """Sequence of the last record that a consumer has acknowledged or passed over, as far as was read."""
+        consumer = (self._known or {}).get(name)
+        return 0 if consumer is None else consumer.position.sequence
+
+    async def skipped(self, name: str, sequence: int) -> None:
+        """Waits until an operator has moved a consumer beyond `sequence`, or somebody did before."""
+        while self.sequence(name) <= sequence:
+            await self._skipped.wait()
 
     async def unread_since(self) -> int | None:
         """Time of the oldest record, Unix nanoseconds, that a consumer has not acknowledged; None when there is none.
@@ -225,6 +254,38 @@ class Consumers:
                 self._record(REMOVED, consumer),
             )
             del known[name]
+            return answer
+
+    async def _skip(
+        self, request: audit_service_pb2.SkipEventsRequest, identity: ControlRequest
+    ) -> audit_service_pb2.SkipEventsResponse:
+        async with self._changing:
+            answer = await self._first_answer(identity, audit_service_pb2.SkipEventsResponse)
+            if answer is not None:
+                return answer
+            name, last = request.name, request.to_sequence
+            consumer = (await self.load()).get(name)
+            if consumer is None:
+                raise Refusal("NOT_FOUND", f"consumer {name} is not known", {"consumer": name})
+            first = consumer.position.sequence + 1
+            if last < first:
+                passed = f"consumer {name} is behind record {first - 1} already: it never goes back"
+                raise invalid_argument(("to_sequence", passed))
+            if last > self.head:
+                raise invalid_argument(("to_sequence", f"the log ends with record {self.head}"))
+            with faults_refused():
+                stored = await asyncio.to_thread(self._log.record, last)
+            if stored is None:
+                raise Refusal("NOT_FOUND", f"record {last} is not in the audit log", {"sequence": str(last)})
+            moved = replace(consumer, position=Position.after(stored))
+            answer = audit_service_pb2.SkipEventsResponse(first_sequence=first, resume_token=moved.position.encode())
+            record = audit_record_pb2.ControlChanged(subject=SKIPPED)
+            record.detail.update(
+                {"consumer": name, "first_sequence": first, "last_sequence": last, "reason": request.reason}
+            )
+            await self._write(moved, identity.write(answer, self._clock()), operator=identity.caller, record=record)
+            self._skipped.set()
+            self._skipped = asyncio.Event()
             return answer
 
     async def _mark(self, name: str) -> None:

@@ -57,7 +57,8 @@ class GrpcCollector:
             problem = f"status {error.code().name}"
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 problem = f"no answer within {exporter.timeout_seconds:g} s"
-            return not_taken(problem, _retry_after_millis(error), too_large=too_large)
+            unacceptable = error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            return not_taken(problem, _retry_after_millis(error), too_large=too_large, unacceptable=unacceptable)
         return self._signal.outcome(response, records)
 
     async def close(self) -> None:

@@ -50,6 +50,8 @@ from fairlead.audit.transparency.keys import KeyUnusable, own_key, private_key
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.transparency.service import TransparencyService
 from fairlead.audit.transparency.store import Seals
+from fairlead.audit.trimming import metrics as trimming_metrics
+from fairlead.audit.trimming.service import Trimming
 from fairlead.backup.restored import RestoredStore
 from fairlead.backup.service import BackupService
 from fairlead.budget.service import BudgetLedgerService
@@ -237,6 +239,16 @@ class Daemon:
         await sealing.load()
         self._sealing = sealing
         self._use_signing_key(resolved)
+        trimming = Trimming(
+            core,
+            store,
+            self._writer,
+            lambda: configuration.running.config.retention.audit,
+            time.time_ns,
+            sealing,
+            consumers,
+            outbox,
+        )
         self._audit = AuditLogService(store, feed, consumers, sealing)
         readable = Readable(consumers, AuditLog(store), feed, Seals(store), sealing)
         places = Places(time.time_ns, program_version(), store)
@@ -267,6 +279,7 @@ class Daemon:
                     lambda: metrics.page(outbox, time.time_ns()),
                     lambda: consumer_metrics.page(consumers, time.time_ns()),
                     lambda: seal_metrics.page(sealing),
+                    lambda: trimming_metrics.page(trimming),
                     lambda: exporting_metrics.page(exporting),
                 ]
             ),
@@ -314,6 +327,7 @@ class Daemon:
             consumers.unread_since,
         )
         self._spawn(kept.run())
+        self._spawn(trimming.run())
         await self._set_operator_health(True)
         _log.info(
             "serving",

@@ -474,7 +474,7 @@ def test_verify_an_untouched_log(tmp_path: Path) -> None:
         async with sidecar(tmp_path) as (_, stub):
             result = await stub.VerifyChain(pb.VerifyChainRequest())
             assert result == pb.VerifyChainResponse(
-                valid=True, checked=9, head_sequence=9, head_hash=LOG[8].record_hash
+                valid=True, checked=9, head_sequence=9, head_hash=LOG[8].record_hash, first_sequence=1
             )
             result = await stub.VerifyChain(pb.VerifyChainRequest(from_sequence=3, to_sequence=5))
             assert (result.valid, result.checked, result.head_sequence) == (True, 3, 5)

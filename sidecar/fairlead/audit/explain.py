@@ -77,8 +77,12 @@ def _add_events(
     response: audit_service_pb2.ExplainInvocationResponse, log: AuditLog, sequences: Iterable[int]
 ) -> list[str]:
     """Adds the records; what is missing is said."""
-    missing = []
+    missing, trimmed = [], 0
+    first = log.beginning().first_sequence
     for sequence in sorted(sequences):
+        if sequence < first:
+            trimmed += 1
+            continue
         stored = log.record(sequence)
         if stored is None:
             missing.append(f"Record {sequence} of this invocation is missing from the log: run fairlead audit verify.")
@@ -87,6 +91,10 @@ def _add_events(
         # A unit may hold records of budgets, which belong to no invocation, but never another one's are told.
         if event.record.invocation in ("", response.invocation):
             response.events.append(event)
+    if trimmed:
+        are = "record was" if trimmed == 1 else "records were"
+        begins = f"the log, which begins with record {first} (retention.audit)"
+        missing.append(f"{trimmed:,} earlier {are} trimmed from {begins}.")
     return missing
 
 

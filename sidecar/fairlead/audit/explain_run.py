@@ -45,6 +45,12 @@ def explain_run(
         name=name_of(record.run), state=record.state, create_time=timestamp(record.create_time_unix_nanos)
     )
     notes = gathering.notes
+    beginning = log.beginning()
+    first = log.record(beginning.first_sequence) if beginning.size else None
+    if first is not None and record.create_time_unix_nanos <= parse_record(first.record_bytes).time_unix_nanos:
+        began = f"The log begins with record {beginning.first_sequence} (retention.audit)"
+        notes.append(f"{began}: what happened to this run before was trimmed from it.")
+    sequences = [sequence for sequence in sequences if sequence > beginning.size]
     room = MAX_BYTES
     for place, sequence in enumerate(sequences):
         stored = log.record(sequence)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from fairlead.audit.model import StoredRecord
 from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.tokens import PageToken, filter_digest
-from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, LogDamaged, matches
+from fairlead.audit.trimming.beginning import LogTrimmed
+from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, LogDamaged, matches, missing
 from fairlead.v1 import audit_service_pb2
 
 DEFAULT_PAGE_SIZE = 100
@@ -30,8 +31,13 @@ class Listing:
     def page(
         self, request: audit_service_pb2.ListEventsRequest, token: PageToken | None
     ) -> audit_service_pb2.ListEventsResponse:
-        """One page; `token` is the request's, already read. Raises `LogDamaged`, `Undecodable`, `StoreUnavailable`."""
+        """One page; `token` is the request's, already read. Raises `LogDamaged`, `Undecodable`, `StoreUnavailable`, and
+        `LogTrimmed` when a list that goes up cannot go on without a gap."""
         descending = request.descending
+        if token is not None and not descending:
+            beginning = self._log.beginning()
+            if token.sequence < beginning.first_sequence:
+                raise LogTrimmed(token.sequence, beginning)
         start = token.sequence if token is not None else END if descending else 1
         size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         response = audit_service_pb2.ListEventsResponse()
@@ -67,9 +73,13 @@ class Listing:
         return self._backwards(start) if descending else self._forwards(start)
 
     def _forwards(self, start: int) -> Iterator[StoredRecord]:
+        first = True
         while records := self._log.after(start - 1, CHUNK_RECORDS, CHUNK_BYTES):
+            # Trimmed since the chunk before. Damage is listed as it is: verifying is for finding it.
+            if not first and isinstance(gap := missing(self._log, start), LogTrimmed):
+                raise gap
             yield from records
-            start = records[-1].sequence + 1
+            start, first = records[-1].sequence + 1, False
 
     def _backwards(self, start: int) -> Iterator[StoredRecord]:
         before = start + 1
@@ -82,6 +92,7 @@ class Listing:
             if (sequence > start) if descending else (sequence < start):
                 continue
             record = self._log.record(sequence)
-            if record is None:
-                raise LogDamaged(sequence, "it is missing")
-            yield record
+            if record is not None:
+                yield record
+            elif isinstance(gap := missing(self._log, sequence), LogDamaged):
+                raise gap

@@ -74,6 +74,8 @@ class Verification:
     head_hash: bytes
     first_invalid_sequence: int = 0
     problem: str = ""
+    first_sequence: int = 1
+    """Where the log begins."""
 
     @property
     def valid(self) -> bool:
@@ -89,6 +91,7 @@ class Verification:
             problem=self.problem,
             head_hash=self.head_hash,
             head_sequence=self.head_sequence,
+            first_sequence=self.first_sequence,
         )
 
     @classmethod
@@ -100,6 +103,8 @@ class Verification:
             head_hash=response.head_hash,
             first_invalid_sequence=response.first_invalid_sequence,
             problem=response.problem,
+            # An older sidecar does not say: it does not trim.
+            first_sequence=max(1, response.first_sequence),
         )
 
 

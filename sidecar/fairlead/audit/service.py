@@ -16,7 +16,7 @@ from fairlead.audit.explain_run import explain_run
 from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.listing import Listing
 from fairlead.audit.store import AuditLog, Invocations, Reader
-from fairlead.audit.tokens import START, InvalidToken, PageToken, Position, filter_digest
+from fairlead.audit.tokens import InvalidToken, PageToken, Position, filter_digest
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.verification import LogVerification
@@ -167,11 +167,18 @@ class AuditLogService:
                 start = self._position(request.resume_token)
                 await self._check_contained(start, "resume_token")
             else:
-                start = START if request.from_start else await asyncio.to_thread(self._log.head_position)
+                begin = self._log.begin_position if request.from_start else self._log.head_position
+                start = await asyncio.to_thread(begin)
             if not request.subscriber:
                 return start
             consumer = await self._consumers.register(request.subscriber, start)
-            if request.resume_token or consumer.position == start:
+            if request.resume_token:
+                beginning = self._consumers.beginning
+                if start == beginning.position:
+                    # It goes on where the log begins, because it was told so: what it misses is counted.
+                    await self._consumers.miss(request.subscriber, beginning)
+                return start
+            if consumer.position == start:
                 return start
             await self._check_contained(consumer.position, "subscriber")
             return consumer.position

@@ -11,6 +11,7 @@ from typing import Protocol
 from fairlead.audit.erasure.model import digests, kept_value
 from fairlead.audit.model import GENESIS, StoredRecord, Undecodable, event_of
 from fairlead.audit.tokens import START, Position
+from fairlead.audit.trimming.beginning import Beginning, LogTrimmed, beginning_of
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
 from fairlead.v1 import audit_service_pb2
@@ -55,16 +56,37 @@ def split_entry(key: bytes, value: bytes) -> StoredRecord:
 
 
 class AuditLog:
-    """Reads the log. Every call sees what is committed at that moment; all of them block for the length of one read."""
+    """Reads the log. Every call sees what is committed at that moment; all of them block for the length of some reads.
+
+    What lies before its beginning is not told of, also while it is still being removed.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+
+    @property
+    def reader(self) -> Reader:
+        """The store that the log is in."""
+        return self._reader
+
+    def beginning(self) -> Beginning:
+        """Where the log begins; raises `Undecodable`."""
+        return beginning_of(self._reader)
 
     def head(self) -> StoredRecord | None:
         """The last record."""
         for key, value in self._reader.scan(Family.AUDIT, reverse=True, limit=1):
             return split_entry(key, value)
         return None
+
+    def first_hash(self) -> bytes:
+        """Hash of record 1, which names the log, also when that was trimmed; empty when there is none yet."""
+        first = self.record(1)
+        return self.beginning().log_hash if first is None else first.record_hash
+
+    def begin_position(self) -> Position:
+        """The position before the first record that is there."""
+        return self.beginning().position
 
     def head_position(self) -> Position:
         """The position after the last record."""
@@ -80,14 +102,21 @@ class AuditLog:
         return None if value is None else split_entry(key, value)
 
     def hash_before(self, sequence: int) -> bytes:
-        """Hash that the record at `sequence` follows; empty when the record before is not there."""
+        """Hash that the record at `sequence` follows; empty when the record before is missing. Raises `LogTrimmed` when
+        the record itself was trimmed."""
         if sequence <= 1:
             return GENESIS
         before = self.record(sequence - 1)
-        return b"" if before is None else before.record_hash
+        if before is not None:
+            return before.record_hash
+        beginning = self.beginning()
+        if sequence < beginning.first_sequence:
+            raise LogTrimmed(sequence, beginning)
+        return beginning.prev_hash if beginning.first_sequence == sequence else b""
 
     def after(self, sequence: int, limit: int, max_bytes: int, last: int = 0) -> list[StoredRecord]:
         """The records after `sequence`, up to `last` (0: the end), oldest first; ends early over `max_bytes`."""
+        sequence = max(sequence, self.beginning().size)
         # The zero byte: an entry with a malformed key behind `sequence` has to be met, not skipped.
         start = keys.audit(sequence) + b"\0" if sequence else b""
         end = keys.audit(last) + b"\0" if last else None
@@ -95,8 +124,8 @@ class AuditLog:
 
     def before(self, sequence: int, limit: int, max_bytes: int) -> list[StoredRecord]:
         """The records before `sequence`, newest first; ends early over `max_bytes`."""
-        newest = self._reader.scan(Family.AUDIT, end=keys.audit(sequence), reverse=True, limit=limit)
-        return _bounded(newest, max_bytes)
+        start, end = keys.audit(self.beginning().first_sequence), keys.audit(sequence)
+        return _bounded(self._reader.scan(Family.AUDIT, start=start, end=end, reverse=True, limit=limit), max_bytes)
 
     def event(self, stored: StoredRecord, prev_hash: bytes) -> audit_service_pb2.AuditEvent:
         """A record as the API gives it, with the values that it commits to; raises `Undecodable`."""
@@ -109,10 +138,15 @@ class AuditLog:
         return event
 
     def contains(self, position: Position) -> bool:
-        """True when the position is before the first record or after a record that is really in this log."""
-        if position.sequence == 0:
-            return position == START
+        """True when the position is before the first record or after a record that is really in this log; raises
+        `LogTrimmed` when it is before a record that was trimmed."""
         record = self.record(position.sequence)
+        # Read behind the record: if that is missing because it was trimmed, this says so.
+        beginning = self.beginning()
+        if position.sequence < beginning.size:
+            raise LogTrimmed(position.sequence + 1, beginning)
+        if position.sequence == beginning.size:
+            return position == beginning.position
         return record is not None and Position.after(record) == position
 
 

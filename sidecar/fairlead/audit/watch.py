@@ -11,6 +11,7 @@ from fairlead.audit.model import Undecodable
 from fairlead.audit.store import AuditLog
 from fairlead.audit.tokens import FINGERPRINT_BYTES, Position
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
+from fairlead.audit.trimming.beginning import LogTrimmed
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 # What one subscriber holds in memory at most, besides one record that is larger by itself.
@@ -24,6 +25,15 @@ class LogDamaged(Exception):
     def __init__(self, sequence: int, problem: str) -> None:
         super().__init__(f"the audit log is damaged at record {sequence}: {problem}; run fairlead audit verify")
         self.sequence = sequence
+
+
+def missing(log: AuditLog, sequence: int) -> LogDamaged | LogTrimmed:
+    """Why a record is not there; looked at after it was missed, so that a trim in between is seen. Raises
+    `Undecodable`."""
+    beginning = log.beginning()
+    if sequence < beginning.first_sequence:
+        return LogTrimmed(sequence, beginning)
+    return LogDamaged(sequence, "it is missing")
 
 
 def matches(filter: audit_service_pb2.EventFilter, record: audit_record_pb2.AuditRecord) -> bool:
@@ -71,7 +81,7 @@ class LogReader:
     async def chunk(
         self, max_records: int = CHUNK_RECORDS, max_bytes: int = CHUNK_BYTES
     ) -> list[audit_service_pb2.AuditEvent]:
-        """The next records, none at the end of the log; raises `LogDamaged` rather than skip one."""
+        """The next records, none at the end of the log; raises `LogDamaged`, `LogTrimmed` rather than skip one."""
         # Before the read: what was committed by now has to be in it.
         committed = self._feed.sequence
         here = (self.position, self._prev_hash)
@@ -93,23 +103,23 @@ class LogReader:
         try:
             records = self._log.after(position.sequence, max_records, max_bytes)
             if not records and committed > position.sequence:
-                raise LogDamaged(position.sequence + 1, "it is missing")
+                raise missing(self._log, position.sequence + 1)
             if records and not prev_hash:
                 prev_hash = self._log.hash_before(position.sequence + 1)
             for record in records:
                 if record.sequence != position.sequence + 1:
-                    raise LogDamaged(position.sequence + 1, "it is missing")
+                    raise missing(self._log, position.sequence + 1)
                 events.append(self._log.event(record, prev_hash))
                 position, prev_hash = Position.after(record), record.record_hash
-        except (LogDamaged, Undecodable) as error:
+        except (LogDamaged, LogTrimmed, Undecodable) as error:
             # What comes before the damage has to be seen first.
             if not events:
                 raise _damage(error, position) from error
         return events, (position, prev_hash)
 
 
-def _damage(error: LogDamaged | Undecodable, position: Position) -> LogDamaged:
-    return error if isinstance(error, LogDamaged) else LogDamaged(position.sequence + 1, str(error))
+def _damage(error: LogDamaged | LogTrimmed | Undecodable, position: Position) -> LogDamaged | LogTrimmed:
+    return LogDamaged(position.sequence + 1, str(error)) if isinstance(error, Undecodable) else error
 
 
 class Sealed(Protocol):
@@ -143,8 +153,8 @@ async def watch_sealed(
     filter: audit_service_pb2.EventFilter,
     sealed: Sealed | None = None,
 ) -> AsyncGenerator[tuple[audit_service_pb2.AuditEvent | SignedCheckpoint, Position], None]:
-    """Yields the records after `start` for ever; raises `Draining`, and `LogDamaged` rather than skip a record. With
-    `sealed` checkpoints come in between, each when all its records have.
+    """Yields the records after `start` for ever; raises `Draining`, and `LogDamaged` or `LogTrimmed` rather than skip a
+    record. With `sealed` checkpoints come in between, each when all its records have.
 
     The next chunk is read only when the last one has been taken: a slow subscriber costs one chunk, not a queue.
     """

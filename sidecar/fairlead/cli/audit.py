@@ -160,7 +160,12 @@ def run_export(arguments: argparse.Namespace) -> int:
         newest = next(iter(source.pages(everything, descending=True, page_size=1)), None)
         if newest is not None:
             last = min(arguments.last or newest.record.sequence, newest.record.sequence)
+            told = False
             for event in source.pages(everything):
+                first = event.record.sequence
+                if not told and first > max(1, arguments.first):
+                    print(f"fairlead: the first record that is there is {first}", file=sys.stderr)
+                told = True
                 if event.record.sequence > last:
                     break
                 if event.record.sequence >= arguments.first:
@@ -199,12 +204,15 @@ def _report(verification: Verification, *, as_json: bool) -> int:
             "problem": verification.problem,
             "head_sequence": verification.head_sequence,
             "head_hash": head,
+            "first_sequence": verification.first_sequence,
         }
         print(json.dumps(fields))
     else:
         print(f"{'valid' if verification.valid else 'INVALID'}: {count(verification.checked, 'record')} checked")
         if not verification.valid:
             print(f"problem at record {verification.first_invalid_sequence}: {verification.problem}")
+        if verification.first_sequence > 1:
+            print(f"it begins with record {verification.first_sequence}: those before were trimmed")
         if verification.checked:
             print(f"head{'' if verification.valid else ' before it'}: {verification.head_sequence}:{head}")
     sys.stdout.flush()

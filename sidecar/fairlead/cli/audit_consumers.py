@@ -7,10 +7,11 @@ import argparse
 import json
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fairlead.audit.rendering import message_to_dict
 from fairlead.audit.wording import utc
+from fairlead.budget.model import count
 from fairlead.cli import bounded, operator
 from fairlead.cli.table import fitting, table
 from fairlead.v1 import audit_service_pb2, audit_service_pb2_grpc
@@ -110,8 +111,15 @@ def _row(consumer: audit_service_pb2.AuditConsumer) -> tuple[str, ...]:
         str(consumer.lag_records),
         str(consumer.streams),
         utc(consumer.acknowledge_time.ToNanoseconds()) if acknowledged else "never",
-        "LEFT BEHIND" if consumer.left_behind else "",
+        ", ".join(_told(consumer)),
     )
+
+
+def _told(consumer: audit_service_pb2.AuditConsumer) -> Iterator[str]:
+    if consumer.left_behind:
+        yield "LEFT BEHIND"
+    if consumer.missed_records:
+        yield f"{count(consumer.missed_records, 'record')} trimmed before"
 
 
 def _usage(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:

@@ -128,7 +128,11 @@ def run_evidence(arguments: argparse.Namespace) -> int:
         proven = source.prove(sequences)
         versions = sorted({event.record.config_version for event in explained.events} - {""})
         texts = [(version, text) for version in versions if (text := source.configuration(version)) is not None]
-        _write(arguments.to, bundle.evidence(source.identity(), name, proven, texts))
+        identity = source.identity()
+        _write(arguments.to, bundle.evidence(identity, name, proven, texts))
+        if identity.beginning.size:
+            begins = f"the log begins with record {identity.first_sequence}"
+            print(f"{begins}: what was recorded of {name} before was trimmed and is not in it", file=sys.stderr)
     return codes[0] if codes else 0
 
 
@@ -139,9 +143,12 @@ def run_export_bundle(arguments: argparse.Namespace) -> int:
         return 2
     with operator.refusals_reported() as codes, audit_source.opened(arguments) as source:
         size = source.checkpoint(fresh=True).size
-        events = takewhile(lambda event: event.record.sequence <= size, _all(source))
-        _write(arguments.bundle, bundle.bundle(source.identity(), events, source.ranges()))
-        print(f"{count(size, 'record')} in {arguments.bundle}", file=sys.stderr)
+        identity = source.identity()
+        events = takewhile(lambda event: event.record.sequence <= size, _all(source, identity.first_sequence))
+        _write(arguments.bundle, bundle.bundle(identity, events, source.ranges()))
+        print(f"{count(size - identity.beginning.size, 'record')} in {arguments.bundle}", file=sys.stderr)
+        if identity.beginning.size:
+            print(f"the log begins with record {identity.first_sequence}: those before were trimmed", file=sys.stderr)
     return codes[0] if codes else 0
 
 
@@ -224,7 +231,7 @@ def _verify(file: TextIO, trusted: list[VerifierKey], anchors: list[str], *, as_
     content = (line for line in file if line.strip())
     format = parse_line(next(content, "{}")).get("format")
     lines = map(parse_line, content)
-    if format == bundle.BUNDLE:
+    if format in (bundle.BUNDLE, bundle.TRIMMED_BUNDLE):
         verifier = BundleVerifier(trusted, anchors)
         for line in _readable(lines, verifier):
             if not verifier.feed(line):
@@ -258,16 +265,21 @@ def _report_bundle(result: BundleVerification, *, as_json: bool) -> int:
             "signed_at_unix_nanos": 0 if signed is None else signed.time,
             "checkpoints": result.checkpoints,
             "anchors": result.anchors,
+            "first_sequence": chain.first_sequence,
         }
         print(json.dumps(fields))
     else:
         print(f"{'valid' if result.valid else 'INVALID'}: {count(chain.checked, 'record')} checked of {result.origin}")
         if not result.valid:
             print(f"problem at record {chain.first_invalid_sequence}: {chain.problem}")
+        if chain.first_sequence > 1:
+            print(
+                f"it begins with record {chain.first_sequence}, behind a signed checkpoint: those before were trimmed"
+            )
         if signed is not None:
             print(f"signed up to record {signed.size} at {utc(signed.time)}, {count(result.checkpoints, 'checkpoint')}")
-            if result.valid and chain.checked > signed.size:
-                print(f"behind it {count(chain.checked - signed.size, 'record')} that nobody has signed")
+            if result.valid and chain.head_sequence > signed.size:
+                print(f"behind it {count(chain.head_sequence - signed.size, 'record')} that nobody has signed")
         if result.anchors:
             print(f"{count(result.anchors, 'anchor')} found in it")
     sys.stdout.flush()
@@ -305,8 +317,13 @@ def _keys(path: Path) -> list[VerifierKey]:
     return [VerifierKey.parse(line) for line in lines]
 
 
-def _all(source: Source) -> Iterator[audit_service_pb2.AuditEvent]:
-    return source.pages(audit_service_pb2.EventFilter())
+def _all(source: Source, first_sequence: int) -> Iterator[audit_service_pb2.AuditEvent]:
+    """All records; the first one has to be the one that it is said to be."""
+    for number, event in enumerate(source.pages(audit_service_pb2.EventFilter())):
+        # An older sidecar does not say where its log begins: at record 1.
+        if not number and event.record.sequence != max(1, first_sequence):
+            raise operator.Unreachable("the log was trimmed meanwhile: export it again")
+        yield event
 
 
 def _write(path: Path | None, lines: Iterable[str]) -> None:

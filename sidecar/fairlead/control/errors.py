@@ -51,6 +51,7 @@ CODES: Mapping[str, grpc.StatusCode] = {
     "DRAINING": grpc.StatusCode.UNAVAILABLE,
     "NOT_READY": grpc.StatusCode.UNAVAILABLE,
     "STREAM_STALLED": grpc.StatusCode.UNAVAILABLE,
+    "EVENTS_TRIMMED": grpc.StatusCode.OUT_OF_RANGE,
     "DEADLINE_EXCEEDED": grpc.StatusCode.DEADLINE_EXCEEDED,
     "STORE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "INTERNAL": grpc.StatusCode.INTERNAL,

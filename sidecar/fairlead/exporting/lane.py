@@ -154,8 +154,8 @@ class Lane:
             record = log.record(sequence)
             return None if record is None else record.record_hash
 
-        first = await asyncio.to_thread(hash_of, 1)
-        return Source((first or b"").hex()[:32], hash_of)
+        first = await asyncio.to_thread(log.first_hash)
+        return Source(first.hex()[:32], hash_of)
 
     async def _next(self, consumer: LogConsumer, checkpoints: Checkpoints | None) -> Batch | None:
         """The next batch as soon as there is one; None when a checkpoint is due first, or when there is no batch and

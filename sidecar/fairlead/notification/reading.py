@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,8 @@ from fairlead.workflow.store import Runs
 
 CHUNK_RECORDS = 256
 CHUNK_BYTES = 1 << 20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Reading:
     def _read(self, receivers: list[Receiver], place: int, room: dict[str, int]) -> Found:
         found = Found()
         try:
+            place = self._begin(place, receivers)
             records = self._log.after(place, CHUNK_RECORDS, CHUNK_BYTES)
         except Undecodable as error:
             raise LogDamaged(place + 1, str(error)) from error
@@ -84,6 +88,16 @@ class Reading:
             if not receivers:
                 break
         return found
+
+    def _begin(self, place: int, receivers: Sequence[Receiver]) -> int:
+        """The place, or where the log begins when it was trimmed behind the place: nobody waits for who is too far
+        behind."""
+        trimmed = self._log.beginning().size
+        if place < trimmed:
+            names = " ".join(receiver.name for receiver in receivers)
+            fields = {"receivers": names, "records": trimmed - place, "first_sequence": trimmed + 1}
+            _log.error("receivers are not told of records that were trimmed from the audit log", extra=fields)
+        return max(place, trimmed)
 
     def _takers(
         self, stored: StoredRecord, receivers: Sequence[Receiver]

@@ -116,6 +116,18 @@ class Outbox:
         """An operator has taken something out."""
         self._moved.set()
 
+    def read_up_to(self, lag: int) -> int:
+        """The last record of the log that all receivers have passed, who is more than `lag` behind left out."""
+        if self._stored - self._lanes.keys():
+            # Not read yet how far they are.
+            return 0
+        cursors = (lane.cursor for lane in self._lanes.values() if self.head - lane.cursor <= lag)
+        return min(cursors, default=self.head)
+
+    def put_cursors(self) -> Sequence[command_pb2.Write]:
+        """Writes that remember how far each receiver has come; only while nothing is `changing`."""
+        return [store.put_cursor(name, lane.cursor) for name, lane in self._lanes.items()]
+
     # Configuration ---------------------------------------------------------------------------------------------------
 
     def configure(self, receivers: Iterable[Receiver], limit: int) -> None:

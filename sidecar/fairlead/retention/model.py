@@ -21,7 +21,7 @@ class Cutoffs:
     @classmethod
     def of(cls, now_unix_nanos: int, invocations_millis: int | None, tool_calls_millis: int | None) -> Cutoffs:
         """From how long each is kept; none is for ever."""
-        return cls(_cutoff(now_unix_nanos, invocations_millis), _cutoff(now_unix_nanos, tool_calls_millis))
+        return cls(cutoff(now_unix_nanos, invocations_millis), cutoff(now_unix_nanos, tool_calls_millis))
 
     def not_after(self, unix_nanos: int | None) -> Cutoffs:
         """The same, but nothing goes that is younger than this time."""
@@ -31,7 +31,8 @@ class Cutoffs:
         return Cutoffs(min(self.invocations, day), min(self.tool_calls, day))
 
 
-def _cutoff(now_unix_nanos: int, kept_millis: int | None) -> int:
+def cutoff(now_unix_nanos: int, kept_millis: int | None) -> int:
+    """The beginning of the last day, UTC, that is over for so long; 0 for what is kept for ever. Unix nanoseconds."""
     if kept_millis is None:
         return 0
     return max(0, (now_unix_nanos - kept_millis * NANOS_PER_MILLI) // DAY_NANOS * DAY_NANOS)

@@ -269,6 +269,8 @@ OUTBOX_CURSORS = b"c"
 
 SEAL_STATE = b"s"
 """Which log it is, its Merkle frontier, and who signs."""
+SEAL_BEGINNING = b"b"
+"""Where the audit log begins since it was trimmed."""
 SEAL_CHECKPOINT = b"c"
 """What the keys of all signed checkpoints begin with."""
 

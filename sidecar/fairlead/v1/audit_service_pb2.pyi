@@ -108,18 +108,24 @@ class GetAuditLogRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAuditLogResponse(_message.Message):
-    __slots__ = ("origin", "public_key", "former_public_keys", "head_sequence", "checkpoint")
+    __slots__ = ("origin", "public_key", "former_public_keys", "head_sequence", "checkpoint", "first_sequence", "beginning", "beginning_frontier")
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     FORMER_PUBLIC_KEYS_FIELD_NUMBER: _ClassVar[int]
     HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    BEGINNING_FIELD_NUMBER: _ClassVar[int]
+    BEGINNING_FRONTIER_FIELD_NUMBER: _ClassVar[int]
     origin: str
     public_key: str
     former_public_keys: _containers.RepeatedScalarFieldContainer[str]
     head_sequence: int
     checkpoint: SignedCheckpoint
-    def __init__(self, origin: _Optional[str] = ..., public_key: _Optional[str] = ..., former_public_keys: _Optional[_Iterable[str]] = ..., head_sequence: _Optional[int] = ..., checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ...) -> None: ...
+    first_sequence: int
+    beginning: SignedCheckpoint
+    beginning_frontier: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, origin: _Optional[str] = ..., public_key: _Optional[str] = ..., former_public_keys: _Optional[_Iterable[str]] = ..., head_sequence: _Optional[int] = ..., checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., first_sequence: _Optional[int] = ..., beginning: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., beginning_frontier: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class GetLogCheckpointRequest(_message.Message):
     __slots__ = ("min_size", "fresh")
@@ -216,7 +222,7 @@ class AcknowledgeEventsResponse(_message.Message):
     def __init__(self, resume_token: _Optional[str] = ...) -> None: ...
 
 class AuditConsumer(_message.Message):
-    __slots__ = ("name", "resume_token", "sequence", "lag_records", "acknowledge_time", "create_time", "streams", "left_behind")
+    __slots__ = ("name", "resume_token", "sequence", "lag_records", "acknowledge_time", "create_time", "streams", "left_behind", "missed_records")
     NAME_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +231,7 @@ class AuditConsumer(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    MISSED_RECORDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     resume_token: str
     sequence: int
@@ -233,7 +240,8 @@ class AuditConsumer(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     streams: int
     left_behind: bool
-    def __init__(self, name: _Optional[str] = ..., resume_token: _Optional[str] = ..., sequence: _Optional[int] = ..., lag_records: _Optional[int] = ..., acknowledge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., streams: _Optional[int] = ..., left_behind: bool = ...) -> None: ...
+    missed_records: int
+    def __init__(self, name: _Optional[str] = ..., resume_token: _Optional[str] = ..., sequence: _Optional[int] = ..., lag_records: _Optional[int] = ..., acknowledge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., streams: _Optional[int] = ..., left_behind: bool = ..., missed_records: _Optional[int] = ...) -> None: ...
 
 class ListConsumersRequest(_message.Message):
     __slots__ = ()
@@ -348,17 +356,19 @@ class VerifyChainRequest(_message.Message):
     def __init__(self, from_sequence: _Optional[int] = ..., to_sequence: _Optional[int] = ...) -> None: ...
 
 class VerifyChainResponse(_message.Message):
-    __slots__ = ("valid", "checked", "first_invalid_sequence", "problem", "head_hash", "head_sequence")
+    __slots__ = ("valid", "checked", "first_invalid_sequence", "problem", "head_hash", "head_sequence", "first_sequence")
     VALID_FIELD_NUMBER: _ClassVar[int]
     CHECKED_FIELD_NUMBER: _ClassVar[int]
     FIRST_INVALID_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     HEAD_HASH_FIELD_NUMBER: _ClassVar[int]
     HEAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     valid: bool
     checked: int
     first_invalid_sequence: int
     problem: str
     head_hash: bytes
     head_sequence: int
-    def __init__(self, valid: bool = ..., checked: _Optional[int] = ..., first_invalid_sequence: _Optional[int] = ..., problem: _Optional[str] = ..., head_hash: _Optional[bytes] = ..., head_sequence: _Optional[int] = ...) -> None: ...
+    first_sequence: int
+    def __init__(self, valid: bool = ..., checked: _Optional[int] = ..., first_invalid_sequence: _Optional[int] = ..., problem: _Optional[str] = ..., head_hash: _Optional[bytes] = ..., head_sequence: _Optional[int] = ..., first_sequence: _Optional[int] = ...) -> None: ...

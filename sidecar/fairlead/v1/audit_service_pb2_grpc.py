@@ -117,7 +117,8 @@ class AuditServiceServicer(object):
     """
 
     def WatchEvents(self, request, context):
-        """Streams records from a position on, then new ones as they are committed.
+        """Streams records from a position on, then new ones as they are committed. A position before records that retention
+        has trimmed is EVENTS_TRIMMED, whose metadata have `first_sequence` and, to go on there, `resume_token`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -14,7 +14,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from fairlead.audit.model import Undecodable, parse_record
 from fairlead.audit.store import AuditLog
-from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, Draining, Feed, LogDamaged
+from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, Draining, Feed, LogDamaged, missing
 from fairlead.control.errors import Refusal
 from fairlead.control.identity import Identity
 from fairlead.internal.v1 import workflow_pb2
@@ -170,13 +170,19 @@ class RunWatchService:
         return found
 
     def _events(self, tenant: str, run: bytes, after: int) -> list[audit_record_pb2.AuditRecord]:
-        """The next records of the run: a slow watcher costs one such chunk, not a queue."""
+        """The next records of the run: a slow watcher costs one such chunk, not a queue. Those that were trimmed are
+        left out."""
         found = []
+        after = max(after, self._log.beginning().size)
         for sequence in self._runs.events(tenant, run, after, CHUNK_RECORDS):
             stored = self._log.record(sequence)
-            if stored is None:
-                raise LogDamaged(sequence, "it is missing")
-            found.append(parse_record(stored.record_bytes))
+            if stored is not None:
+                found.append(parse_record(stored.record_bytes))
+            elif isinstance(gap := missing(self._log, sequence), LogDamaged):
+                raise gap
+            else:
+                # Trimmed since the look at the beginning: once more from there.
+                return self._events(tenant, run, sequence)
         return found
 
     async def _next_change(self, changed: asyncio.Event) -> None:

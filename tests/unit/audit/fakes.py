@@ -46,6 +46,20 @@ class FakeStore:
         else:
             self.families.setdefault(family, {})[key] = value
 
+    def write(self, writes: Iterable[tuple[int, bytes, bytes | None]]) -> None:
+        self._check()
+        for family, key, value in writes:
+            self.put(family, key, value)
+
+    def delete_ranges(self, ranges: Iterable[tuple[int, bytes, bytes]]) -> None:
+        self._check()
+        for family, start, end in ranges:
+            for key in [key for key in self.families.get(family, {}) if start <= key < end]:
+                self.put(family, key, None)
+
+    def close_log(self) -> None:
+        self._check()
+
     def append(self, records: Iterable[StoredRecord]) -> None:
         for record in records:
             self.put(Family.AUDIT, keys.audit(record.sequence), record.record_hash + record.record_bytes)

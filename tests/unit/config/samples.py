@@ -232,7 +232,7 @@ limits:
   consumerStall: 18s
   notifications: 16
 reservations: {ttl: 1m, onExpiry: release, toolTtl: 2m, sessionTtl: 3d}
-retention: {invocations: 8d, toolCalls: 31d}
+retention: {invocations: 8d, toolCalls: 31d, audit: {age: 200d, size: 2GiB}}
 """
 COMPLETE_ENVIRONMENT = {
     **ENVIRONMENT,

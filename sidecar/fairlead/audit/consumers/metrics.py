@@ -38,6 +38,11 @@ _METRICS = (
         "1 when the consumer is further behind than limits.consumerLag, so that retention does not wait for it.",
         lambda one, all, now: one.lag(all.head) > all.limits.lag,
     ),
+    _Metric(
+        "missed_records",
+        "Audit records that were trimmed before the consumer acknowledged them.",
+        lambda one, all, now: all.missed(one),
+    ),
 )
 
 

@@ -51,6 +51,8 @@ class Consumer:
     acknowledged_at: int = 0
     registered_at: int = 0
     left_behind: bool = False
+    missed: int = 0
+    """Records that were trimmed from the log before it acknowledged them."""
 
     def lag(self, head: int) -> int:
         """Records that it has not acknowledged, of a log that ends with the record `head`."""
@@ -61,6 +63,10 @@ class Consumer:
         further = position if position.sequence > self.position.sequence else self.position
         return replace(self, position=further, acknowledged_at=now)
 
+    def skipping_to(self, position: Position) -> Consumer:
+        """Behind records that it never gets."""
+        return replace(self, position=position, missed=self.missed + position.sequence - self.position.sequence)
+
     def packed(self) -> bytes:
         """As stored."""
         return state_pb2.ConsumerRecord(
@@ -69,6 +75,7 @@ class Consumer:
             acknowledged_at_unix_nanos=self.acknowledged_at,
             registered_at_unix_nanos=self.registered_at,
             left_behind=self.left_behind,
+            missed_records=self.missed,
         ).SerializeToString(deterministic=True)
 
     @classmethod
@@ -86,4 +93,5 @@ class Consumer:
             record.acknowledged_at_unix_nanos,
             record.registered_at_unix_nanos,
             record.left_behind,
+            record.missed_records,
         )

@@ -7,7 +7,9 @@
         await consumer.acknowledge(batch)
 
 At-least-once: what was read and not acknowledged is read again after a restart. Nothing is queued: the log is the
-queue, so a destination that is away costs one batch of memory, however long it is away.
+queue, so a destination that is away costs one batch of memory, however long it is away. When the log was trimmed
+meanwhile, because it was away for longer than is waited for, it goes on at the first record there is; what it misses is
+counted and recorded.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from dataclasses import dataclass
 from fairlead.audit.consumers.model import EXPORT_PREFIX
 from fairlead.audit.consumers.service import Consumers
 from fairlead.audit.store import AuditLog
-from fairlead.audit.tokens import START, Position
+from fairlead.audit.tokens import Position
+from fairlead.audit.trimming.beginning import LogTrimmed
 from fairlead.audit.watch import CHUNK_BYTES, CHUNK_RECORDS, Feed, LogReader
 from fairlead.v1 import audit_service_pb2
 
@@ -51,7 +54,7 @@ class LogConsumer:
         Raises `Refusal`: QUEUE_FULL when there are too many consumers, STORE_UNAVAILABLE.
         """
         name = EXPORT_PREFIX + exporter
-        start = START if from_start else await asyncio.to_thread(log.head_position)
+        start = await asyncio.to_thread(log.begin_position if from_start else log.head_position)
         consumer = await consumers.register(name, start)
         return cls(consumers, name, log, feed, consumer.position)
 
@@ -67,10 +70,16 @@ class LogConsumer:
 
     async def read(self, max_records: int = CHUNK_RECORDS, max_bytes: int = CHUNK_BYTES) -> Batch:
         """The next records, as soon as there is one; at most so many, and more than so many bytes only when one alone
-        is larger. Cancel it to stop waiting: nothing is lost. Raises `LogDamaged`, `StoreUnavailable`."""
-        while not (events := await self._reader.chunk(max_records, max_bytes)):
-            await self._reader.more()
-        return Batch(events, self._reader.position)
+        is larger. Cancel it to stop waiting: nothing is lost. Raises `LogDamaged`, `StoreUnavailable`, and `Refusal`
+        when it cannot be recorded that records are missed."""
+        while True:
+            try:
+                while not (events := await self._reader.chunk(max_records, max_bytes)):
+                    await self._reader.more()
+                return Batch(events, self._reader.position)
+            except LogTrimmed as error:
+                await self._consumers.miss(self.name, error.beginning)
+                self._reader = LogReader(self._log, self._feed, error.beginning.position)
 
     @property
     def acknowledged(self) -> int:

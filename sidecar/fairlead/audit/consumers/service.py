@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.model import parse_record
 from fairlead.audit.store import AuditLog, Reader
 from fairlead.audit.tokens import Position
+from fairlead.audit.trimming.beginning import Beginning, LogTrimmed
 from fairlead.audit.watch import Feed
 from fairlead.config.sections.limits import Limits
 from fairlead.control.commands import Core, apply, to_the_end
@@ -33,6 +34,7 @@ from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 REMOVED, LEFT_BEHIND, CAUGHT_UP = "audit.consumer_removed", "audit.consumer_left_behind", "audit.consumer_caught_up"
 SKIPPED = "audit.records_skipped"
+MISSED = "audit.records_missed"
 CHECK_INTERVAL_SECONDS = 5.0
 REASON_MAX_CHARACTERS = 1024
 
@@ -59,6 +61,7 @@ class Consumers:
         self._limits = limits
         self._log = AuditLog(reader)
         self._known: dict[str, Consumer] | None = None
+        self._beginning = Beginning()
         self._streams: Counter[str] = Counter()
         # Positions never go back and a request id answers once: one change at a time.
         self._changing = asyncio.Lock()
@@ -74,10 +77,24 @@ class Consumers:
         """Sequence of the last committed record."""
         return self._feed.sequence
 
+    @property
+    def beginning(self) -> Beginning:
+        """Where the log begins, once the consumers were read."""
+        return self._beginning
+
+    def begins(self, beginning: Beginning) -> None:
+        """The log begins there from now on."""
+        self._beginning = beginning
+
+    def missed(self, consumer: Consumer) -> int:
+        """Records that were trimmed before the consumer acknowledged them."""
+        return consumer.missed + max(0, self._beginning.size - consumer.position.sequence)
+
     async def load(self) -> dict[str, Consumer]:
         """All consumers by name, from memory once they were read; raises `Refusal`."""
         if self._known is None:
             with faults_refused():
+                self._beginning = await asyncio.to_thread(self._log.beginning)
                 found = await asyncio.to_thread(lambda: list(store.ConsumerRecords(self._reader).all()))
             # Whoever came first has read the same; what was changed since must not be lost.
             if self._known is None:
@@ -174,6 +191,23 @@ class Consumers:
                         times.append(parse_record(unread.record_bytes).time_unix_nanos)
         return min(times, default=None)
 
+    def read_up_to(self, lag: int) -> int:
+        """The last record that everybody has acknowledged who is at most `lag` records behind."""
+        waited_for = (one.position.sequence for one in self.loaded() if one.lag(self.head) <= lag)
+        return min(waited_for, default=self.head)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """While no consumer is new, moves or goes."""
+        await self.load()
+        async with self._changing:
+            yield
+
+    async def miss(self, name: str, beginning: Beginning) -> None:
+        """Moves a consumer to where the log begins, and records how many records it never gets; nothing when it is
+        there or behind that. Raises `Refusal`."""
+        await to_the_end(self._miss(name, beginning))
+
     async def check(self) -> None:
         """Records which consumers passed the bound since the last time, and which came back."""
         bound = self._limits().lag
@@ -216,6 +250,24 @@ class Consumers:
             await self._write(consumer, identity.write(answer, self._clock()), operator=identity.caller)
             return answer
 
+    async def _miss(self, name: str, beginning: Beginning) -> None:
+        async with self._changing:
+            consumer = (await self.load()).get(name)
+            if consumer is None or consumer.position.sequence >= beginning.size:
+                return
+            skipping = consumer.skipping_to(beginning.position)
+            record = audit_record_pb2.ControlChanged(subject=MISSED)
+            fields: dict[str, str | int] = {
+                "consumer": name,
+                "acknowledged_sequence": consumer.position.sequence,
+                "first_sequence": beginning.first_sequence,
+                "missed_records": skipping.missed - consumer.missed,
+            }
+            for field, value in fields.items():
+                record.detail[field] = value
+            await self._write(skipping, record=record)
+            _log.error("a consumer of the audit log never gets records: they were trimmed before", extra=fields)
+
     async def _advance(self, name: str, position: Position) -> None:
         async with self._changing:
             await self._write(await self._acknowledged(name, position))
@@ -226,7 +278,12 @@ class Consumers:
             ends = f"acknowledges record {given.sequence}, but the log ends with record {self.head}"
             raise invalid_argument(("resume_token", f"{ends}: acknowledge only what was received from this log"))
         with faults_refused():
-            if not await asyncio.to_thread(self._log.contains, given):
+            try:
+                contained = await asyncio.to_thread(self._log.contains, given)
+            except LogTrimmed:
+                # Trimmed since it was received, or acknowledged before: there is nothing left to compare it with.
+                contained = True
+            if not contained:
                 raise invalid_argument(("resume_token", NOT_IN_LOG))
         known = await self.load()
         consumer = known.get(name) or self._new(known, name, given)
@@ -351,6 +408,7 @@ class Consumers:
             lag_records=consumer.lag(self.head),
             streams=self._streams[consumer.name],
             left_behind=consumer.lag(self.head) > self._limits().lag,
+            missed_records=self.missed(consumer),
         )
         if consumer.acknowledged_at:
             shown.acknowledge_time.FromNanoseconds(consumer.acknowledged_at)

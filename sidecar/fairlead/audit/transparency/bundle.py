@@ -3,6 +3,10 @@
 `fairlead-audit-bundle/1`: all records from the first on, as `fairlead audit export` writes them, and behind its last
 record every checkpoint: `{"checkpoint": NOTE, "leaf_hashes": BASE64}`, the leaves since the checkpoint before.
 
+`fairlead-audit-bundle/2`: the same of a log that was trimmed. Its second line is where the log begins, the signed
+checkpoint of all records before: `{"beginning": NOTE, "frontier": [BASE64, …]}`, with the roots of the perfect subtrees
+that its tree is made of, the largest first. Records follow from there on.
+
 `fairlead-audit-evidence/1`: `{"checkpoint": NOTE}`, records with `"proof": [BASE64, …]` (inclusion, RFC 9162), and
 `{"config_version": HEX, "config": TEXT}` for each configuration that decided.
 
@@ -19,8 +23,9 @@ from typing import Any
 from fairlead.audit.rendering import event_to_dict
 from fairlead.v1 import audit_service_pb2
 
-BUNDLE, EVIDENCE, CONSISTENCY = "fairlead-audit-bundle/1", "fairlead-audit-evidence/1", "fairlead-audit-consistency/1"
-FORMATS = (BUNDLE, EVIDENCE, CONSISTENCY)
+BUNDLE, TRIMMED_BUNDLE = "fairlead-audit-bundle/1", "fairlead-audit-bundle/2"
+EVIDENCE, CONSISTENCY = "fairlead-audit-evidence/1", "fairlead-audit-consistency/1"
+FORMATS = (BUNDLE, TRIMMED_BUNDLE, EVIDENCE, CONSISTENCY)
 
 
 def bundle(
@@ -28,9 +33,14 @@ def bundle(
     events: Iterable[audit_service_pb2.AuditEvent],
     ranges: Iterable[audit_service_pb2.SealedRange],
 ) -> Iterator[str]:
-    """The lines of a bundle; both streams begin at the start and go up in size."""
-    yield _head(BUNDLE, identity)
-    sealed = iter(ranges)
+    """The lines of a bundle; both streams begin where the log does and go up in size."""
+    begun = identity.beginning.size
+    if begun:
+        yield _head(TRIMMED_BUNDLE, identity)
+        yield _line({"beginning": identity.beginning.note, "frontier": _listed(identity.beginning_frontier)})
+    else:
+        yield _head(BUNDLE, identity)
+    sealed = (one for one in ranges if one.checkpoint.size > begun)
     upcoming = next(sealed, None)
     for event in events:
         yield _line(event_to_dict(event))
@@ -50,8 +60,7 @@ def evidence(
     yield _head(EVIDENCE, identity, subject=subject)
     yield _line({"checkpoint": proven.checkpoint.note})
     for one in proven.events:
-        proof = [base64.b64encode(hash).decode() for hash in one.proof]
-        yield _line({**event_to_dict(one.event), "proof": proof})
+        yield _line({**event_to_dict(one.event), "proof": _listed(one.proof)})
     for version, text in configurations:
         yield _line({"config_version": version, "config": text})
 
@@ -63,13 +72,17 @@ def consistency(
     yield _head(CONSISTENCY, identity)
     yield _line({"checkpoint": proven.old.note})
     yield _line({"checkpoint": proven.new.note})
-    yield _line({"proof": [base64.b64encode(hash).decode() for hash in proven.proof]})
+    yield _line({"proof": _listed(proven.proof)})
 
 
 def _head(format: str, identity: audit_service_pb2.GetAuditLogResponse, **more: str) -> str:
     # The keys are a convenience: whoever verifies brings his own.
     known = [identity.public_key, *identity.former_public_keys]
     return _line({"format": format, "origin": identity.origin, "public_keys": known, **more})
+
+
+def _listed(hashes: Iterable[bytes]) -> list[str]:
+    return [base64.b64encode(hash).decode() for hash in hashes]
 
 
 def _line(fields: dict[str, Any]) -> str:

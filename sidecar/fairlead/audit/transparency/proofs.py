@@ -8,7 +8,8 @@ from fairlead.audit.store import AuditLog, Reader
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.audit.transparency.merkle import consistency_proof, inclusion_proof
 from fairlead.audit.transparency.store import Seals, StoredTree, page_after
-from fairlead.audit.watch import LogDamaged
+from fairlead.audit.trimming.beginning import LogTrimmed
+from fairlead.audit.watch import missing
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.v1 import audit_service_pb2
 
@@ -35,6 +36,11 @@ class Proofs:
         response = audit_service_pb2.GetAuditLogResponse()
         head = self._log.head()
         response.head_sequence = 0 if head is None else head.sequence
+        beginning = self._log.beginning()
+        response.first_sequence = beginning.first_sequence
+        if beginning.size:
+            response.beginning.CopyFrom(SignedCheckpoint.unverified(beginning.note).message())
+            response.beginning_frontier.extend(beginning.frontier)
         state, last = self._seals.state(), self._seals.last()
         if state is not None and last is not None:
             response.origin = last.checkpoint.origin
@@ -68,7 +74,7 @@ class Proofs:
         return response
 
     def prove(self, sequences: Sequence[int], size: int = 0) -> audit_service_pb2.ProveEventsResponse:
-        """Inclusion proofs of records in a checkpoint; raises `Refusal`, `LogDamaged`."""
+        """Inclusion proofs of records in a checkpoint; raises `Refusal`, `LogDamaged`, `LogTrimmed`."""
         if not 0 < len(sequences) <= MOST_SEQUENCES:
             raise invalid_argument(("sequences", f"must be 1 to {MOST_SEQUENCES}"))
         for number, sequence in enumerate(sequences):
@@ -81,20 +87,26 @@ class Proofs:
             raise Refusal("NOT_FOUND", f"records up to {last} {_NOT_SEALED}")
         if signed.checkpoint.size < last:
             raise invalid_argument(("size", f"is less than record {last}"))
+        beginning = self._log.beginning()
+        if min(sequences) < beginning.first_sequence:
+            raise LogTrimmed(min(sequences), beginning)
         tree = StoredTree(self._seals)
         response = audit_service_pb2.ProveEventsResponse(checkpoint=signed.message())
         for sequence in sequences:
             stored = self._log.record(sequence)
             if stored is None:
-                raise LogDamaged(sequence, "it is missing")
+                raise missing(self._log, sequence)
             proof = inclusion_proof(sequence - 1, signed.checkpoint.size, tree.subtree)
             response.events.add(event=self._log.event(stored, self._log.hash_before(sequence)), proof=proof)
         return response
 
     def consistency(self, old_size: int, new_size: int = 0) -> audit_service_pb2.ProveConsistencyResponse:
-        """That a checkpoint goes on from another one; raises `Refusal`."""
+        """That a checkpoint goes on from another one; raises `Refusal`, `LogTrimmed` when that one was trimmed."""
         _check_size("old_size", old_size)
         _check_size("new_size", new_size)
+        beginning = self._log.beginning()
+        if 0 < old_size < beginning.size:
+            raise LogTrimmed(old_size, beginning)
         old = self._exactly("old_size", old_size)
         new = self._exactly("new_size", new_size) if new_size else self._seals.last() or old
         if new.checkpoint.size < old.checkpoint.size:

@@ -57,10 +57,12 @@ class _Tree:
     head: bytes = GENESIS
     leaves: list[bytes] = field(default_factory=list)
     tiles: dict[int, bytes] = field(default_factory=dict)
+    # Of all records, those included that were trimmed.
+    record_bytes: int = 0
 
     def copy(self) -> _Tree:
         """A copy that nothing was added to yet."""
-        return _Tree(self.frontier.copy(), self.head)
+        return _Tree(self.frontier.copy(), self.head, record_bytes=self.record_bytes)
 
     def append(self, record_bytes: bytes, record_hash: bytes) -> None:
         """Takes the next record."""
@@ -70,6 +72,7 @@ class _Tree:
             self.tiles[self.frontier.size // TILE_LEAVES - 1] = tile
         self.leaves.append(leaf)
         self.head = record_hash
+        self.record_bytes += len(record_bytes)
 
 
 class Sealing:
@@ -110,6 +113,11 @@ class Sealing:
     def size(self) -> int:
         """Records that are sealed."""
         return self._tree.frontier.size
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of all records that are sealed, those included that were trimmed."""
+        return self._tree.record_bytes
 
     @property
     def lag(self) -> int:
@@ -248,10 +256,12 @@ class Sealing:
         state = state_pb2.AuditSealRecord()
         state.CopyFrom(self._state)
         state.public_key = state.public_key or str(signers[0].verifier)
-        state.size = checkpoint.size
+        state.size, state.record_bytes = checkpoint.size, tree.record_bytes
         del state.frontier[:]
         state.frontier.extend(tree.frontier.hashes)
-        record = state_pb2.AuditCheckpointRecord(note=signed.note, leaf_hashes=b"".join(tree.leaves))
+        record = state_pb2.AuditCheckpointRecord(
+            note=signed.note, leaf_hashes=b"".join(tree.leaves), record_bytes=tree.record_bytes
+        )
         await self._write(
             state,
             *(_put(keys.seal_tile(number), root) for number, root in tree.tiles.items()),
@@ -309,8 +319,14 @@ class Sealing:
         sealed = self._log.record(state.size)
         if sealed is None or sealed.record_hash != last.checkpoint.chain_head:
             raise DoesNotFit(f"record {state.size} of the audit log is not the one that was signed")
-        self._tree = _Tree(frontier, last.checkpoint.chain_head)
+        record_bytes = state.record_bytes or self._estimate(state.size)
+        self._tree = _Tree(frontier, last.checkpoint.chain_head, record_bytes=record_bytes)
         self._last = last
+
+    def _estimate(self, size: int) -> int:
+        """Bytes of so many records that an older program has signed without counting them, after the last of them."""
+        sample = self._log.after(max(0, size - SLICE_RECORDS), SLICE_RECORDS, SLICE_BYTES, size)
+        return size * sum(len(one.record_bytes) for one in sample) // max(1, len(sample))
 
     def _advance(self, tree: _Tree, end: int) -> None:
         """Takes the next records, at most up to `end`."""

@@ -3,6 +3,7 @@
 | key | value |
 |---|---|
 | `s` | `AuditSealRecord`: which log, its frontier, who signs |
+| `b` | `AuditBeginningRecord`: where the log begins since it was trimmed (`trimming.beginning`) |
 | `c` ‖ size | `AuditCheckpointRecord`: the note, and the leaves since the checkpoint before |
 | `t` ‖ number | root of the 256 leaves from 256 times the number on, so that a proof reads few leaves |
 """
@@ -19,6 +20,7 @@ from fairlead.audit.store import Reader
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.audit.transparency.merkle import HASH_BYTES, TILE_LEAVES, node_hash, root_of, split
 from fairlead.audit.transparency.note import InvalidNote
+from fairlead.audit.trimming.beginning import Beginning, LogTrimmed, beginning_of
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
 
@@ -48,6 +50,25 @@ class Seals:
         for checkpoint, _ in self.after(max(0, min_size - 1)):
             return checkpoint
         return None
+
+    def at_most(self, size: int) -> SignedCheckpoint | None:
+        """The largest checkpoint with no more records than that."""
+        end = keys.seal_checkpoint(size + 1)
+        for _, value in self._reader.scan(Family.SEALS, prefix=keys.SEAL_CHECKPOINT, end=end, reverse=True, limit=1):
+            return _checkpoint(value)[0]
+        return None
+
+    def record_bytes(self, size: int) -> int:
+        """Bytes of all records of the checkpoint of that size; 0 when an older program signed it, or there is none."""
+        value = self._reader.get(Family.SEALS, keys.seal_checkpoint(size))
+        try:
+            return 0 if value is None else state_pb2.AuditCheckpointRecord.FromString(value).record_bytes
+        except DecodeError as error:
+            raise Undecodable(f"a stored checkpoint cannot be read: {error}") from error
+
+    def beginning(self) -> Beginning:
+        """Where the log begins: what the tree has of the records before is its frontier there. Raises `Undecodable`."""
+        return beginning_of(self._reader)
 
     def exactly(self, size: int) -> SignedCheckpoint | None:
         """The checkpoint of that size."""
@@ -91,21 +112,29 @@ class Seals:
 
 
 class StoredTree:
-    """Roots of subtrees of what was sealed. Remembers what it has read: one for each request."""
+    """Roots of subtrees of what was sealed. Remembers what it has read: one for each request.
+
+    Of the leaves that were trimmed there is the frontier: a proof about a record or a checkpoint behind them needs no
+    other subtree of theirs, because each is the left neighbour of something on its way.
+    """
 
     def __init__(self, seals: Seals) -> None:
         self._seals = seals
-        self._known: dict[tuple[int, int], bytes] = {}
+        self._beginning = seals.beginning()
+        self._known = dict(_places(self._beginning))
 
     def subtree(self, first: int, last: int) -> bytes:
-        """Root of the leaves from `first`, up to but without `last`; raises `Undecodable`."""
+        """Root of the leaves from `first`, up to but without `last`; raises `Undecodable`, `LogTrimmed`."""
         known = self._known.get((first, last))
         if known is None:
             known = self._known[first, last] = self._read(first, last)
         return known
 
     def _read(self, first: int, last: int) -> bytes:
-        if last - first > TILE_LEAVES:
+        trimmed = first < self._beginning.size
+        if trimmed and last - first == 1:
+            raise LogTrimmed(last, self._beginning)
+        if trimmed or last - first > TILE_LEAVES:
             middle = first + split(last - first)
             return node_hash(self.subtree(first, middle), self.subtree(middle, last))
         if last - first == TILE_LEAVES and first % TILE_LEAVES == 0:
@@ -113,6 +142,15 @@ class StoredTree:
             if tile is not None:
                 return tile
         return root_of(self._seals.leaves(first, last))
+
+
+def _places(beginning: Beginning) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Which leaves each root of a frontier is over."""
+    first = 0
+    bits = (bit for bit in range(beginning.size.bit_length() - 1, -1, -1) if beginning.size >> bit & 1)
+    for bit, root in zip(bits, beginning.frontier, strict=False):
+        yield (first, first + (1 << bit)), root
+        first += 1 << bit
 
 
 def page_after(seals: Seals, size: int, limit: int) -> list[tuple[SignedCheckpoint, bytes]]:

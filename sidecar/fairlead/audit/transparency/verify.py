@@ -6,6 +6,9 @@ The first bad record is found in this order of strength:
    record that is another one, also one before the place where the chain breaks. When somebody wrote those anew as well,
    one of the records since the last checkpoint that matches is wrong; the first of them is named, and the range told.
 3. The log ends, or is another one, before a checkpoint that was kept outside (an anchor).
+
+A bundle of a log that was trimmed begins at a signed checkpoint. What came before cannot be told from it: an anchor
+from before is one that the bundle does not have.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from fairlead.audit.export import parse_fields
 from fairlead.audit.model import ChainVerifier, StoredRecord, Verification, link, parse_record
 from fairlead.audit.transparency.checkpoint import KEY_CHANGED, Checkpoint, SignedCheckpoint
-from fairlead.audit.transparency.lines import BadLine, Line, text_of, values_of
+from fairlead.audit.transparency.lines import BadLine, Line, hashes_of, text_of, values_of
 from fairlead.audit.transparency.merkle import HASH_BYTES, Frontier, leaf_hash
 from fairlead.audit.transparency.note import InvalidKey, InvalidNote, VerifierKey
 from fairlead.v1 import audit_record_pb2
@@ -50,6 +53,8 @@ class BundleVerifier:
         self._anchors = sorted(found, key=lambda one: one.size)
         self._met = 0
         self._chain = ChainVerifier()
+        # Records that were trimmed before the first one.
+        self._begun = 0
         self._tree = Frontier()
         # As it was at the last checkpoint that matched, and the leaves since, as they are in the file.
         self._sealed = Frontier()
@@ -76,6 +81,8 @@ class BundleVerifier:
         try:
             if "checkpoint" in fields:
                 self._feed_checkpoint(fields)
+            elif "beginning" in fields:
+                self._feed_beginning(fields)
             else:
                 self._feed_record(fields)
         except BadLine as error:
@@ -95,9 +102,11 @@ class BundleVerifier:
             self._check_end()
         checked = self._chain.finish()
         first, problem = self._problem or (0, "")
-        whole = min(checked.checked, first - 1) if first else checked.checked
-        head = checked.head_hash if not first or whole == checked.checked else b""
-        verification = Verification(whole, whole if whole else 0, head, first, problem)
+        end = self._begun + checked.checked
+        last = min(end, first - 1) if first else end
+        whole = max(0, last - self._begun)
+        head = checked.head_hash if last == end else b""
+        verification = Verification(whole, last if whole else 0, head, first, problem, self._begun + 1)
         return BundleVerification(verification, self._origin, self._signed, self._checkpoints, self._met)
 
     # Records ---------------------------------------------------------------------------------------------------------
@@ -133,7 +142,7 @@ class BundleVerifier:
             if anchor.root == self._tree.root() and anchor.chain_head == record.record_hash:
                 self._met += 1
                 continue
-            before = max([one.size for one in self._anchors[: self._met]], default=0) + 1
+            before = max([one.size for one in self._anchors[: self._met]], default=self._begun) + 1
             self._forked = (
                 before,
                 f"the log is not the one of the anchor of {size} records: one of the records {before} to {size} was "
@@ -148,6 +157,35 @@ class BundleVerifier:
         if self._suspect:
             return self._suspect, f"record {self._suspect} is not the one that record {self._suspect + 1} follows"
         return broken.first_invalid_sequence, broken.problem
+
+    # The beginning ---------------------------------------------------------------------------------------------------
+
+    def _feed_beginning(self, fields: Line) -> None:
+        """Goes on from a signed checkpoint instead of from nothing."""
+        if self._tree.size:
+            raise BadLine("the beginning is not in front of the first record")
+        try:
+            one = SignedCheckpoint.verified(text_of(fields, "beginning"), self._trusted).checkpoint
+        except InvalidNote as error:
+            raise BadLine(f"the checkpoint that the file begins at cannot be trusted: {error}") from None
+        tree = Frontier(one.size, hashes_of(fields, "frontier"))
+        if not tree.sound or tree.root() != one.root or not one.size:
+            raise BadLine("the frontier is not that of the checkpoint that the file begins at")
+        if self._origin not in ("", one.origin):
+            raise BadLine(f"the file begins at a checkpoint of another log, {one.origin}")
+        self._origin, self._signed, self._begun = one.origin, one, one.size
+        self._tree, self._sealed = tree, tree.copy()
+        self._chain = ChainVerifier(one.size + 1, one.chain_head)
+        for anchor in self._anchors:
+            if anchor.size < one.size:
+                raise BadLine(
+                    f"the file begins with record {one.size + 1} and says nothing about the anchor of {anchor.size} "
+                    "records: compare that with an older bundle, and this one with a newer anchor"
+                )
+            if anchor.size == one.size:
+                if (anchor.root, anchor.chain_head) != (one.root, one.chain_head):
+                    raise BadLine(f"two different logs of {one.size} records were signed: the log was forked")
+                self._met += 1
 
     # Checkpoints -----------------------------------------------------------------------------------------------------
 

@@ -290,40 +290,62 @@ class RestoreRecord(_message.Message):
     def __init__(self, restore_time_unix_nanos: _Optional[int] = ..., backup_time_unix_nanos: _Optional[int] = ..., program_version: _Optional[str] = ..., audit_sequence: _Optional[int] = ..., audit_head: _Optional[bytes] = ...) -> None: ...
 
 class ConsumerRecord(_message.Message):
-    __slots__ = ("sequence", "fingerprint", "acknowledged_at_unix_nanos", "registered_at_unix_nanos", "left_behind")
+    __slots__ = ("sequence", "fingerprint", "acknowledged_at_unix_nanos", "registered_at_unix_nanos", "left_behind", "missed_records")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     REGISTERED_AT_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    MISSED_RECORDS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     fingerprint: bytes
     acknowledged_at_unix_nanos: int
     registered_at_unix_nanos: int
     left_behind: bool
-    def __init__(self, sequence: _Optional[int] = ..., fingerprint: _Optional[bytes] = ..., acknowledged_at_unix_nanos: _Optional[int] = ..., registered_at_unix_nanos: _Optional[int] = ..., left_behind: bool = ...) -> None: ...
+    missed_records: int
+    def __init__(self, sequence: _Optional[int] = ..., fingerprint: _Optional[bytes] = ..., acknowledged_at_unix_nanos: _Optional[int] = ..., registered_at_unix_nanos: _Optional[int] = ..., left_behind: bool = ..., missed_records: _Optional[int] = ...) -> None: ...
 
 class AuditSealRecord(_message.Message):
-    __slots__ = ("log_id", "size", "frontier", "public_key", "former_public_keys")
+    __slots__ = ("log_id", "size", "frontier", "public_key", "former_public_keys", "record_bytes")
     LOG_ID_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     FRONTIER_FIELD_NUMBER: _ClassVar[int]
     PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     FORMER_PUBLIC_KEYS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_BYTES_FIELD_NUMBER: _ClassVar[int]
     log_id: bytes
     size: int
     frontier: _containers.RepeatedScalarFieldContainer[bytes]
     public_key: str
     former_public_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, log_id: _Optional[bytes] = ..., size: _Optional[int] = ..., frontier: _Optional[_Iterable[bytes]] = ..., public_key: _Optional[str] = ..., former_public_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    record_bytes: int
+    def __init__(self, log_id: _Optional[bytes] = ..., size: _Optional[int] = ..., frontier: _Optional[_Iterable[bytes]] = ..., public_key: _Optional[str] = ..., former_public_keys: _Optional[_Iterable[str]] = ..., record_bytes: _Optional[int] = ...) -> None: ...
 
 class AuditCheckpointRecord(_message.Message):
-    __slots__ = ("note", "leaf_hashes")
+    __slots__ = ("note", "leaf_hashes", "record_bytes")
     NOTE_FIELD_NUMBER: _ClassVar[int]
     LEAF_HASHES_FIELD_NUMBER: _ClassVar[int]
+    RECORD_BYTES_FIELD_NUMBER: _ClassVar[int]
     note: str
     leaf_hashes: bytes
-    def __init__(self, note: _Optional[str] = ..., leaf_hashes: _Optional[bytes] = ...) -> None: ...
+    record_bytes: int
+    def __init__(self, note: _Optional[str] = ..., leaf_hashes: _Optional[bytes] = ..., record_bytes: _Optional[int] = ...) -> None: ...
+
+class AuditBeginningRecord(_message.Message):
+    __slots__ = ("first_sequence", "prev_hash", "note", "frontier", "log_hash", "record_bytes")
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PREV_HASH_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    FRONTIER_FIELD_NUMBER: _ClassVar[int]
+    LOG_HASH_FIELD_NUMBER: _ClassVar[int]
+    RECORD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    first_sequence: int
+    prev_hash: bytes
+    note: str
+    frontier: _containers.RepeatedScalarFieldContainer[bytes]
+    log_hash: bytes
+    record_bytes: int
+    def __init__(self, first_sequence: _Optional[int] = ..., prev_hash: _Optional[bytes] = ..., note: _Optional[str] = ..., frontier: _Optional[_Iterable[bytes]] = ..., log_hash: _Optional[bytes] = ..., record_bytes: _Optional[int] = ...) -> None: ...
 
 class ErasableValueRecord(_message.Message):
     __slots__ = ("salt", "value")

@@ -169,6 +169,7 @@ def test_a_scrape_tells_how_far_behind_each_is() -> None:
             'fairlead_audit_consumer_idle_seconds{consumer="export:otlp"} 10',
             'fairlead_audit_consumer_streams{consumer="export:otlp"} 1',
             'fairlead_audit_consumer_left_behind{consumer="export:otlp"} 0',
+            'fairlead_audit_consumer_missed_records{consumer="export:otlp"} 0',
         ]
         assert metrics.page(life.consumers, T0).count('streams{consumer="export:otlp"} 0') == 1
 

@@ -29,6 +29,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog="Exit codes: 0 stopped as asked, 2 usage or a certificate that cannot be used, 4 address in use.",
     )
     parser.add_argument("--listen", default="0.0.0.0:7443", metavar="HOST:PORT", help="default: 0.0.0.0:7443; 0 picks")
+    parser.add_argument(
+        "--health-listen",
+        default="0.0.0.0:7402",
+        metavar="HOST:PORT",
+        help="health and metrics, without TLS; default: 0.0.0.0:7402; 0 picks",
+    )
     parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM")
     parser.add_argument("--tls-key", type=Path, required=True, metavar="FILE", help="private key, PEM")
     parser.add_argument("--log-level", choices=("debug", "info", "warn", "error"), default="info")
@@ -44,40 +50,50 @@ def run(arguments: argparse.Namespace) -> int:
     from fairlead.injection.certificate import Certificate, CertificateUnusable
     from fairlead.injection.settings import InvalidSetting
 
+    addresses = []
+    for name in ("listen", "health_listen"):
+        text = getattr(arguments, name)
+        try:
+            host, _, port = address(text).rpartition(":")
+        except ValueError as error:
+            print(f"fairlead webhook: --{name.replace('_', '-')} `{text}` {error}", file=sys.stderr)
+            return _UNUSABLE
+        addresses.append((host.strip("[]"), int(port)))
     try:
         settings = settings_of(arguments)
-        host, _, port = address(arguments.listen).rpartition(":")
         certificate = Certificate(arguments.tls_cert, arguments.tls_key)
     except InvalidSetting as error:
         print(f"fairlead webhook: {error}", file=sys.stderr)
-        return _UNUSABLE
-    except ValueError as error:
-        print(f"fairlead webhook: --listen `{arguments.listen}` {error}", file=sys.stderr)
         return _UNUSABLE
     except CertificateUnusable as error:
         print(f"fairlead webhook: {error}", file=sys.stderr)
         return _UNUSABLE
     log.configure(arguments.log_level)
-    return asyncio.run(_serve(settings, certificate, host.strip("[]"), int(port)))
+    return asyncio.run(_serve(settings, certificate, *addresses))
 
 
-async def _serve(settings: Settings, certificate: Certificate, host: str, port: int) -> int:
+async def _serve(
+    settings: Settings, certificate: Certificate, reviews: tuple[str, int], health: tuple[str, int]
+) -> int:
     import logging
 
     from fairlead.injection.webhook import Webhook
 
     log = logging.getLogger(__name__)
     webhook = Webhook(settings, certificate)
-    try:
-        bound = await webhook.start(host, port)
-    except OSError as error:
-        log.error("%s:%d cannot be bound: %s", host, port, error.strerror or error)
-        return _ADDRESS
+    bound = []
+    for start, (host, port) in ((webhook.start, reviews), (webhook.start_health, health)):
+        try:
+            bound.append(f"{host}:{await start(host, port)}")
+        except OSError as error:
+            log.error("%s:%d cannot be bound: %s", host, port, error.strerror or error)
+            await webhook.stop(0)
+            return _ADDRESS
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     watching = asyncio.create_task(certificate.watch())
-    log.info("serving", extra={"webhook": f"{host}:{bound}", "image": settings.image})
+    log.info("serving", extra={"webhook": bound[0], "health": bound[1], "image": settings.image})
     await stopped.wait()
     watching.cancel()
     await webhook.stop(_GRACE_SECONDS)

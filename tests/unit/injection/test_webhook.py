@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -229,6 +230,7 @@ def test_a_start_without_a_usable_certificate_is_refused(tmp_path: Path) -> None
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """`fairlead webhook` with the certificate in this directory."""
     command = [sys.executable, "-m", "fairlead.cli.main", "webhook", "--listen", f"{HOST}:0"]
+    command += ["--health-listen", f"{HOST}:0"]
     files = ["--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key")]
     authority = trustme.CA()
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
@@ -254,7 +256,8 @@ def wait_for(process: subprocess.Popen[str], message: str) -> dict[str, Any]:
 def test_the_command_serves_reads_rotated_files_and_stops_as_asked(
     process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    port = int(wait_for(process, "serving")["webhook"].rpartition(":")[2])
+    serving = wait_for(process, "serving")
+    port = int(serving["webhook"].rpartition(":")[2])
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
     connection = http.client.HTTPSConnection(HOST, port, context=context, timeout=30)
     connection.request("POST", "/mutate", BODY, HEADERS)
@@ -267,6 +270,8 @@ def test_the_command_serves_reads_rotated_files_and_stops_as_asked(
     issue(authority, tmp_path)
     wait_for(process, "certificate read again")
     assert call(port, authority, "GET", "/readyz")[0] == 200
+    with urllib.request.urlopen(f"http://{serving['health']}/metrics", timeout=30) as page:
+        assert b'fairlead_webhook_reviews_total{outcome="injected"} 1\n' in page.read()
     process.send_signal(signal.SIGTERM)
     wait_for(process, "stopped")
     assert process.wait(30) == 0

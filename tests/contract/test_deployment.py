@@ -126,7 +126,11 @@ def test_the_webhook_s_command_line_is_one() -> None:
     (mount,) = pod["containers"][0]["volumeMounts"]
     assert parsed.tls_cert.parent == parsed.tls_key.parent == Path(mount["mountPath"])
     assert settings_of(parsed).image == settings().image == pod["containers"][0]["image"]
-    assert parsed.listen.endswith(f":{pod['containers'][0]['ports'][0]['containerPort']}")
+    ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
+    assert parsed.listen.endswith(f":{ports['https']}")
+    assert parsed.health_listen.endswith(f":{ports['fairlead-health']}")
+    policy = of_kind("NetworkPolicy", "webhook.yaml")["fairlead-webhook"]["spec"]
+    assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == set(ports.values())
 
 
 def test_a_pod_that_asks_depends_on_the_webhook_and_no_other_does() -> None:

@@ -1,8 +1,9 @@
 """The Grafana dashboard and the alert rules in `deploy/`: every expression parses, and every metric, label and value
-that they name is on the page of a running sidecar. tests/telemetry tries the rules with a real Prometheus."""
+that they name is on the page of a running sidecar or webhook. tests/telemetry has a real Prometheus try the rules."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import urllib.request
@@ -13,11 +14,16 @@ from typing import Any
 
 import promql_parser as promql
 import pytest
+import trustme
 import yaml
 
 from fairlead.client import Client
+from fairlead.injection.certificate import Certificate
+from fairlead.injection.settings import Settings
+from fairlead.injection.webhook import Webhook
 from fairlead.top.metrics import Page, read
 from fairlead.v1 import audit_service_pb2, audit_service_pb2_grpc
+from tests.unit.injection.test_webhook import issue
 
 from .calls import Agent, post, refused
 from .harness import ROOT, Daemon
@@ -71,7 +77,7 @@ EVERY = [*alerts(), *panels()]
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """Of a sidecar that has admitted, refused and called, and that has a receiver and a consumer."""
+    """Of a webhook, and of a sidecar that has admitted, refused and called, and that has a receiver and a consumer."""
     directory = tmp_path_factory.mktemp("daemon")
     exporter = f"audit: {{exporters: [{{name: disk, kind: file, path: {directory}/audit.jsonl}}]}}\n"
     with Provider() as first, Provider() as second:
@@ -87,10 +93,28 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
             collector: Any = audit_service_pb2_grpc.AuditServiceStub(daemon.operator())
             watched = collector.WatchEvents(audit_service_pb2.WatchEventsRequest(subscriber="siem"))
             watched.initial_metadata()
-            with urllib.request.urlopen(f"http://{daemon.endpoints()['health']}/metrics", timeout=30) as response:
-                seen = read(response.read().decode())
+            text = scraped(daemon.endpoints()["health"]).decode()
             watched.cancel()
-    return seen
+    return read(text + webhook_page(directory))
+
+
+def webhook_page(directory: Path) -> str:
+    """Of a webhook that runs."""
+
+    async def run() -> str:
+        webhook = Webhook(Settings(image="fairlead:1"), Certificate(*issue(trustme.CA(), directory)))
+        port = await webhook.start_health("127.0.0.1", 0)
+        try:
+            return (await asyncio.to_thread(scraped, f"127.0.0.1:{port}")).decode()
+        finally:
+            await webhook.stop(0)
+
+    return asyncio.run(run())
+
+
+def scraped(endpoint: str) -> bytes:
+    with urllib.request.urlopen(f"http://{endpoint}/metrics", timeout=30) as response:
+        return bytes(response.read())
 
 
 def parts(node: Any) -> Iterator[Any]:

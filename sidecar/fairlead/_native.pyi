@@ -6,7 +6,7 @@ method of a handle raises `EngineFault`.
 
 from typing import final
 
-__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault"]
+__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault", "encode_events"]
 
 class ConfigError(ValueError):
     """The configuration is not valid."""
@@ -88,3 +88,23 @@ class Core:
     @staticmethod
     def recompute(config: bytes, record: bytes) -> bytes:
         """Decides a recorded call again: `internal.EngineConfig` and `v1.AuditRecord` → `v1.DecisionRecord`."""
+
+def encode_events(
+    entries: list[tuple[bytes, bytes]],
+    sequence: int,
+    record_hash: bytes,
+    filter: bytes,
+    max_events: int,
+    max_bytes: int,
+    values: list[tuple[int, list[bytes]]],
+) -> tuple[list[bytes], int, bytes, list[int], str | None]:
+    """Entries of the audit log, as stored, → messages `v1.WatchEventsResponse`.
+
+    They begin behind the record `sequence`, whose hash is empty when it is not known. `filter` is a `v1.EventFilter`.
+    With `max_events` so many come together, in at most `max_bytes` unless one alone is larger; 0 gives one in a
+    response. `values` are messages `v1.ErasableValue` by the record that commits to them.
+
+    Returns the responses, sequence and hash of the last record that was looked at, the records that seem to commit to
+    values and have none in `values`, and what is wrong with the next entry: None when nothing is, empty when it is
+    missing. Raises EngineFault when the filter cannot be decoded.
+    """

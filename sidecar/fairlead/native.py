@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fairlead._native import ClosedError, ConfigError, Core, EngineFault
+from fairlead._native import ClosedError, ConfigError, Core, EngineFault, encode_events
 
-__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault", "compile_config"]
+__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault", "compile_config", "encode_events"]
 
 
 def compile_config(config: bytes) -> list[tuple[str, str]]:

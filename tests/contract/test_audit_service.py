@@ -18,7 +18,7 @@ from fairlead.audit.model import link
 from fairlead.audit.service import AuditLogService
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.transparency.service import TransparencyService
-from fairlead.control.audit_service import AuditServicer
+from fairlead.control.audit_service import AuditServicer, add_to_server
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import CommitFeed, Family, keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2_grpc, run_pb2
@@ -67,9 +67,7 @@ async def sidecar(
         life.commit(committed)
 
     def register(server: grpc.aio.Server) -> None:
-        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
-            AuditServicer(life.service, life.transparency, life.erasure), server
-        )
+        add_to_server(AuditServicer(life.service, life.transparency, life.erasure), server)
 
     async with served(directory, register) as channel:
         yield life, audit_service_pb2_grpc.AuditServiceStub(channel)

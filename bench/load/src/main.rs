@@ -10,11 +10,13 @@
 //! fairlead-load chats URL TOKEN CONNECTIONS CALLS MODEL unary|stream TOKENS [HEADER…]    CALLS on each, at once
 //! fairlead-load chains ADDRESS TOKEN WORKFLOW CONCURRENT RUNS BYTES    runs of five steps of the queue `noop`, and their worker
 //! fairlead-load start ADDRESS TOKEN WORKFLOW CONCURRENT RUNS BYTES     runs that nobody does
+//! fairlead-load collect SOCKET READERS STALLED MAX_EVENTS    collectors of the audit log, until stdin closes
 //! ```
 //! URL is `HOST:PORT[/PATH]`; the path is `v1/chat/completions` when there is none.
 //! Every measuring command prints one JSON object; latencies are in microseconds.
 
 mod chat;
+mod collect;
 mod echo;
 mod gate;
 mod grpc;
@@ -52,6 +54,9 @@ fn main() -> Outcome<()> {
                 let target = chat::Target::new(url, token, model, *mode == "stream", tokens.parse()?, headers)?;
                 chat::side_by_side(target, connections.parse()?, calls.parse()?).await
             }
+            ["collect", socket, readers, stalled, max_events] => {
+                collect::collect(socket, readers.parse()?, stalled.parse()?, max_events.parse()?).await
+            }
             [what @ ("chains" | "start"), address, token, workflow, concurrent, runs, bytes] => {
                 let (concurrent, runs, bytes) = (concurrent.parse()?, runs.parse()?, bytes.parse()?);
                 match *what {
@@ -60,7 +65,7 @@ fn main() -> Outcome<()> {
                 }
             }
             _ => {
-                Err("usage: fairlead-load echo | provider | admit | settle | hold | chat | chats | chains | start …; see the module's documentation".into())
+                Err("usage: fairlead-load echo | provider | admit | settle | hold | chat | chats | chains | start | collect …; see the module's documentation".into())
             }
         }
     })

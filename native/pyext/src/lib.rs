@@ -1,4 +1,4 @@
-//! The Python extension `fairlead._native`: bytes in, bytes out, on one frozen handle.
+//! The Python extension `fairlead._native`: bytes in, bytes out, on one frozen handle, and pure functions beside it.
 //!
 //! Nothing here decides anything; every method decodes, detaches from the interpreter, calls `fairlead-front`, encodes.
 //!
@@ -7,6 +7,7 @@
 //! * Everything that can wait (a lock, a commit, a join) runs detached.
 //! * A handle belongs to the process that made it: after a fork its threads are gone, so every method refuses.
 mod error;
+mod events;
 
 use std::process;
 use std::time::Duration;
@@ -249,6 +250,7 @@ fn bytes<'py>(py: Python<'py>, outcome: Result<Vec<u8>, Failed>) -> PyResult<Bou
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Core>()?;
+    module.add_function(wrap_pyfunction!(events::encode_events, module)?)?;
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("ClosedError", py.get_type::<ClosedError>())?;
     module.add("EngineFault", py.get_type::<EngineFault>())?;

@@ -15,8 +15,9 @@ from fairlead.approval.model import InvalidName, approval_id, as_of
 from fairlead.approval.store import Approvals, Reader
 from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.store import AuditLog
+from fairlead.audit.streaming import watch
 from fairlead.audit.tokens import InvalidToken, Position
-from fairlead.audit.watch import Draining, Feed, watch
+from fairlead.audit.watch import Draining, Feed
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.v1 import approval_service_pb2 as pb
 from fairlead.v1 import audit_record_pb2, audit_service_pb2

@@ -16,11 +16,11 @@ from fairlead.audit.explain_run import explain_run
 from fairlead.audit.faults import NOT_IN_LOG, faults_refused
 from fairlead.audit.listing import Listing
 from fairlead.audit.store import AuditLog, Invocations, Reader
+from fairlead.audit.streaming import BATCH_RECORDS, ResponseReader, Wish, responses
 from fairlead.audit.tokens import InvalidToken, PageToken, Position, filter_digest
-from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.verification import LogVerification
-from fairlead.audit.watch import Feed, watch_sealed
+from fairlead.audit.watch import Feed
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.store import keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
@@ -30,7 +30,8 @@ from fairlead.workflow.store import Runs
 # One stream costs a chunk of records and a place in the front's connection to the control server.
 MAX_WATCHERS = 64
 
-WatchStream = AsyncGenerator[audit_service_pb2.WatchEventsResponse, None]
+# Messages `WatchEventsResponse`, as they go out.
+WatchStream = AsyncGenerator[bytes, None]
 
 
 class AuditLogService:
@@ -76,12 +77,15 @@ class AuditLogService:
         self._watchers += 1
         try:
             _check_filter(request.filter)
+            if request.max_events < 0:
+                raise invalid_argument(("max_events", "must not be negative"))
             start = await self._start(request)
+            wish = Wish(request.filter, min(request.max_events, BATCH_RECORDS))
             sealed = self._sealing if request.checkpoints else None
-            events = watch_sealed(self._log, self._feed, self._draining, start, request.filter, sealed)
+            stream = responses(ResponseReader(self._log, self._feed, start, wish), self._draining, sealed)
             with self._consumers.streaming(request.subscriber):
-                async with aclosing(self._responses(events)) as stream:
-                    yield stream
+                async with aclosing(_refusing(stream)) as refusing:
+                    yield refusing
         finally:
             self._watchers -= 1
 
@@ -183,18 +187,6 @@ class AuditLogService:
             await self._check_contained(consumer.position, "subscriber")
             return consumer.position
 
-    async def _responses(
-        self, events: AsyncIterator[tuple[audit_service_pb2.AuditEvent | SignedCheckpoint, Position]]
-    ) -> WatchStream:
-        with faults_refused():
-            async for event, position in events:
-                response = audit_service_pb2.WatchEventsResponse(resume_token=position.encode())
-                if isinstance(event, SignedCheckpoint):
-                    response.checkpoint.CopyFrom(event.message())
-                else:
-                    response.event.CopyFrom(event)
-                yield response
-
     @staticmethod
     def _position(token: str) -> Position:
         try:
@@ -205,6 +197,14 @@ class AuditLogService:
     async def _check_contained(self, position: Position, field: str) -> None:
         if not await asyncio.to_thread(self._log.contains, position):
             raise invalid_argument((field, NOT_IN_LOG))
+
+
+async def _refusing(stream: WatchStream) -> WatchStream:
+    """The stream, whose faults are refusals."""
+    async with aclosing(stream):
+        with faults_refused():
+            async for response in stream:
+                yield response
 
 
 def _is_invocation(name: str) -> bool:

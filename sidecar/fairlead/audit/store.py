@@ -116,11 +116,26 @@ class AuditLog:
 
     def after(self, sequence: int, limit: int, max_bytes: int, last: int = 0) -> list[StoredRecord]:
         """The records after `sequence`, up to `last` (0: the end), oldest first; ends early over `max_bytes`."""
+        return _bounded(self._behind(sequence, limit, last), max_bytes)
+
+    def entries_after(self, sequence: int, limit: int, max_bytes: int) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """The entries behind `sequence` as they are stored, oldest first, at least one and then as many as fit; and
+        whether it was a bound that ended them."""
+        entries: list[tuple[bytes, bytes]] = []
+        size = 0
+        for entry in self._behind(sequence, limit):
+            size += len(entry[1])
+            if entries and size > max_bytes:
+                return entries, True
+            entries.append(entry)
+        return entries, len(entries) == limit
+
+    def _behind(self, sequence: int, limit: int, last: int = 0) -> Iterator[tuple[bytes, bytes]]:
         sequence = max(sequence, self.beginning().size)
         # The zero byte: an entry with a malformed key behind `sequence` has to be met, not skipped.
         start = keys.audit(sequence) + b"\0" if sequence else b""
         end = keys.audit(last) + b"\0" if last else None
-        return _bounded(self._reader.scan(Family.AUDIT, start=start, end=end, limit=limit), max_bytes)
+        return self._reader.scan(Family.AUDIT, start=start, end=end, limit=limit)
 
     def before(self, sequence: int, limit: int, max_bytes: int) -> list[StoredRecord]:
         """The records before `sequence`, newest first; ends early over `max_bytes`."""

@@ -1,20 +1,18 @@
-"""A stream of the log: first what is there, then what is committed, each record exactly once and in order."""
+"""Following the log: first what is there, then what is committed, each record exactly once and in order."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Protocol
 
 from fairlead.audit.model import Undecodable
 from fairlead.audit.store import AuditLog
-from fairlead.audit.tokens import FINGERPRINT_BYTES, Position
+from fairlead.audit.tokens import Position
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.audit.trimming.beginning import LogTrimmed
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
-# What one subscriber holds in memory at most, besides one record that is larger by itself.
+# What one reader holds in memory at most, besides one record that is larger by itself.
 CHUNK_RECORDS = 64
 CHUNK_BYTES = 256 * 1024
 
@@ -133,63 +131,3 @@ class Sealed(Protocol):
     async def wait_newer(self, size: int) -> None:
         """Waits for a checkpoint of more than `size` records."""
         ...
-
-
-async def watch(
-    log: AuditLog, feed: Feed, draining: asyncio.Event, start: Position, filter: audit_service_pb2.EventFilter
-) -> AsyncIterator[tuple[audit_service_pb2.AuditEvent, Position]]:
-    """As `watch_sealed`, without checkpoints."""
-    async with aclosing(watch_sealed(log, feed, draining, start, filter)) as stream:
-        async for event, position in stream:
-            if isinstance(event, audit_service_pb2.AuditEvent):
-                yield event, position
-
-
-async def watch_sealed(
-    log: AuditLog,
-    feed: Feed,
-    draining: asyncio.Event,
-    start: Position,
-    filter: audit_service_pb2.EventFilter,
-    sealed: Sealed | None = None,
-) -> AsyncGenerator[tuple[audit_service_pb2.AuditEvent | SignedCheckpoint, Position], None]:
-    """Yields the records after `start` for ever; raises `Draining`, and `LogDamaged` or `LogTrimmed` rather than skip a
-    record. With `sealed` checkpoints come in between, each when all its records have.
-
-    The next chunk is read only when the last one has been taken: a slow subscriber costs one chunk, not a queue.
-    """
-    reader = LogReader(log, feed, start)
-    given, upcoming = 0, None if sealed is None else sealed.last
-    while True:
-        events = await reader.chunk()
-        for event in events:
-            if matches(filter, event.record):
-                _check(draining)
-                yield event, Position(event.record.sequence, event.record_hash[:FINGERPRINT_BYTES])
-        if upcoming is not None and given < upcoming.checkpoint.size <= reader.position.sequence:
-            _check(draining)
-            given = upcoming.checkpoint.size
-            yield upcoming, reader.position
-        # One is waited for until its records have come, however many newer ones there are by then.
-        if sealed is not None and (upcoming is None or upcoming.checkpoint.size <= given):
-            upcoming = sealed.last
-        if not events and (upcoming is None or not given < upcoming.checkpoint.size <= reader.position.sequence):
-            await _next(reader, draining, sealed, given)
-        _check(draining)
-
-
-def _check(draining: asyncio.Event) -> None:
-    if draining.is_set():
-        raise Draining
-
-
-async def _next(reader: LogReader, draining: asyncio.Event, sealed: Sealed | None, given: int) -> None:
-    """Waits for a record behind the reader, for a checkpoint, or for the drain."""
-    waits = [asyncio.ensure_future(reader.more()), asyncio.ensure_future(draining.wait())]
-    if sealed is not None:
-        waits.append(asyncio.ensure_future(sealed.wait_newer(given)))
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -19,6 +19,8 @@ from fairlead.cli.table import fitting
 from fairlead.v1 import audit_service_pb2
 from fairlead.workflow.model import full_name
 
+# Of one response: a log that is followed from its start comes in few of them.
+_MAX_EVENTS = 1000
 # Between two tries to reach a sidecar that went away.
 _RETRY_SECONDS = 0.5
 
@@ -68,7 +70,7 @@ def follow(
 
     The stream is opened first, so that nothing can fall between it and the list; what both know is taken from the list.
     """
-    request = audit_service_pb2.WatchEventsRequest(from_start=lines is None, filter=filter)
+    request = audit_service_pb2.WatchEventsRequest(from_start=lines is None, filter=filter, max_events=_MAX_EVENTS)
     call = log.stub.WatchEvents(request)
     seen = 0
     if lines is not None:
@@ -80,10 +82,11 @@ def follow(
         try:
             for response in call:
                 connected = True
+                for event in response.events:
+                    if event.record.sequence > seen:
+                        seen = event.record.sequence
+                        yield event
                 request.resume_token = response.resume_token
-                if response.event.record.sequence > seen:
-                    seen = response.event.record.sequence
-                    yield response.event
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.UNAVAILABLE or not (connected or lines is not None):
                 raise

@@ -18,6 +18,24 @@ from fairlead.v1 import audit_service_pb2_grpc
 
 _log = logging.getLogger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
+_SERVICE = pb.DESCRIPTOR.services_by_name["AuditService"].full_name
+
+
+def add_to_server(servicer: audit_service_pb2_grpc.AuditServiceServicer, server: grpc.aio.Server) -> None:
+    """As the generated function, but what `WatchEvents` writes may be bytes already."""
+    watch = grpc.unary_stream_rpc_method_handler(
+        servicer.WatchEvents,
+        request_deserializer=pb.WatchEventsRequest.FromString,
+        response_serializer=_serialized,
+    )
+    # Of generic handlers the first that knows a method serves it; of registered ones, where gRPC has them, the last.
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"WatchEvents": watch}),))
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, server)
+    server.add_registered_method_handlers(_SERVICE, {"WatchEvents": watch})  # type: ignore[attr-defined]
+
+
+def _serialized(response: bytes | pb.WatchEventsResponse) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
@@ -44,7 +62,7 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
             _log.exception("stream of the audit log failed")
             await abort(context, Refusal("INTERNAL", "the sidecar failed to go on; its log has the details"))
 
-    async def _give(self, context: _Context, response: pb.WatchEventsResponse, consumer: str) -> None:
+    async def _give(self, context: _Context, response: bytes, consumer: str) -> None:
         """Sends a response; ends the stream of whoever takes nothing for too long, so that its place is free again."""
         seconds = self._service.consumers.limits.stall_seconds
         try:

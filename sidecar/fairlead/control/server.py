@@ -18,6 +18,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from fairlead.control import audit_service
 from fairlead.control.access import FrontDoor, Interceptor, OperatorDoor, Operators
 from fairlead.control.metrics_service import MetricsService
 from fairlead.control.store_service import StoreService
@@ -152,7 +153,7 @@ class OperatorServer:
     def _made(self, door: OperatorDoor) -> grpc.aio.Server:
         server = _server(door, OPERATOR_RECEIVE_MAX_BYTES)
         approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server(self._servicers.approval, server)
-        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(self._servicers.audit, server)
+        audit_service.add_to_server(self._servicers.audit, server)
         backup_service_pb2_grpc.add_BackupServiceServicer_to_server(self._servicers.backup, server)
         budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(self._servicers.budget, server)
         config_service_pb2_grpc.add_ConfigServiceServicer_to_server(self._servicers.config, server)

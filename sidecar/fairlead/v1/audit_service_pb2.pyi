@@ -64,28 +64,32 @@ class EventFilter(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_audit_record_pb2.EventKind, str]]] = ..., invocation: _Optional[str] = ..., run: _Optional[str] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
-    __slots__ = ("resume_token", "subscriber", "from_start", "filter", "checkpoints")
+    __slots__ = ("resume_token", "subscriber", "from_start", "filter", "checkpoints", "max_events")
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBER_FIELD_NUMBER: _ClassVar[int]
     FROM_START_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_EVENTS_FIELD_NUMBER: _ClassVar[int]
     resume_token: str
     subscriber: str
     from_start: bool
     filter: EventFilter
     checkpoints: bool
-    def __init__(self, resume_token: _Optional[str] = ..., subscriber: _Optional[str] = ..., from_start: bool = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ..., checkpoints: bool = ...) -> None: ...
+    max_events: int
+    def __init__(self, resume_token: _Optional[str] = ..., subscriber: _Optional[str] = ..., from_start: bool = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ..., checkpoints: bool = ..., max_events: _Optional[int] = ...) -> None: ...
 
 class WatchEventsResponse(_message.Message):
-    __slots__ = ("event", "resume_token", "checkpoint")
+    __slots__ = ("event", "resume_token", "checkpoint", "events")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     event: AuditEvent
     resume_token: str
     checkpoint: SignedCheckpoint
-    def __init__(self, event: _Optional[_Union[AuditEvent, _Mapping]] = ..., resume_token: _Optional[str] = ..., checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[AuditEvent]
+    def __init__(self, event: _Optional[_Union[AuditEvent, _Mapping]] = ..., resume_token: _Optional[str] = ..., checkpoint: _Optional[_Union[SignedCheckpoint, _Mapping]] = ..., events: _Optional[_Iterable[_Union[AuditEvent, _Mapping]]] = ...) -> None: ...
 
 class SignedCheckpoint(_message.Message):
     __slots__ = ("note", "origin", "size", "root_hash", "chain_head", "sign_time")

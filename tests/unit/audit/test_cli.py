@@ -18,9 +18,8 @@ from fairlead.audit.service import AuditLogService
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.transparency.service import TransparencyService
 from fairlead.cli.main import main
-from fairlead.control.audit_service import AuditServicer
+from fairlead.control.audit_service import AuditServicer, add_to_server
 from fairlead.store import CommitFeed, Family, keys, open_store
-from fairlead.v1 import audit_service_pb2_grpc
 from tests.unit.audit import run_records
 from tests.unit.audit.fakes import FakeCore, FakeStore
 from tests.unit.audit.records import INVOCATION, OTHER, T0, ended, log
@@ -70,7 +69,7 @@ def online(
             erasure = ErasureService(FakeCore(self.store), self.store, lambda: T0)
             servicer = AuditServicer(self.service, TransparencyService(self.store, self.sealing), erasure)
             self.server = grpc.aio.server()
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server(servicer, self.server)
+            add_to_server(servicer, self.server)
             self.server.add_insecure_port(f"unix:{data}/admin.sock")
 
         def commit(self, sequence: int) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.audit.store import AuditLog
+from fairlead.audit.streaming import watch
 from fairlead.audit.tokens import START, Position
-from fairlead.audit.watch import CHUNK_RECORDS, Draining, LogDamaged, watch
+from fairlead.audit.watch import CHUNK_RECORDS, Draining, LogDamaged
 from fairlead.store import CommitFeed, Family, keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 from tests.unit.audit.fakes import FakeStore

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fairlead.audit.store import AuditLog
-from fairlead.audit.tokens import START
+from fairlead.audit.streaming import ResponseReader, Wish, responses
+from fairlead.audit.tokens import START, Position
 from fairlead.audit.transparency import bundle, metrics
 from fairlead.audit.transparency.checkpoint import Checkpoint, SignedCheckpoint
 from fairlead.audit.transparency.evidence import verify_consistency, verify_evidence
@@ -23,7 +24,6 @@ from fairlead.audit.transparency.note import InvalidKey, InvalidNote, SignerKey,
 from fairlead.audit.transparency.proofs import Proofs
 from fairlead.audit.transparency.sealing import EVERY_RECORDS
 from fairlead.audit.transparency.store import Seals, StoredTree
-from fairlead.audit.watch import watch_sealed
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import Family, keys
 from fairlead.v1 import audit_service_pb2
@@ -272,15 +272,15 @@ def test_a_stream_has_a_checkpoint_behind_its_records_also_when_it_comes_later()
         log, _ = await grown([3])
         log.commit(2)
         draining = asyncio.Event()
-        everything = audit_service_pb2.EventFilter()
-        stream = watch_sealed(AuditLog(log.store), log.feed, draining, START, everything, log.sealing)
+        everything = Wish(audit_service_pb2.EventFilter())
+        stream = responses(ResponseReader(AuditLog(log.store), log.feed, START, everything), draining, log.sealing)
 
         async def take() -> int:
-            event, position = await anext(stream)
-            if isinstance(event, SignedCheckpoint):
-                assert position.sequence >= event.checkpoint.size
-                return -event.checkpoint.size
-            return event.record.sequence
+            response = audit_service_pb2.WatchEventsResponse.FromString(await anext(stream))
+            if response.HasField("checkpoint"):
+                assert Position.decode(response.resume_token).sequence >= response.checkpoint.size
+                return -response.checkpoint.size
+            return response.event.record.sequence
 
         assert [await take() for _ in range(6)] == [1, 2, 3, 4, 5, -3]
         waiting = asyncio.ensure_future(take())

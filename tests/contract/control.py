@@ -13,6 +13,8 @@ from google.rpc import error_details_pb2, status_pb2
 from fairlead.control.access import AGENT, FRONT_KEY, TENANT, FrontDoor, OperatorDoor, Operators
 
 KEY = "the-front-key"
+# A second server on the same socket gets a connection of its own, not the one that was left of the first.
+_OPTIONS = (("grpc.default_authority", "localhost"), ("grpc.use_local_subchannel_pool", 1))
 AS_NOBODY = ((FRONT_KEY, KEY),)
 AS_AGENT = ((FRONT_KEY, KEY), (TENANT, "acme"), (AGENT, "support-bot"))
 
@@ -29,7 +31,7 @@ async def served(
     server.add_insecure_port(address)
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(address, options=[("grpc.default_authority", "localhost")]) as channel:
+        async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
             yield channel
     finally:
         await server.stop(None)

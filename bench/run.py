@@ -13,7 +13,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from bench import audit, clients, configuration, datapath, native
+from bench import audit, clients, configuration, datapath, exporters, native
 from bench.durable import run as durable
 from bench.processes import FAIRLEAD, LOAD, ROOT, Sidecar, build, in_turns, load, printing_its_address
 from bench.results import Result, at_most, table, write
@@ -133,6 +133,8 @@ def main() -> None:
             sidecar.kill()
         (Path(name) / "memory").mkdir()
         results += memory_and_start(Path(name) / "memory", upstream)
+        (Path(name) / "exporters").mkdir()
+        results += exporters.measured(Path(name) / "exporters", upstream)
     results += durable.measured()
     results += clients.measured()
     print(table(results))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.message import Message
 
+from fairlead.audit.json_mapping import to_json, to_json_values
 from fairlead.v1 import audit_service_pb2
 
 
@@ -20,12 +20,12 @@ def message_to_dict(message: Message) -> dict[str, Any]:
     `NaN`, `Infinity` and `-Infinity`, as elsewhere in the protobuf mapping, so that one odd call cannot stop an export.
     """
     try:
-        return _to_dict(message)
+        return to_json_values(message)
     except (json_format.SerializeToJsonError, ValueError):
         copy = type(message)()
         copy.CopyFrom(message)
         _spell_non_finite(copy)
-        return _to_dict(copy)
+        return to_json_values(copy)
 
 
 def event_to_dict(event: audit_service_pb2.AuditEvent) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def event_to_dict(event: audit_service_pb2.AuditEvent) -> dict[str, Any]:
 
 def event_to_line(event: audit_service_pb2.AuditEvent) -> str:
     """An event as one line of JSON, without the line end."""
-    return json.dumps(event_to_dict(event), ensure_ascii=False, separators=(",", ":"))
+    return to_json(event_to_dict(event))
 
 
 def checkpoint_to_dict(note: str) -> dict[str, str]:
@@ -56,12 +56,7 @@ def checkpoint_to_dict(note: str) -> dict[str, str]:
 
 def checkpoint_to_line(note: str) -> str:
     """A signed checkpoint as one line of JSON, without the line end."""
-    return json.dumps(checkpoint_to_dict(note), ensure_ascii=False, separators=(",", ":"))
-
-
-def _to_dict(message: Message) -> dict[str, Any]:
-    rendered: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return rendered
+    return to_json(checkpoint_to_dict(note))
 
 
 def _spell_non_finite(message: Message) -> None:

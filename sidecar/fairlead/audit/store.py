@@ -197,11 +197,11 @@ class Invocations:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def find(self, invocation: str) -> state_pb2.InvocationRecord | None:
+    def find(self, invocation: str, tenant: str = "") -> state_pb2.InvocationRecord | None:
         """The record of an invocation, or None. `state` is read first: an invocation only moves from there to the other
-        family, in one commit unit, so it cannot be missed in between."""
+        family, in one commit unit, so it cannot be missed in between. Who knows the tenant need not look for it."""
         raw_id = keys.invocation_id_bytes(invocation)
-        value = self._value(raw_id, (Family.STATE, _OPEN), (Family.INVOCATIONS, b""))
+        value = self._value(raw_id, tenant, (Family.STATE, _OPEN), (Family.INVOCATIONS, b""))
         return None if value is None else state_pb2.InvocationRecord.FromString(value)
 
     def find_approval(self, name: str) -> state_pb2.ApprovalRecord | None:
@@ -210,17 +210,18 @@ class Invocations:
         stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
         return None if stored is None else state_pb2.ApprovalRecord.FromString(stored)
 
-    def find_tool_call(self, call: str) -> state_pb2.ToolCallRecord | None:
+    def find_tool_call(self, call: str, tenant: str = "") -> state_pb2.ToolCallRecord | None:
         """The record of a tool call, or None."""
         raw_id = keys.tool_call_id_bytes(call)
-        value = self._value(raw_id, (Family.STATE, _OPEN_TOOL_CALL), (Family.TOOLS, _ENDED_TOOL_CALL))
+        value = self._value(raw_id, tenant, (Family.STATE, _OPEN_TOOL_CALL), (Family.TOOLS, _ENDED_TOOL_CALL))
         return None if value is None else state_pb2.ToolCallRecord.FromString(value)
 
-    def sequences(self, name: str) -> list[int]:
-        """Where the records of an invocation, a tool call or an approval are in the log, in order."""
+    def sequences(self, name: str, tenant: str = "") -> list[int]:
+        """Where the records of an invocation, a tool call or an approval are in the log, in order; of the tenant, when
+        it is known."""
         approval = self.find_approval(name)
         name = approval.call if approval is not None else name
-        known = self.find(name) or self.find_tool_call(name)
+        known = self.find(name, tenant) or self.find_tool_call(name, tenant)
         if known is not None:
             return self.sequences_of(known)
         return [] if approval is None else sorted(approval.sequences)
@@ -241,12 +242,13 @@ class Invocations:
         record = runs.find(run)
         return [] if record is None else runs.events(record.tenant, run)
 
-    def _value(self, raw_id: bytes | None, *places: tuple[Family, bytes]) -> bytes | None:
-        """What is stored under an id, at the first of the places that has it, whichever tenant's it is."""
+    def _value(self, raw_id: bytes | None, tenant: str, *places: tuple[Family, bytes]) -> bytes | None:
+        """What is stored under an id, at the first of the places that has it; whichever tenant's it is, when none is
+        named."""
         if raw_id is None:
             return None
         for family, marker in places:
-            for prefix in tenants(self._reader, family):
+            for prefix in (keys.text(tenant),) if tenant else tenants(self._reader, family):
                 value = self._reader.get(family, prefix + marker + raw_id)
                 if value is not None:
                     return value

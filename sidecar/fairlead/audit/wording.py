@@ -166,7 +166,9 @@ def resolution(value: approval_service_pb2.ResolutionOutcome) -> str:
 
 def visible(text: str) -> str:
     """Text from outside, on one line, without anything a terminal would act on, and not endless."""
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    shown = text
+    if not text.isprintable():
+        shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
     return shown if len(shown) <= MAX_VALUE_CHARS else shown[: MAX_VALUE_CHARS - 1] + "…"
 
 

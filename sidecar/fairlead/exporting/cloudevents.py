@@ -7,11 +7,11 @@ of the checkpoint's text.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from fairlead.audit.json_mapping import to_json
 from fairlead.audit.rendering import checkpoint_to_dict, event_to_dict
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.notification.events import event_name
@@ -75,4 +75,4 @@ def _time(unix_nanos: int) -> str:
 
 
 def _encoded(documents: Sequence[dict[str, Any]]) -> bytes:
-    return json.dumps(documents, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(documents).encode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -64,7 +64,7 @@ class Occurrence:
         facts = replace(facts, workflow=facts.workflow or self.workflow)
         if self.approval is None:
             return facts
-        known = {name: value or getattr(self.approval, name, "") for name, value in asdict(facts).items()}
+        known = {name: value or getattr(self.approval, name, "") for name, value in facts.all().items()}
         return Facts(**{**known, "state": facts.state, "reason": facts.reason, "approval": self.approval.name})
 
 
@@ -75,7 +75,7 @@ def document(occurrence: Occurrence, *, link: str | None, include_arguments: boo
     data["sequence"] = record.sequence
     data["record_hash"] = occurrence.record_hash.hex()
     data["config_version"] = record.config_version
-    data.update({name: value for name, value in asdict(facts).items() if value and name != "approval"})
+    data.update({name: value for name, value in facts.all().items() if value and name != "approval"})
     if occurrence.approval is not None:
         data["approval"] = _approval(occurrence.approval, include_arguments=include_arguments)
     if (url := linked(link, occurrence)) is not None:
@@ -118,7 +118,7 @@ def linked(template: str | None, occurrence: Occurrence) -> str | None:
 def placeholders(occurrence: Occurrence) -> dict[str, str]:
     """Values of the placeholders; an approval and a run go by their ids, without the collection."""
     facts = occurrence.facts()
-    found = asdict(facts) | {"event": occurrence.event, "sequence": str(occurrence.record.sequence)}
+    found = facts.all() | {"event": occurrence.event, "sequence": str(occurrence.record.sequence)}
     return {name: found[name].removeprefix(_COLLECTIONS.get(name, "")) for name in LINK_PLACEHOLDERS}
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache, lru_cache
 from types import MappingProxyType
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from fairlead.v1 import audit_record_pb2
@@ -26,6 +27,7 @@ LINK_PLACEHOLDERS = ("approval", "event", "invocation", "run", "sequence", "step
 """What a receiver's link may name."""
 
 
+@lru_cache(256)
 def event_name(kind: int) -> str:
     """Name of a kind of record; of one that this version does not know, `kind.` and its number."""
     value = audit_record_pb2.EventKind.DESCRIPTOR.values_by_number.get(kind)
@@ -73,10 +75,16 @@ class Facts:
     state: str = ""
     reason: str = ""
 
+    def all(self) -> dict[str, str]:
+        """Every fact by its name, also those that are empty."""
+        return {name: getattr(self, name) for name in _FACTS}
+
+
+_FACTS = tuple(field.name for field in fields(Facts))
 
 # The record's own fields; the others are looked for in its body, and there in what a decision used.
 _OF_THE_RECORD = ("tenant", "agent", "operator", "invocation")
-_OF_THE_BODY = tuple(field.name for field in fields(Facts) if field.name not in _OF_THE_RECORD)
+_OF_THE_BODY = tuple(name for name in _FACTS if name not in _OF_THE_RECORD)
 
 
 def body_of(record: audit_record_pb2.AuditRecord) -> Message | None:
@@ -88,9 +96,12 @@ def body_of(record: audit_record_pb2.AuditRecord) -> Message | None:
 def facts_of(record: audit_record_pb2.AuditRecord) -> Facts:
     """The facts of a record of any kind: its fields are found by their names."""
     body = body_of(record)
-    places = [] if body is None else [body, *_inputs(body)]
     found = {name: getattr(record, name) for name in _OF_THE_RECORD}
-    found.update({name: next(filter(None, (_word(place, name) for place in places)), "") for name in _OF_THE_BODY})
+    if body is not None:
+        _tell(body, found)
+        inputs = _inputs_field(body.DESCRIPTOR)
+        if inputs is not None:
+            _tell(getattr(body, inputs), found)
     return Facts(**found)
 
 
@@ -124,25 +135,38 @@ def _fits(patterns: Iterable[str], value: str) -> bool:
     )
 
 
-def _inputs(body: Message) -> tuple[Message, ...]:
-    field = body.DESCRIPTOR.fields_by_name.get("inputs")
-    if field is None or field.message_type is None or field.is_repeated:
-        return ()
-    inputs: Message = getattr(body, "inputs")  # noqa: B009 - a message of any type
-    return (inputs,)
+def _tell(place: Message, found: dict[str, str]) -> None:
+    """Adds the facts that a message has and that nothing before it had."""
+    for name, words in _facts_in(place.DESCRIPTOR):
+        if name not in found:
+            value = getattr(place, name)
+            word = value if words is None else words.get(value, "")
+            if word:
+                found[name] = word
 
 
-def _word(message: Message, name: str) -> str:
-    """A string field, or the word of an enum: `failed` of RUN_STATE_FAILED; empty for anything else."""
-    field = message.DESCRIPTOR.fields_by_name.get(name)
-    if field is None or field.is_repeated:
-        return ""
-    if field.type == FieldDescriptor.TYPE_STRING:
-        text: str = getattr(message, name)
-        return text
-    if field.enum_type is not None:
-        # Without the enum's name in front; nothing for UNSPECIFIED and for what this version does not know.
-        values, number = field.enum_type.values_by_number, getattr(message, name)
-        if number and number in values:
-            return values[number].name.removeprefix(values[0].name.removesuffix("UNSPECIFIED")).lower()
-    return ""
+@cache
+def _facts_in(descriptor: Descriptor) -> tuple[tuple[str, Mapping[int, str] | None], ...]:
+    """The facts that messages of a type may have: fields that are texts, and enums with the word of each value, such as
+    `failed` of RUN_STATE_FAILED."""
+    found: list[tuple[str, Mapping[int, str] | None]] = []
+    for name in _OF_THE_BODY:
+        field = descriptor.fields_by_name.get(name)
+        if field is None or field.is_repeated:
+            continue
+        if field.type == FieldDescriptor.TYPE_STRING:
+            found.append((name, None))
+        elif field.enum_type is not None:
+            # Without the enum's name in front; nothing for UNSPECIFIED and for what this version does not know.
+            values = field.enum_type.values_by_number
+            prefix = values[0].name.removesuffix("UNSPECIFIED")
+            words = {number: one.name.removeprefix(prefix).lower() for number, one in values.items() if number}
+            found.append((name, words))
+    return tuple(found)
+
+
+@cache
+def _inputs_field(descriptor: Descriptor) -> str | None:
+    """Where messages of a type have what a decision used; None when they have nothing of that kind."""
+    field = descriptor.fields_by_name.get("inputs")
+    return None if field is None or field.message_type is None or field.is_repeated else field.name

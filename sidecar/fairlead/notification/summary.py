@@ -6,8 +6,6 @@ or a log would act on.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from google.protobuf.message import Message
 
 from fairlead.approval.model import quorums
@@ -38,7 +36,7 @@ def sentence(event: str, facts: Facts, body: Message | None, approval: pb.Approv
             return _with(said, [before, f"missing {visible(quorums(happened.missing))}"])
         case "approval.ended" if happened is not None:
             return _with(f"approval of {_what(facts)} of {_who(facts)}: {facts.state}", [visible(happened.reason)])
-    named = [f"{name} {visible(value)}" for name, value in asdict(facts).items() if value and name != "approval"]
+    named = [f"{name} {visible(value)}" for name, value in facts.all().items() if value and name != "approval"]
     return _with(event, [*named, _failure(body)])
 
 

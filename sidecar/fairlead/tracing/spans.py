@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from fairlead.exporting.otlp.values import Value, key_values
+from fairlead.exporting.otlp.values import Value, put
 from fairlead.tracing.identity import Context
 
 INTERNAL = trace_pb2.Span.SPAN_KIND_INTERNAL
@@ -41,10 +40,10 @@ def span(
         kind=kind,
         start_time_unix_nano=min(begins, ends),
         end_time_unix_nano=ends,
-        attributes=_attributes({**attributes, "error.type": error}),
         links=[trace_pb2.Span.Link(trace_id=link.trace_id, span_id=link.span_id) for link in links],
         events=events,
     )
+    put(found.attributes, _said({**attributes, "error.type": error}))
     if error:
         found.status.code, found.status.message = trace_pb2.Status.STATUS_CODE_ERROR, error
     return found
@@ -52,14 +51,11 @@ def span(
 
 def event(name: str, at: int, attributes: Mapping[str, Value]) -> trace_pb2.Span.Event:
     """Something that happened inside a span, at a time in Unix nanoseconds."""
-    return trace_pb2.Span.Event(name=name, time_unix_nano=at, attributes=_attributes(attributes))
+    found = trace_pb2.Span.Event(name=name, time_unix_nano=at)
+    put(found.attributes, _said(attributes))
+    return found
 
 
-def resource(attributes: Mapping[str, Value]) -> list[common_pb2.KeyValue]:
-    """Attributes of whatever has the spans."""
-    return _attributes(attributes)
-
-
-def _attributes(values: Mapping[str, Value]) -> list[common_pb2.KeyValue]:
-    """What is said; what is empty was not."""
-    return key_values({name: value for name, value in values.items() if value not in ("", ())})
+def _said(values: Mapping[str, Value]) -> dict[str, Value]:
+    """What is empty was not said."""
+    return {name: value for name, value in values.items() if value not in ("", ())}

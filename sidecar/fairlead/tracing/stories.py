@@ -18,6 +18,8 @@ BEGINNINGS = 50_000
 # Records of a run that are looked at for that, and records that one call or approval may have.
 MAX_LOOKED_AT = 2_000
 MAX_RECORDS = 1_000
+# Records that are kept as they came: of a busy log those of the last second.
+REMEMBERED = 2_000
 
 
 class Stories:
@@ -28,10 +30,18 @@ class Stories:
         self._invocations = Invocations(reader)
         self._runs = Runs(reader)
         self._began: OrderedDict[tuple[str, str, int], int] = OrderedDict()
+        self._recent: OrderedDict[int, pb.AuditRecord] = OrderedDict()
 
-    def of_call(self, call: str, upto: int) -> list[pb.AuditRecord]:
-        """The records of an invocation or tool call and of its approval, in order, those behind `upto` left out."""
-        records = self._records(self._invocations.sequences(call), upto)
+    def remember(self, record: pb.AuditRecord) -> None:
+        """Keeps a record that is about to be asked for: the beginning of a call is often right before its end."""
+        self._recent[record.sequence] = record
+        if len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)
+
+    def of_call(self, call: str, tenant: str, upto: int) -> list[pb.AuditRecord]:
+        """The records of a tenant's invocation or tool call and of its approval, in order, those behind `upto` left
+        out."""
+        records = self._records(self._invocations.sequences(call, tenant), upto)
         return [record for record in records if record.invocation == call]
 
     def of_approval(self, approval: str, upto: int) -> list[pb.AuditRecord]:
@@ -86,6 +96,10 @@ class Stories:
 
     def _records(self, sequences: list[int], upto: int, most: int = MAX_RECORDS) -> Iterator[pb.AuditRecord]:
         for sequence in sequences[:most]:
-            stored = self._log.record(sequence) if sequence <= upto else None
-            if stored is not None:
+            if sequence > upto:
+                continue
+            recent = self._recent.get(sequence)
+            if recent is not None:
+                yield recent
+            elif (stored := self._log.record(sequence)) is not None:
                 yield parse_record(stored.record_bytes)

@@ -25,6 +25,7 @@ class Tracing:
         return [span for record in records for span in self._of(record)]
 
     def _of(self, record: pb.AuditRecord) -> Iterator[trace_pb2.Span]:
+        self._stories.remember(record)
         match record.WhichOneof("body"):
             case "decision" | "settlement" | "hold_ended" | "tool_completed" if record.invocation:
                 yield from self._call(record)
@@ -46,7 +47,7 @@ class Tracing:
     def _call(self, record: pb.AuditRecord) -> Iterator[trace_pb2.Span]:
         if not calls.is_end(record):
             return
-        records = self._stories.of_call(record.invocation, record.sequence)
+        records = self._stories.of_call(record.invocation, record.tenant, record.sequence)
         if not records:
             return
         own, parent, link = self._place(records)
@@ -65,7 +66,7 @@ class Tracing:
         if not ends or ends[0].sequence != record.sequence:
             return
         if record.invocation:
-            of_call = self._stories.of_call(record.invocation, record.sequence)
+            of_call = self._stories.of_call(record.invocation, record.tenant, record.sequence)
             about = self._place(of_call or records)[0]
         else:
             run = self._stories.run(record.tenant, record.approval.run)

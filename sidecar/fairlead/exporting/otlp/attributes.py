@@ -6,17 +6,16 @@ Names, ids, hashes, numbers and reasons; never arguments, prompts, answers, resu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from fairlead.exporting.otlp.values import Value
-from fairlead.notification.events import facts_of
+from fairlead.notification.events import Facts
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 
 
-def of_fairlead(event: audit_service_pb2.AuditEvent) -> dict[str, Value]:
-    """What the record says, without what it leaves open."""
+def of_fairlead(event: audit_service_pb2.AuditEvent, facts: Facts) -> dict[str, Value]:
+    """What the record, of which these are the facts, says, without what it leaves open."""
     record = event.record
-    found: dict[str, Value] = {f"fairlead.{name}": value for name, value in asdict(facts_of(record)).items()}
+    found: dict[str, Value] = {f"fairlead.{name}": value for name, value in facts.all().items() if value}
     found["fairlead.config.version"] = record.config_version
     match record.WhichOneof("body"):
         case "decision":

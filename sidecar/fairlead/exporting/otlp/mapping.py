@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
-from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.logs.v1 import logs_pb2
-from opentelemetry.proto.resource.v1 import resource_pb2
 
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.otlp.attributes import of_fairlead
 from fairlead.exporting.otlp.genai import of_generative_ai
-from fairlead.exporting.otlp.values import Value, key_values
+from fairlead.exporting.otlp.values import put
 from fairlead.notification.events import body_of, event_name, facts_of
 from fairlead.notification.summary import sentence
 from fairlead.v1 import audit_service_pb2
@@ -34,7 +33,10 @@ def request(
     events: Sequence[audit_service_pb2.AuditEvent], identity: str, program_version: str, *, include_record: bool
 ) -> logs_service_pb2.ExportLogsServiceRequest:
     """The request for some records; `identity` is that of their log."""
-    return _request([log_record(event, include_record=include_record) for event in events], identity, program_version)
+    made, records = _begun(identity, program_version)
+    for event in events:
+        _put_record(records.add(), event, include_record=include_record)
+    return made
 
 
 def checkpoint_request(
@@ -42,48 +44,51 @@ def checkpoint_request(
 ) -> logs_service_pb2.ExportLogsServiceRequest:
     """The request for a signed checkpoint: a log record whose body is the note, which proves itself."""
     one = checkpoint.checkpoint
-    attributes: dict[str, Value] = {
-        "fairlead.audit.checkpoint.origin": one.origin,
-        "fairlead.audit.checkpoint.size": one.size,
-    }
-    record = logs_pb2.LogRecord(
+    made, records = _begun(identity, program_version)
+    log = records.add(
         time_unix_nano=one.time,
         observed_time_unix_nano=one.time,
         severity_number=logs_pb2.SEVERITY_NUMBER_INFO,
         severity_text="INFO",
         event_name="fairlead.audit.checkpoint",
-        body=common_pb2.AnyValue(string_value=checkpoint.note),
-        attributes=key_values(attributes),
     )
-    return _request([record], identity, program_version)
-
-
-def _request(
-    records: Sequence[logs_pb2.LogRecord], identity: str, program_version: str
-) -> logs_service_pb2.ExportLogsServiceRequest:
-    resource = {"service.name": "fairlead", "service.version": program_version, "service.instance.id": identity}
-    scope = logs_pb2.ScopeLogs(
-        scope=common_pb2.InstrumentationScope(name=SCOPE, version=program_version),
-        log_records=records,
+    log.body.string_value = checkpoint.note
+    put(
+        log.attributes,
+        {"fairlead.audit.checkpoint.origin": one.origin, "fairlead.audit.checkpoint.size": one.size},
     )
-    logs = logs_pb2.ResourceLogs(resource=resource_pb2.Resource(attributes=key_values(resource)), scope_logs=[scope])
-    return logs_service_pb2.ExportLogsServiceRequest(resource_logs=[logs])
+    return made
 
 
 def log_record(event: audit_service_pb2.AuditEvent, *, include_record: bool = False) -> logs_pb2.LogRecord:
     """One record; `include_record` adds its exact bytes, with everything that is in it."""
+    log = logs_pb2.LogRecord()
+    _put_record(log, event, include_record=include_record)
+    return log
+
+
+def _begun(
+    identity: str, program_version: str
+) -> tuple[logs_service_pb2.ExportLogsServiceRequest, RepeatedCompositeFieldContainer[logs_pb2.LogRecord]]:
+    """A request, and where its records go."""
+    made = logs_service_pb2.ExportLogsServiceRequest()
+    logs = made.resource_logs.add()
+    resource = {"service.name": "fairlead", "service.version": program_version, "service.instance.id": identity}
+    put(logs.resource.attributes, resource)
+    scope = logs.scope_logs.add()
+    scope.scope.name, scope.scope.version = SCOPE, program_version
+    return made, scope.log_records
+
+
+def _put_record(log: logs_pb2.LogRecord, event: audit_service_pb2.AuditEvent, *, include_record: bool) -> None:
     record = event.record
     name, facts = event_name(record.kind), facts_of(record)
-    attributes = {**of_fairlead(event), **of_generative_ai(record)}
-    if include_record:
-        attributes["fairlead.audit.record_bytes"] = event.record_bytes
     warned_of = not _WARNED_OF.isdisjoint((name.rpartition(".")[2], facts.state))
-    return logs_pb2.LogRecord(
-        time_unix_nano=record.time_unix_nanos,
-        observed_time_unix_nano=record.time_unix_nanos,
-        severity_number=logs_pb2.SEVERITY_NUMBER_WARN if warned_of else logs_pb2.SEVERITY_NUMBER_INFO,
-        severity_text="WARN" if warned_of else "INFO",
-        event_name=f"fairlead.{name}",
-        body=common_pb2.AnyValue(string_value=sentence(name, facts, body_of(record), None)),
-        attributes=key_values(attributes),
-    )
+    log.time_unix_nano = log.observed_time_unix_nano = record.time_unix_nanos
+    log.severity_number = logs_pb2.SEVERITY_NUMBER_WARN if warned_of else logs_pb2.SEVERITY_NUMBER_INFO
+    log.severity_text = "WARN" if warned_of else "INFO"
+    log.event_name = f"fairlead.{name}"
+    log.body.string_value = sentence(name, facts, body_of(record), None)
+    put(log.attributes, {**of_fairlead(event, facts), **of_generative_ai(record)})
+    if include_record:
+        put(log.attributes, {"fairlead.audit.record_bytes": event.record_bytes})

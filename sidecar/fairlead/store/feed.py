@@ -1,23 +1,29 @@
 """Tells the event loop how far the audit log has been committed.
 
-The writer publishes from its own thread after every batch. Waking the loop costs more than writing, so it is woken only
-when somebody waits, and once for all the batches that end before it gets to run.
+The writer publishes from its own thread after every batch. Waking the loop costs more than writing, and both need the
+interpreter, so it is woken only when a record came that somebody waits for, and once for all the batches that end
+before it gets to run.
 """
 
 import asyncio
 import contextlib
+import sys
 import threading
+
+# Nobody waits for any record.
+_NOBODY = sys.maxsize
 
 
 class CommitFeed:
-    """The sequence of the last committed audit record, and the way to wait for the next one."""
+    """The sequence of the last committed audit record, and the way to wait for a later one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
         self._sequence = 0
-        self._woken = asyncio.Event()
-        self._waiting = 0
+        # Who waits, and behind which record; the least of these is what a batch has to pass.
+        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._least = _NOBODY
         self._scheduled = False
 
     @property
@@ -31,7 +37,7 @@ class CommitFeed:
             if sequence <= self._sequence:
                 return
             self._sequence = sequence
-            if not self._waiting or self._scheduled:
+            if sequence <= self._least or self._scheduled:
                 return
             self._scheduled = True
         # A closed loop has nobody left to tell.
@@ -43,26 +49,34 @@ class CommitFeed:
 
         `timeout` is in seconds; when it passes, the unchanged sequence is returned.
         """
-        deadline = None if timeout is None else self._loop.time() + timeout
+        woken = self._loop.create_future()
         with self._lock:
-            self._waiting += 1
+            if self._sequence > sequence:
+                return self._sequence
+            self._waiting[woken] = sequence
+            self._least = min(self._least, sequence)
         try:
-            while self._sequence <= sequence:
-                self._woken.clear()
-                # Published between the check and the clear: the wake-up is still to come, because somebody waits.
-                if self._sequence > sequence:
-                    break
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await self._woken.wait()
-                except TimeoutError:
-                    break
+            async with asyncio.timeout(timeout):
+                await woken
+        except TimeoutError:
+            pass
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._forget([woken])
         return self._sequence
 
     def _wake(self) -> None:
         with self._lock:
             self._scheduled = False
-        self._woken.set()
+            satisfied = [one for one, sequence in self._waiting.items() if sequence < self._sequence]
+            # At once: until they run, further batches are none of theirs.
+            self._forget(satisfied)
+        for one in satisfied:
+            # Its wait may have been cancelled in between.
+            if not one.done():
+                one.set_result(None)
+
+    def _forget(self, waiting: list[asyncio.Future[None]]) -> None:
+        for one in waiting:
+            self._waiting.pop(one, None)
+        self._least = min(self._waiting.values(), default=_NOBODY)

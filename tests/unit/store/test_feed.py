@@ -49,10 +49,47 @@ def test_no_wake_up_is_lost_between_many_waiters_and_a_busy_writer() -> None:
     asyncio.run(main())
 
 
+def test_the_loop_is_left_alone_until_the_record_that_somebody_waits_for() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        feed = CommitFeed(loop)
+        wakes = 0
+        wake = feed._wake
+
+        def counted() -> None:
+            nonlocal wakes
+            wakes += 1
+            wake()
+
+        feed._wake = counted  # type: ignore[method-assign]
+        far, near = (asyncio.create_task(feed.wait_after(sequence)) for sequence in (63, 9))
+        await asyncio.sleep(0)
+        for sequence in range(1, 10):
+            feed.publish(sequence)
+            await asyncio.sleep(0)
+        assert wakes == 0
+        feed.publish(10)
+        assert await near == 10 and wakes == 1 and not far.done()
+        feed.publish(63)
+        await asyncio.sleep(0)
+        assert wakes == 1
+        feed.publish(64)
+        assert await far == 64 and wakes == 2
+        cancelled = asyncio.create_task(feed.wait_after(64))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        feed.publish(65)
+        await asyncio.sleep(0)
+        assert wakes == 2, "who went away is waited for by nobody"
+
+    asyncio.run(main())
+
+
 def test_publishing_to_a_closed_loop_is_harmless() -> None:
     loop = asyncio.new_event_loop()
     feed = CommitFeed(loop)
-    feed._waiting = 1
+    feed._least = 0
     loop.close()
     feed.publish(1)
     assert feed.sequence == 1

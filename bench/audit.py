@@ -24,16 +24,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench import configuration
 from bench.processes import LOAD, Sidecar, in_turns, load, running
 from bench.results import Result
-from fairlead.audit.model import GENESIS, StoredRecord, event_of, link
+from fairlead.audit.model import GENESIS, StoredRecord, event_of
+from fairlead.audit.store import AuditLog
 from fairlead.audit.transparency.bundle import bundle
 from fairlead.audit.transparency.checkpoint import Checkpoint, SignedCheckpoint
-from fairlead.audit.transparency.merkle import Frontier, leaf_hash
 from fairlead.audit.transparency.note import SignerKey, VerifierKey
 from fairlead.audit.transparency.proofs import Proofs
 from fairlead.audit.transparency.sealing import EVERY_RECORDS, Sealing
 from fairlead.audit.transparency.verify import BundleVerifier
-from fairlead.internal.v1 import command_pb2
-from fairlead.store import CommitFeed, Family, Store, keys, open_store
+from fairlead.config.engine import to_engine_bytes
+from fairlead.config.loader import Loader
+from fairlead.internal.v1 import command_pb2, engine_config_pb2
+from fairlead.native import Core, Tree
+from fairlead.store import CommitFeed, Family, Store, keys, open_store, recovery
 from fairlead.v1 import audit_record_pb2, audit_service_pb2, audit_service_pb2_grpc
 
 RECORDS = 20_000
@@ -43,58 +46,73 @@ TURNS = 5
 
 
 class StraightCore:
-    """Writes to the store at once: what is measured is the signing."""
+    """The native core over a store that is written on the caller's thread: what is measured is the signing."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, feed: CommitFeed) -> None:
         self._store = store
+        self._feed = feed
+        loaded = Loader(None, dev=True).load(None)
+        secrets = engine_config_pb2.Secrets().SerializeToString()
+        self._core = Core(to_engine_bytes(loaded.config, loaded.version), secrets)
+        feed.publish(recovery.recover(self._core, store, time.time_ns()).sequence)
 
     def apply(self, command: bytes) -> bytes:
-        """Applies a control write."""
-        writes = command_pb2.Command.FromString(command).control_write.writes
-        self._store.write((write.family, write.key, write.value) for write in writes)
-        return command_pb2.CommandResult(done=command_pb2.Done()).SerializeToString()
+        """Applies a command and writes it."""
+        result = self._core.apply(command, None, None, False)
+        self.commit()
+        return result
+
+    def record(self, count: int) -> None:
+        """Commits records of the size of an ordinary decision."""
+        record = audit_record_pb2.ControlChanged(subject="bench.record")
+        record.detail.update({"text": "x" * 500})
+        command = command_pb2.Command(control_write=command_pb2.ControlWrite(record=record)).SerializeToString()
+        for _ in range(count):
+            self._core.apply(command, None, None, False)
+        self.commit()
+
+    def commit(self) -> None:
+        """What the writer does."""
+        while (batch := self._core.next_batch(512, 0)) is not None:
+            unit, _, writes = batch
+            self._store.write(writes)
+            self._core.acknowledge(unit, unit, 0, 0)
+            committed = (keys.audit_sequence(key) for family, key, _ in reversed(writes) if family == Family.AUDIT)
+            self._feed.publish(next(committed, 0))
+
+    def grow(self, tree: Tree, last: int) -> Tree:
+        """Of the core."""
+        return self._core.grow(tree, last)
 
     def snapshot(self, query: bytes | None = None) -> bytes:
-        """Nothing asks for it."""
-        return b""
+        """Of the core."""
+        return self._core.snapshot(query)
 
 
 def in_process() -> list[Result]:
     """The tree, a signature, a log that is sealed, and its verification."""
-    records = log(RECORDS)
-    data = [record.record_bytes for record in records]
-    tree = median(lambda: _grow(data))
+    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name, open_store(Path(name)) as store:
+        sealing, key = asyncio.run(_seal(store))
+        records = AuditLog(store).after(0, RECORDS + 1, 1 << 40)
+        lines = [json.loads(line) for line in _bundle(store, records)]
+        text = sum(len(json.dumps(line)) for line in lines)
+    entries = [(keys.audit(one.sequence), one.record_hash + one.record_bytes) for one in records]
+    tree = median(lambda: Tree().grown(entries))
+    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name, open_store(Path(name)) as store:
+        store.write((Family.AUDIT, key, value) for key, value in entries)
+        reading = asyncio.run(_catch_up(store))
     signer = SignerKey("fairlead.audit/" + "0" * 32, Ed25519PrivateKey.generate())
     checkpoint = Checkpoint(signer.name, RECORDS, bytes(32), bytes(32), 1)
     signing = median(lambda: [SignedCheckpoint.of(checkpoint, [signer]) for _ in range(200)])
-    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name, open_store(Path(name)) as store:
-        store.write((Family.AUDIT, keys.audit(one.sequence), one.record_hash + one.record_bytes) for one in records)
-        sealing, key = asyncio.run(_seal(store))
-        lines = [json.loads(line) for line in _bundle(store, records)]
-        text = sum(len(json.dumps(line)) for line in lines)
     verifying = median(lambda: _verify(lines, key), turns=3)
     return [
-        Result("Merkle tree, per record", tree / RECORDS * 1e6, "us"),
+        Result("chain and Merkle tree, per record", tree / RECORDS * 1e6, "us"),
         Result("signature of a checkpoint", signing / 200 * 1e6, "us"),
-        Result("the same, per record of 64", signing / 200 / EVERY_RECORDS * 1e6, "us"),
-        Result("sealing all in all (read, check, hash, sign, write), per record", sealing / RECORDS * 1e6, "us"),
+        Result("sealing all in all, per checkpoint of 64 records", sealing / RECORDS * EVERY_RECORDS * 1e6, "us"),
+        Result("sealing all in all (check, hash, sign, write), per record of 64", sealing / RECORDS * 1e6, "us"),
+        Result("sealing a log that is read back from the store, per record", reading / RECORDS * 1e6, "us"),
         Result(f"verification of a bundle ({text / RECORDS:,.0f} bytes a record)", RECORDS / verifying, "1/s"),
     ]
-
-
-def log(count: int) -> list[StoredRecord]:
-    """Records of the size of an ordinary decision."""
-    found: list[StoredRecord] = []
-    head = GENESIS
-    for sequence in range(1, count + 1):
-        decision = audit_record_pb2.DecisionRecord(tier="x" * 500)
-        record = audit_record_pb2.AuditRecord(
-            sequence=sequence, tenant="acme", agent="support-bot", config_version="0" * 64, decision=decision
-        )
-        raw = record.SerializeToString(deterministic=True)
-        head = link(head, raw)
-        found.append(StoredRecord(sequence, head, raw))
-    return found
 
 
 def collectors(sidecar: Sidecar) -> list[Result]:
@@ -162,23 +180,35 @@ def median(work: Callable[[], object], turns: int = TURNS) -> float:
     return statistics.median(times)
 
 
-def _grow(data: list[bytes]) -> None:
-    tree = Frontier()
-    for raw in data:
-        tree.append(leaf_hash(raw))
-
-
 async def _seal(store: Store) -> tuple[float, VerifierKey]:
-    """Seals a log as a busy sidecar does: 64 records a time; seconds, and the key."""
+    """Seals a log as it grows, 64 records a time; seconds of the sealing alone, and the key."""
+    core, sealing = await _sealed(store)
+    seconds = 0.0
+    for end in range(EVERY_RECORDS, RECORDS + EVERY_RECORDS, EVERY_RECORDS):
+        core.record(min(EVERY_RECORDS, RECORDS + EVERY_RECORDS - end))
+        began = time.perf_counter()
+        await sealing.seal()
+        seconds += time.perf_counter() - began
+    return seconds, VerifierKey.parse(sealing.public_key)
+
+
+async def _catch_up(store: Store) -> float:
+    """Seals a whole log at once, as after a start; seconds."""
+    _, sealing = await _sealed(store)
+    began = time.perf_counter()
+    await sealing.seal()
+    seconds = time.perf_counter() - began
+    assert sealing.size == RECORDS, sealing.problem
+    return seconds
+
+
+async def _sealed(store: Store) -> tuple[StraightCore, Sealing]:
     feed = CommitFeed(asyncio.get_running_loop())
-    sealing = Sealing(StraightCore(store), store, feed, time.time_ns)
+    core = StraightCore(store, feed)
+    sealing = Sealing(core, store, feed, time.time_ns)
     sealing.use(Ed25519PrivateKey.generate())
     await sealing.load()
-    began = time.perf_counter()
-    for end in range(EVERY_RECORDS, RECORDS + EVERY_RECORDS, EVERY_RECORDS):
-        feed.publish(min(end, RECORDS))
-        await sealing.seal()
-    return time.perf_counter() - began, VerifierKey.parse(sealing.public_key)
+    return core, sealing
 
 
 def _bundle(store: Store, records: list[StoredRecord]) -> Iterator[str]:

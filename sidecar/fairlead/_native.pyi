@@ -6,7 +6,7 @@ method of a handle raises `EngineFault`.
 
 from typing import final
 
-__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault", "encode_events"]
+__all__ = ["ClosedError", "ConfigError", "Core", "DoesNotFit", "EngineFault", "Tree", "encode_events"]
 
 class ConfigError(ValueError):
     """The configuration is not valid."""
@@ -16,8 +16,56 @@ class ConfigError(ValueError):
 class ClosedError(RuntimeError):
     """The front was started before, or is shut down."""
 
+class DoesNotFit(ValueError):
+    """A record does not follow the ones before it, or the hashes are none of a tree."""
+
 class EngineFault(RuntimeError):
     """What must not happen: bytes that cannot be decoded, stored records that cannot be understood, a fork."""
+
+@final
+class Tree:
+    """The Merkle tree and the chain over the first records of an audit log. Never changes: growing it makes another."""
+
+    def __new__(cls, size: int = 0, frontier: list[bytes] = ..., head: bytes = ..., record_bytes: int = 0) -> Tree:
+        """Goes on from a stored one: a hash for each bit of the size, the largest subtree first, and the last record's
+        hash. Raises DoesNotFit.
+        """
+
+    @property
+    def size(self) -> int:
+        """Number of records, and the sequence of the last one."""
+
+    @property
+    def frontier(self) -> list[bytes]:
+        """Roots of the perfect trees that it is made of, the largest first."""
+
+    @property
+    def root(self) -> bytes:
+        """Root of the Merkle tree."""
+
+    @property
+    def head(self) -> bytes:
+        """Hash of the last record in the chain."""
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of all records in it, without their hashes."""
+
+    @property
+    def leaves(self) -> bytes:
+        """Hashes of the leaves that were added since it was made or settled, 32 bytes each."""
+
+    @property
+    def tiles(self) -> list[tuple[int, bytes]]:
+        """Number and root of every 256 leaves that became whole since then."""
+
+    def settled(self) -> Tree:
+        """The same tree as if nothing had been added."""
+
+    def grown(self, records: list[tuple[bytes, bytes]]) -> Tree:
+        """With the records that follow, as the log stores them: key, and hash with bytes. Raises DoesNotFit, which says
+        what does not.
+        """
 
 @final
 class Core:
@@ -60,6 +108,11 @@ class Core:
 
     def fail_store(self, reason: str) -> None:
         """A write failed: refuses everything unacknowledged, and all commands until `recover` ends again."""
+
+    def grow(self, tree: Tree, last: int) -> Tree:
+        """The tree with the committed records that follow it, up to the sequence `last`, as far as the core still has
+        them; the same one when the next record has to be read from the store.
+        """
 
     @staticmethod
     def compile(config: bytes) -> list[tuple[str, str]]:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from fairlead._native import ClosedError, ConfigError, Core, EngineFault, encode_events
+from fairlead._native import ClosedError, ConfigError, Core, DoesNotFit, EngineFault, Tree, encode_events
 
-__all__ = ["ClosedError", "ConfigError", "Core", "EngineFault", "compile_config", "encode_events"]
+__all__ = [
+    "ClosedError",
+    "ConfigError",
+    "Core",
+    "DoesNotFit",
+    "EngineFault",
+    "Tree",
+    "compile_config",
+    "encode_events",
+]
 
 
 def compile_config(config: bytes) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ def test_only_pyext_depends_on_pyo3() -> None:
 
 
 def test_the_pure_crates_know_no_runtime() -> None:
-    for crate in ("expr", "plan", "workflow", "engine", "events", "wire"):
+    for crate in ("expr", "plan", "workflow", "engine", "seal", "events", "wire"):
         manifest = (ROOT / "native" / crate / "Cargo.toml").read_text()
         dependencies = manifest.partition("[dependencies]")[2].partition("[dev-dependencies]")[0]
         assert not re.search(r"^(tokio|tonic|hyper|pyo3|rand|chrono)\b", dependencies, re.MULTILINE), crate

@@ -26,6 +26,13 @@ create_exception!(
     "What must not happen: wrong bytes, a broken store, a fork."
 );
 
+create_exception!(
+    fairlead._native,
+    DoesNotFit,
+    PyValueError,
+    "A record does not follow the ones before it, or the hashes are none of a tree."
+);
+
 /// All violations, one a line, and as an attribute.
 pub fn config_error(py: Python<'_>, violations: &[Violation]) -> PyErr {
     let lines: Vec<String> = violations

@@ -8,6 +8,7 @@
 //! * A handle belongs to the process that made it: after a fork its threads are gone, so every method refuses.
 mod error;
 mod events;
+mod tree;
 
 use std::process;
 use std::time::Duration;
@@ -23,7 +24,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
-use crate::error::{ClosedError, ConfigError, EngineFault, config_error, start_error};
+use crate::error::{ClosedError, ConfigError, DoesNotFit, EngineFault, config_error, start_error};
+use crate::tree::Tree;
 
 /// The extension's own allocator: calls allocate on one thread and free on another, which the C library's pays for with
 /// locks and consolidation. Python and RocksDB keep theirs.
@@ -143,6 +145,11 @@ impl Core {
         Ok(())
     }
 
+    fn grow(&self, py: Python<'_>, tree: &Tree, last: u64) -> PyResult<Tree> {
+        self.own()?;
+        Ok(py.detach(|| Tree(self.core.grow(&tree.0, last))))
+    }
+
     #[staticmethod]
     fn compile(py: Python<'_>, config: PyBackedBytes) -> PyResult<Vec<(String, String)>> {
         let violations = py.detach(|| decode("config", &config).map(|config| FrontCore::compile(&config)));
@@ -250,9 +257,11 @@ fn bytes<'py>(py: Python<'py>, outcome: Result<Vec<u8>, Failed>) -> PyResult<Bou
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Core>()?;
+    module.add_class::<Tree>()?;
     module.add_function(wrap_pyfunction!(events::encode_events, module)?)?;
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("ClosedError", py.get_type::<ClosedError>())?;
+    module.add("DoesNotFit", py.get_type::<DoesNotFit>())?;
     module.add("EngineFault", py.get_type::<EngineFault>())?;
     Ok(())
 }

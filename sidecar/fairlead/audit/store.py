@@ -118,12 +118,14 @@ class AuditLog:
         """The records after `sequence`, up to `last` (0: the end), oldest first; ends early over `max_bytes`."""
         return _bounded(self._behind(sequence, limit, last), max_bytes)
 
-    def entries_after(self, sequence: int, limit: int, max_bytes: int) -> tuple[list[tuple[bytes, bytes]], bool]:
-        """The entries behind `sequence` as they are stored, oldest first, at least one and then as many as fit; and
-        whether it was a bound that ended them."""
+    def entries_after(
+        self, sequence: int, limit: int, max_bytes: int, last: int = 0
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """The entries behind `sequence`, up to `last` (0: the end), as they are stored, oldest first, at least one and
+        then as many as fit; and whether it was a bound that ended them."""
         entries: list[tuple[bytes, bytes]] = []
         size = 0
-        for entry in self._behind(sequence, limit):
+        for entry in self._behind(sequence, limit, last):
             size += len(entry[1])
             if entries and size > max_bytes:
                 return entries, True

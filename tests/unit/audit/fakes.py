@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from fairlead.audit.model import StoredRecord
 from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.native import Tree
 from fairlead.store import Family, StoreUnavailable, keys
 
 
@@ -103,6 +104,10 @@ class FakeCore:
             return command_pb2.CommandResult(done=command_pb2.Done()).SerializeToString()
         assert kind == "adjust_budget"
         return command_pb2.CommandResult(budget=self._adjust(decoded.adjust_budget)).SerializeToString()
+
+    def grow(self, tree: Tree, last: int) -> Tree:
+        """Keeps no records: all of them are read from the store."""
+        return tree
 
     def snapshot(self, query: bytes | None = None) -> bytes:
         wanted = command_pb2.SnapshotQuery.FromString(query or b"")

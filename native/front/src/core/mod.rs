@@ -24,6 +24,7 @@
 //! | `tools` | tool calls |
 //! | `runs`, `workers` | steps of workflows, and who waits for them |
 //! | `waiting` | calls that wait for a rate limit |
+//! | `sealing` | audit records that are committed and in no checkpoint yet |
 //! | `control` | commands of the control services; configuration |
 //! | `clock`, `running` | time, the configuration in force |
 mod calls;
@@ -32,6 +33,7 @@ mod control;
 pub mod queue;
 mod running;
 mod runs;
+mod sealing;
 mod store;
 mod tools;
 mod waiting;
@@ -43,6 +45,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection, Workflows};
 use fairlead_plan::Compiled;
+use fairlead_seal::Unsealed;
 use fairlead_wire::internal::{EngineConfig, Known, NeedsRecord, Secrets};
 use futures_util::future::BoxFuture;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -92,6 +95,8 @@ struct Shared {
     reader: ArcSwapOption<Arc<dyn StoreReader>>,
     /// One configuration at a time.
     loading: Mutex<()>,
+    /// Never held while something is hashed.
+    unsealed: Mutex<Unsealed>,
     /// Model steps are ready.
     models_ready: Notify,
     /// Idempotency keys of steps have to be looked up.
@@ -156,6 +161,7 @@ impl Core {
                 slow: tokio::sync::Mutex::new(()),
                 reader: ArcSwapOption::empty(),
                 loading: Mutex::new(()),
+                unsealed: Mutex::new(Unsealed::new(sealing::MOST_BYTES)),
                 models_ready: Notify::new(),
                 keys_waiting: Notify::new(),
                 due_earlier: Notify::new(),

@@ -8,7 +8,11 @@
 //!
 //! The queue is plain data under the core's lock. Whoever waits holds a receiver; the senders of a release are handed
 //! back to the caller, who fires them after the lock is gone.
+//!
+//! The writes of a batch stay here until they are acknowledged and are handed back then: what is known to be written needs
+//! not be read from the store.
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use fairlead_engine::{Unit, Write};
 use tokio::sync::oneshot;
@@ -40,7 +44,19 @@ pub struct Batch {
     /// True when a unit in it asks for an fsync.
     pub power: bool,
     /// All writes, in order.
-    pub writes: Vec<Write>,
+    pub writes: Writes,
+}
+
+/// The writes of a batch.
+pub type Writes = Arc<Vec<Write>>;
+
+/// What an acknowledgement lets go.
+#[derive(Debug, Default)]
+pub struct Acknowledged {
+    /// Who may go on.
+    pub released: Vec<Waiter>,
+    /// The batches that are written now, in order.
+    pub written: Vec<Writes>,
 }
 
 struct Waiting {
@@ -57,6 +73,8 @@ pub struct CommitQueue {
     /// Number of the newest unit that asked for an fsync.
     last_power: u64,
     taken: u64,
+    /// Batches that the writer has, by the number of their last unit.
+    writing: VecDeque<(u64, Writes)>,
     written: u64,
     durable: u64,
     /// In number order, like the next one.
@@ -108,36 +126,47 @@ impl CommitQueue {
 
     /// Takes all waiting units up to `most` and a byte bound; never an empty batch.
     pub fn take(&mut self, most: usize) -> Option<Batch> {
-        let mut batch = Batch {
-            last: self.taken,
-            units: 0,
-            power: false,
-            writes: Vec::new(),
-        };
+        let mut units = 0;
+        let mut power = false;
+        let mut writes = Vec::new();
         let mut bytes = 0;
-        while batch.units < most.max(1) && bytes < BATCH_BYTES {
+        while units < most.max(1) && bytes < BATCH_BYTES {
             let Some(unit) = self.queued.pop_front() else { break };
-            batch.last += 1;
-            batch.units += 1;
-            batch.power |= unit.power;
+            self.taken += 1;
+            units += 1;
+            power |= unit.power;
             for write in &unit.writes {
                 bytes += write.key.len() + write.value.as_ref().map_or(0, Vec::len);
             }
-            batch.writes.extend(unit.writes);
+            writes.extend(unit.writes);
         }
-        self.taken = batch.last;
-        (batch.units > 0).then_some(batch)
+        if units == 0 {
+            return None;
+        }
+        let batch = Batch {
+            last: self.taken,
+            units,
+            power,
+            writes: Arc::new(writes),
+        };
+        self.writing.push_back((batch.last, Arc::clone(&batch.writes)));
+        Some(batch)
     }
 
-    /// Moves the two marks up and returns who may go on. Numbers that were never taken are cut down.
+    /// Moves the two marks up. Numbers that were never taken are cut down.
     #[must_use = "fire the waiters outside the lock"]
-    pub fn acknowledge(&mut self, written: u64, durable: u64) -> Vec<Waiter> {
+    pub fn acknowledge(&mut self, written: u64, durable: u64) -> Acknowledged {
         self.durable = self.durable.max(durable.min(self.taken));
         self.written = self.written.max(written.min(self.taken)).max(self.durable);
-        let mut released = Vec::new();
-        release(&mut self.until_written, self.written, &mut released);
-        release(&mut self.until_durable, self.durable, &mut released);
-        released
+        let mut acknowledged = Acknowledged::default();
+        release(&mut self.until_written, self.written, &mut acknowledged.released);
+        release(&mut self.until_durable, self.durable, &mut acknowledged.released);
+        while self.writing.front().is_some_and(|(last, _)| *last <= self.written) {
+            acknowledged
+                .written
+                .extend(self.writing.pop_front().map(|(_, writes)| writes));
+        }
+        acknowledged
     }
 
     /// Forgets every unit that is not acknowledged and returns who waited. Numbers go on, so that an acknowledgement
@@ -145,6 +174,7 @@ impl CommitQueue {
     #[must_use = "fire the waiters outside the lock"]
     pub fn fail(&mut self) -> Vec<Waiter> {
         self.queued.clear();
+        self.writing.clear();
         self.taken = self.last;
         self.written = self.last;
         self.durable = self.last;
@@ -231,10 +261,10 @@ mod tests {
         let mut power = push(&mut queue, 1, true);
         let mut process = push(&mut queue, 2, false);
         queue.take(64).unwrap();
-        fire(queue.acknowledge(2, 0), Commit::Done);
+        fire(queue.acknowledge(2, 0).released, Commit::Done);
         assert!(pending(&mut power));
         assert_eq!(process.try_recv(), Ok(Commit::Done));
-        fire(queue.acknowledge(2, 2), Commit::Done);
+        fire(queue.acknowledge(2, 2).released, Commit::Done);
         assert_eq!(power.try_recv(), Ok(Commit::Done));
     }
 
@@ -242,8 +272,35 @@ mod tests {
     fn an_acknowledgement_of_what_was_never_taken_releases_nothing() {
         let mut queue = CommitQueue::default();
         let mut receipt = push(&mut queue, 1, false);
-        assert!(queue.acknowledge(9, 9).is_empty());
+        let nothing = queue.acknowledge(9, 9);
+        assert!(nothing.released.is_empty() && nothing.written.is_empty());
         assert!(pending(&mut receipt));
+    }
+
+    #[test]
+    fn a_batch_is_handed_back_once_when_it_is_written_and_never_when_that_failed() {
+        let mut queue = CommitQueue::default();
+        let mut taken = Vec::new();
+        for key in 1..=3 {
+            queue.push(unit(key, false), None);
+            taken.push(queue.take(1).unwrap().writes);
+        }
+        let keys = |acknowledged: Acknowledged| -> Vec<u8> {
+            let written = acknowledged.written.iter();
+            written
+                .flat_map(|writes| writes.iter().map(|write| write.key[0]))
+                .collect()
+        };
+        assert_eq!(keys(queue.acknowledge(2, 0)), [1, 2]);
+        assert!(keys(queue.acknowledge(2, 2)).is_empty());
+        drop(queue.fail());
+        assert!(
+            keys(queue.acknowledge(3, 3)).is_empty(),
+            "it is not certain that it was written"
+        );
+        queue.push(unit(4, false), None);
+        queue.take(1).unwrap();
+        assert_eq!(keys(queue.acknowledge(4, 0)), [4]);
     }
 
     #[test]
@@ -255,10 +312,10 @@ mod tests {
         let mut barrier = queue.barrier();
         assert_eq!(barrier.len(), 2);
         queue.take(64).unwrap();
-        fire(queue.acknowledge(2, 0), Commit::Done);
+        fire(queue.acknowledge(2, 0).released, Commit::Done);
         assert_eq!(barrier[0].try_recv(), Ok(Commit::Done));
         assert!(pending(&mut barrier[1]));
-        fire(queue.acknowledge(2, 2), Commit::Done);
+        fire(queue.acknowledge(2, 2).released, Commit::Done);
         assert_eq!(barrier[1].try_recv(), Ok(Commit::Done));
     }
 
@@ -273,10 +330,10 @@ mod tests {
         assert_eq!(waiting.try_recv(), Ok(Commit::Lost));
         assert_eq!(queue.depth(), 0);
         let mut later = push(&mut queue, 3, false);
-        assert!(queue.acknowledge(1, 0).is_empty());
+        assert!(queue.acknowledge(1, 0).released.is_empty());
         let batch = queue.take(64).unwrap();
         assert_eq!(batch.last, 3);
-        fire(queue.acknowledge(batch.last, 0), Commit::Done);
+        fire(queue.acknowledge(batch.last, 0).released, Commit::Done);
         assert_eq!(later.try_recv(), Ok(Commit::Done));
     }
 }

@@ -73,6 +73,7 @@ impl Core {
             state.phase = Phase::Available;
             self.tell(&mut state);
             drop(state);
+            self.forget_unsealed();
             self.shared.available.send_replace(true);
         }
         Ok(())
@@ -104,9 +105,10 @@ impl Core {
     /// The writer wrote all units up to `written`, and flushed all up to `durable`. Zero durations mean that this step did
     /// not run.
     pub fn acknowledge(&self, written: u64, durable: u64, write: Duration, flush: Duration) {
-        let released = self.lock().queue.acknowledge(written, durable);
-        queue::fire(released, Commit::Done);
+        let acknowledged = self.lock().queue.acknowledge(written, durable);
+        queue::fire(acknowledged.released, Commit::Done);
         self.shared.metrics.committed(write, flush);
+        self.keep_unsealed(acknowledged.written);
     }
 
     /// A write failed: everything unacknowledged is refused, and commands from now on, until [`Core::recover`].
@@ -115,6 +117,7 @@ impl Core {
         let was = std::mem::replace(&mut state.phase, Phase::Failed);
         let waiters = state.queue.fail();
         drop(state);
+        self.forget_unsealed();
         self.shared.available.send_replace(false);
         if was != Phase::Failed {
             self.shared.metrics.store_failed();

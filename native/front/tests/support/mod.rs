@@ -160,7 +160,7 @@ impl Store {
                         continue;
                     };
                     let mut records = records.lock().unwrap();
-                    for write in batch.writes {
+                    for write in batch.writes.iter().cloned() {
                         match write.value {
                             Some(value) => records.insert((write.family, write.key), value),
                             None => records.remove(&(write.family, write.key)),

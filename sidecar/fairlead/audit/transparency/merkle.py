@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 HASH_BYTES = 32
 _sha256 = hashlib.sha256
 # Roots of so many leaves are kept, so that proofs read little.
-_TILE_LEVEL = 8
-TILE_LEAVES = 1 << _TILE_LEVEL
+TILE_LEAVES = 256
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Subtree = Callable[[int, int], bytes]
@@ -44,18 +43,14 @@ class Frontier:
     size: int = 0
     hashes: list[bytes] = field(default_factory=list)
 
-    def append(self, leaf: bytes) -> bytes | None:
-        """Appends the hash of a leaf; the root of the last TILE_LEAVES leaves when they have become whole with it."""
-        size, level, tile = self.size, 0, None
+    def append(self, leaf: bytes) -> None:
+        """Appends the hash of a leaf."""
+        size = self.size
         while size & 1:
             leaf = _sha256(b"\1" + self.hashes.pop() + leaf).digest()
             size >>= 1
-            level += 1
-            if level == _TILE_LEVEL:
-                tile = leaf
         self.hashes.append(leaf)
         self.size += 1
-        return tile
 
     def root(self) -> bytes:
         """Root of the tree."""

@@ -1,10 +1,12 @@
 """Signs checkpoints: every 64 records, but at most ten times a second, 5 seconds after the first that is in none, and
 when the sidecar stops.
 
-What is signed was read from the store, so it is committed; the checkpoint, the leaves and the frontier are one commit
+What is signed is committed: it comes from the core, which keeps what was written since the last checkpoint, or from the
+store, after a start or a fault and when too much waited. The checkpoint, the leaves and the frontier are one commit
 unit behind it. INVARIANT (A2): a checkpoint is signed only when its tree goes on from the one before and every record
 in between follows in the chain. A log that does not fit is never signed: then sealing stops and says so, and the
-sidecar goes on. Beside the calls: nobody waits for a signature.
+sidecar goes on. Beside the calls: nobody waits for a signature, and what is done for every record is done without the
+interpreter (`native/seal`).
 """
 
 from __future__ import annotations
@@ -13,19 +15,19 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fairlead.audit.model import GENESIS, Undecodable, link
+from fairlead.audit.model import Undecodable
 from fairlead.audit.store import AuditLog, Reader
 from fairlead.audit.transparency.checkpoint import KEY_CHANGED, ORIGIN_PREFIX, Checkpoint, SignedCheckpoint
-from fairlead.audit.transparency.merkle import TILE_LEAVES, Frontier, leaf_hash
 from fairlead.audit.transparency.note import SignerKey, VerifierKey
 from fairlead.audit.transparency.store import Seals
-from fairlead.control.commands import Core, apply, to_the_end
+from fairlead.control.commands import Core, apply, apply_here, to_the_end
 from fairlead.control.errors import Refusal
 from fairlead.internal.v1 import command_pb2, state_pb2
+from fairlead.native import DoesNotFit, Tree
 from fairlead.store import CommitFeed, Family, StoreUnavailable, keys
 from fairlead.v1 import audit_record_pb2
 
@@ -45,34 +47,13 @@ SLICE_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-class DoesNotFit(Exception):
-    """The log is not what was signed, or is damaged: nothing more is signed."""
+class SealingCore(Core, Protocol):
+    """What is needed of the native core."""
 
-
-@dataclass(slots=True)
-class _Tree:
-    """How far the log is sealed, or about to be."""
-
-    frontier: Frontier = field(default_factory=Frontier)
-    head: bytes = GENESIS
-    leaves: list[bytes] = field(default_factory=list)
-    tiles: dict[int, bytes] = field(default_factory=dict)
-    # Of all records, those included that were trimmed.
-    record_bytes: int = 0
-
-    def copy(self) -> _Tree:
-        """A copy that nothing was added to yet."""
-        return _Tree(self.frontier.copy(), self.head, record_bytes=self.record_bytes)
-
-    def append(self, record_bytes: bytes, record_hash: bytes) -> None:
-        """Takes the next record."""
-        leaf = leaf_hash(record_bytes)
-        tile = self.frontier.append(leaf)
-        if tile is not None:
-            self.tiles[self.frontier.size // TILE_LEAVES - 1] = tile
-        self.leaves.append(leaf)
-        self.head = record_hash
-        self.record_bytes += len(record_bytes)
+    def grow(self, tree: Tree, last: int, /) -> Tree:
+        """The tree with the committed records that follow it, up to the sequence `last`, as far as the core still has
+        them."""
+        ...
 
 
 class Sealing:
@@ -80,7 +61,7 @@ class Sealing:
 
     def __init__(
         self,
-        core: Core,
+        core: SealingCore,
         reader: Reader,
         feed: CommitFeed,
         clock: Callable[[], int],
@@ -93,7 +74,7 @@ class Sealing:
         self._feed = feed
         self._clock = clock
         self._random_bytes = random_bytes
-        self._tree = _Tree()
+        self._tree = Tree()
         self._state = state_pb2.AuditSealRecord()
         self._keys: list[Ed25519PrivateKey] = []
         self._last: SignedCheckpoint | None = None
@@ -112,7 +93,7 @@ class Sealing:
     @property
     def size(self) -> int:
         """Records that are sealed."""
-        return self._tree.frontier.size
+        return self._tree.size
 
     @property
     def record_bytes(self) -> int:
@@ -247,27 +228,9 @@ class Sealing:
 
     async def _seal_some(self, signers: list[SignerKey]) -> None:
         """One checkpoint."""
-        tree = self._tree.copy()
-        end = min(self._feed.sequence, tree.frontier.size + MOST_RECORDS)
-        while tree.frontier.size < end:
-            await asyncio.to_thread(self._advance, tree, end)
-        checkpoint = Checkpoint(self.origin, tree.frontier.size, tree.frontier.root(), tree.head, self._clock())
-        signed = SignedCheckpoint.of(checkpoint, signers)
-        state = state_pb2.AuditSealRecord()
-        state.CopyFrom(self._state)
-        state.public_key = state.public_key or str(signers[0].verifier)
-        state.size, state.record_bytes = checkpoint.size, tree.record_bytes
-        del state.frontier[:]
-        state.frontier.extend(tree.frontier.hashes)
-        record = state_pb2.AuditCheckpointRecord(
-            note=signed.note, leaf_hashes=b"".join(tree.leaves), record_bytes=tree.record_bytes
-        )
-        await self._write(
-            state,
-            *(_put(keys.seal_tile(number), root) for number, root in tree.tiles.items()),
-            _put(keys.seal_checkpoint(checkpoint.size), record.SerializeToString(deterministic=True)),
-        )
-        self._tree, self._last, self.made = tree, signed, self.made + 1
+        end = min(self._feed.sequence, self.size + MOST_RECORDS)
+        self._tree, self._state, self._last = await asyncio.to_thread(self._seal_here, signers, end)
+        self.made += 1
         self._newer.set()
         self._newer = asyncio.Event()
 
@@ -281,22 +244,11 @@ class Sealing:
         state.former_public_keys.extend(kept)
         change = audit_record_pb2.ControlChanged(subject=KEY_CHANGED)
         change.detail.update({"public_key": state.public_key, "former_public_key": former, "sealed": self.size})
-        await self._write(state, record=change)
-        _log.warning("another key signs the audit log", extra={"public_key": state.public_key})
-
-    async def _write(
-        self,
-        state: state_pb2.AuditSealRecord,
-        *writes: command_pb2.Write,
-        record: audit_record_pb2.ControlChanged | None = None,
-    ) -> None:
-        all_writes = [_put(keys.SEAL_STATE, state.SerializeToString(deterministic=True)), *writes]
-        change = command_pb2.ControlWrite(writes=all_writes, record=record)
-        await apply(self._core, command_pb2.Command(control_write=change))
+        await apply(self._core, _written(state, record=change))
         self._state = state
-        if record is not None:
-            # It is committed, but that is told on another thread.
-            await self._feed.wait_after(self.size, RETRY_SECONDS)
+        # It is committed, but that is told on another thread.
+        await self._feed.wait_after(self.size, RETRY_SECONDS)
+        _log.warning("another key signs the audit log", extra={"public_key": state.public_key})
 
     # Blocking --------------------------------------------------------------------------------------------------------
 
@@ -305,40 +257,62 @@ class Sealing:
         if state is None:
             return
         self._state = state
-        frontier = Frontier(state.size, list(state.frontier))
         last = self._seals.last()
-        if not frontier.sound or last is None or last.checkpoint.size != state.size:
+        if last is None or last.checkpoint.size != state.size:
             raise DoesNotFit("the Merkle tree of the audit log is not that of the last checkpoint")
         try:
             trusted = [VerifierKey.parse(line) for line in (state.public_key, *state.former_public_keys)]
             SignedCheckpoint.verified(last.note, trusted)
         except ValueError as error:
             raise DoesNotFit(f"the last checkpoint of the audit log is not genuine: {error}") from error
-        if last.checkpoint.root != frontier.root() or last.checkpoint.origin != self.origin:
+        record_bytes = state.record_bytes or self._estimate(state.size)
+        tree = Tree(state.size, list(state.frontier), last.checkpoint.chain_head, record_bytes)
+        if last.checkpoint.root != tree.root or last.checkpoint.origin != self.origin:
             raise DoesNotFit("the Merkle tree of the audit log is not that of the last checkpoint")
         sealed = self._log.record(state.size)
         if sealed is None or sealed.record_hash != last.checkpoint.chain_head:
             raise DoesNotFit(f"record {state.size} of the audit log is not the one that was signed")
-        record_bytes = state.record_bytes or self._estimate(state.size)
-        self._tree = _Tree(frontier, last.checkpoint.chain_head, record_bytes=record_bytes)
-        self._last = last
+        self._tree, self._last = tree, last
 
     def _estimate(self, size: int) -> int:
         """Bytes of so many records that an older program has signed without counting them, after the last of them."""
         sample = self._log.after(max(0, size - SLICE_RECORDS), SLICE_RECORDS, SLICE_BYTES, size)
         return size * sum(len(one.record_bytes) for one in sample) // max(1, len(sample))
 
-    def _advance(self, tree: _Tree, end: int) -> None:
-        """Takes the next records, at most up to `end`."""
-        sequence = tree.frontier.size
-        records = self._log.after(sequence, SLICE_RECORDS, SLICE_BYTES, end)
-        if not records:
-            raise DoesNotFit(f"record {sequence + 1} of the audit log is missing")
-        for record in records:
-            sequence += 1
-            if record.sequence != sequence or link(tree.head, record.record_bytes) != record.record_hash:
-                raise DoesNotFit(f"record {sequence} of the audit log does not follow the one before")
-            tree.append(record.record_bytes, record.record_hash)
+    def _seal_here(
+        self, signers: list[SignerKey], end: int
+    ) -> tuple[Tree, state_pb2.AuditSealRecord, SignedCheckpoint]:
+        """One checkpoint, up to the record `end`; what is sealed is then what this returns."""
+        tree = self._tree
+        while tree.size < end:
+            tree = self._grown(tree, end)
+        checkpoint = Checkpoint(self.origin, tree.size, tree.root, tree.head, self._clock())
+        signed = SignedCheckpoint.of(checkpoint, signers)
+        state = state_pb2.AuditSealRecord()
+        state.CopyFrom(self._state)
+        state.public_key = state.public_key or str(signers[0].verifier)
+        state.size, state.record_bytes = checkpoint.size, tree.record_bytes
+        state.frontier[:] = tree.frontier
+        record = state_pb2.AuditCheckpointRecord(
+            note=signed.note, leaf_hashes=tree.leaves, record_bytes=tree.record_bytes
+        )
+        command = _written(
+            state,
+            *(_put(keys.seal_tile(number), root) for number, root in tree.tiles),
+            _put(keys.seal_checkpoint(checkpoint.size), record.SerializeToString(deterministic=True)),
+        )
+        apply_here(self._core, command)
+        return tree.settled(), state, signed
+
+    def _grown(self, tree: Tree, end: int) -> Tree:
+        """Takes the next records, at most up to `end`: those that the core has at once, else some of the store."""
+        grown = self._core.grow(tree, end)
+        if grown.size > tree.size:
+            return grown
+        entries, _ = self._log.entries_after(tree.size, SLICE_RECORDS, SLICE_BYTES, end)
+        if not entries:
+            raise DoesNotFit(f"record {tree.size + 1} of the audit log is missing")
+        return tree.grown(entries)
 
     def _signer(self, key: Ed25519PrivateKey) -> SignerKey:
         return SignerKey(self.origin, key)
@@ -350,6 +324,16 @@ class Sealing:
             "verify",
             extra={"error": self.problem},
         )
+
+
+def _written(
+    state: state_pb2.AuditSealRecord,
+    *writes: command_pb2.Write,
+    record: audit_record_pb2.ControlChanged | None = None,
+) -> command_pb2.Command:
+    """The command that makes this the state, as one commit unit with the other writes."""
+    all_writes = [_put(keys.SEAL_STATE, state.SerializeToString(deterministic=True)), *writes]
+    return command_pb2.Command(control_write=command_pb2.ControlWrite(writes=all_writes, record=record))
 
 
 def _put(key: bytes, value: bytes) -> command_pb2.Write:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,15 @@ def test_the_operators_socket_is_where_no_agent_can_reach_it() -> None:
             (data,) = [each["name"] for each in sidecar["volumeMounts"] if each["mountPath"] == DATA_DIRECTORY]
             for agent in pod["containers"]:
                 assert data not in [mount["name"] for mount in agent.get("volumeMounts", ())]
+
+
+def test_the_requests_of_memory_cover_what_was_measured() -> None:
+    """The table of docs/performance.md has the figures of the last run of `make bench`."""
+    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) MB \|", (ROOT / "docs/performance.md").read_text(), re.MULTILINE)
+    usual = ("resident memory, idle", "calls settled", "the same, after as many again", "streams")
+    measured = [float(value) for name, value in rows if name.endswith(usual)]
+    assert len(measured) >= 5
+    requested, limit = settings().memory_request, settings().memory_limit
+    assert requested.endswith("Mi") and limit.endswith("Mi")
+    assert max(measured) * 1e6 <= int(requested[:-2]) << 20
+    assert 2 * int(requested[:-2]) <= int(limit[:-2])

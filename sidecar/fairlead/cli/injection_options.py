@@ -21,8 +21,8 @@ _HELP = {
     "probes": "http (default): the kubelet calls the health port; exec: it runs fairlead health in the container",
     "grace": "what calls in flight get at a stop (default: 30s)",
     "cpu-request": "default: 100m",
-    "memory-request": "default: 128Mi",
-    "memory-limit": "default: 256Mi",
+    "memory-request": "default: 192Mi",
+    "memory-limit": "default: 384Mi",
 }
 
 

@@ -62,7 +62,10 @@ def answer_json(status: int, fields: Any) -> Answer:
 
 
 class Port:
-    """One port that is listened on. `answer` may raise Refused; `refused` is told of the status of every refusal."""
+    """One port that is listened on. `answer` may raise Refused; `refused` is told of the status of every refusal.
+
+    Bodies above `large_bytes` are read and answered one at a time: memory is bounded by one of them, and by
+    `connections_max` of the others."""
 
     def __init__(
         self,
@@ -70,11 +73,14 @@ class Port:
         *,
         connections_max: int,
         body_max_bytes: int,
+        large_bytes: int = 0,
         refused: Callable[[int], None] = lambda status: None,
     ) -> None:
         self.answer, self.refused = answer, refused
         self.body_max_bytes = body_max_bytes
         self._connections_max = connections_max
+        self._large_bytes = large_bytes
+        self._large = asyncio.Semaphore(1)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()
@@ -127,6 +133,11 @@ class Port:
             with contextlib.suppress(Exception):
                 await writer.wait_closed()
 
+    def room(self, length: int | None) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Waits until a body of this length, or of none that is known, may be read."""
+        large = length is None or length > self._large_bytes
+        return self._large if large else contextlib.nullcontext()
+
     def busy(self, task: asyncio.Task[None], now: bool) -> None:
         """A connection began or ended a request."""
         (self._busy.add if now else self._busy.discard)(task)
@@ -168,10 +179,14 @@ class _Connection:
 
     async def _serve_one(self, request: h11.Request) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
-        body_max = self._port.body_max_bytes
-        too_large = Refused(413, f"the request is larger than {body_max} bytes")
-        if int(headers.get("content-length", "0")) > body_max:
-            raise too_large
+        length = int(headers.get("content-length", "0"))
+        if length > self._port.body_max_bytes:
+            raise self._too_large()
+        async with self._port.room(None if "transfer-encoding" in headers else length):
+            method, path = request.method.decode("latin-1"), request.target.decode("latin-1").partition("?")[0]
+            await self._answer(await self._port.answer(Request(method, path, headers, await self._body())))
+
+    async def _body(self) -> bytes:
         if self._http.they_are_waiting_for_100_continue:
             self._send(h11.InformationalResponse(status_code=100, headers=[]))
         body = bytearray()
@@ -179,12 +194,12 @@ class _Connection:
             if not isinstance(event, h11.Data):
                 raise ConnectionError
             body += event.data
-            if len(body) > body_max:
-                raise too_large
-        path = request.target.decode("latin-1").partition("?")[0]
-        await self._answer(
-            await self._port.answer(Request(request.method.decode("latin-1"), path, headers, bytes(body)))
-        )
+            if len(body) > self._port.body_max_bytes:
+                raise self._too_large()
+        return bytes(body)
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"the request is larger than {self._port.body_max_bytes} bytes")
 
     async def _refuse(self, status: int, message: str) -> None:
         """Best effort, and the connection's last word."""

@@ -70,8 +70,8 @@ class Settings:
     probes: Probes = Probes.HTTP
     grace_seconds: int = 30
     cpu_request: str = "100m"
-    memory_request: str = "128Mi"
-    memory_limit: str = "256Mi"
+    memory_request: str = "192Mi"
+    memory_limit: str = "384Mi"
 
     def with_values(self, values: Mapping[str, str]) -> Settings:
         """These settings, changed by texts by the names in `CHOICES`; raises InvalidSetting."""

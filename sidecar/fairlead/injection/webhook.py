@@ -25,6 +25,8 @@ from fairlead.injection.settings import Settings
 
 # The API server takes requests of 3 MiB; a review has one such object and some fields.
 BODY_MAX_BYTES = 4 << 20
+# Most pods' are a tenth of it. One of the largest takes about a hundred megabytes while it is reviewed.
+_LARGE_BYTES = 64 << 10
 _CONNECTIONS_MAX = 256
 # Probes and scrapes; apart, so that whoever reaches this port takes no connection from the API server.
 _HEALTH_CONNECTIONS_MAX = 32
@@ -47,6 +49,7 @@ class Webhook:
             self._on_review_port,
             connections_max=_CONNECTIONS_MAX,
             body_max_bytes=BODY_MAX_BYTES,
+            large_bytes=_LARGE_BYTES,
             refused=self._on_refused,
         )
         self._health = Port(self._on_health_port, connections_max=_HEALTH_CONNECTIONS_MAX, body_max_bytes=0)

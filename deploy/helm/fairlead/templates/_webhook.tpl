@@ -13,8 +13,8 @@
   (list "probes" $sidecar.probes "http")
   (list "grace" (printf "%ds" (int $sidecar.graceSeconds)) "30s")
   (list "cpu-request" $sidecar.resources.cpuRequest "100m")
-  (list "memory-request" $sidecar.resources.memoryRequest "128Mi")
-  (list "memory-limit" $sidecar.resources.memoryLimit "256Mi")
+  (list "memory-request" $sidecar.resources.memoryRequest "192Mi")
+  (list "memory-limit" $sidecar.resources.memoryLimit "384Mi")
 -}}
 {{- range $flags }}
 {{- if ne (index . 1) (index . 2) }}

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fairlead_engine::{AdmitExtra, Caller, EndExtra, Engine, Refusal};
+use fairlead_engine::{AdmitExtra, Caller, EndExtra, Engine, Refusal, Salts};
 use fairlead_plan::{Compiled, UnixNanos};
 use fairlead_wire::internal::{self, EngineConfig, WindowKind};
 use fairlead_wire::v1::admit_request::Input;
@@ -65,7 +65,7 @@ fn report(name: &str, mut nanos: Vec<u64>) {
 /// Admissions with `rules` rules, over `instances` instances of the budget per run.
 fn measure(rules: usize, instances: usize, measured: usize) -> Vec<u64> {
     let compiled = Compiled::compile(&config(rules)).unwrap();
-    let mut engine = Engine::new(Arc::new(compiled));
+    let mut engine = Engine::new(Arc::new(compiled), Salts::new([7; 32]));
     let caller = Caller::agent("acme", "support-bot");
     let extra = AdmitExtra {
         remember: true,

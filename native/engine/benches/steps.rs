@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fairlead_engine::{Applied, Caller, Engine, Workflows};
+use fairlead_engine::{Applied, Caller, Engine, Salts, Workflows};
 use fairlead_plan::{Compiled, UnixNanos};
 use fairlead_wire::internal::step_task::Kind;
 use fairlead_wire::internal::{
@@ -75,7 +75,7 @@ const BOT: Caller<'static> = Caller::agent("acme", "bot");
 impl Bench {
     fn new() -> Self {
         let config = config();
-        let mut engine = Engine::new(Arc::new(Compiled::compile(&config).unwrap()));
+        let mut engine = Engine::new(Arc::new(Compiled::compile(&config).unwrap()), Salts::new([7; 32]));
         engine.set_workflows(Arc::new(Workflows::compile(&config).unwrap()));
         Self {
             engine,

@@ -92,6 +92,7 @@ impl Engine {
             Ok(applied) => applied,
             Err(refusal) => Applied::refused(refusal),
         }
+        .revealed(extra.known)
     }
 
     fn try_admit(

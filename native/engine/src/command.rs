@@ -3,6 +3,7 @@ use fairlead_plan::UnixNanos;
 use fairlead_wire::internal::{Known, NeedsRecord};
 use fairlead_wire::v1::{AttemptRef, Untranslatable};
 
+use crate::erasable;
 use crate::rejection::Rejection;
 use crate::unit::Unit;
 
@@ -235,6 +236,14 @@ impl<T> Applied<T> {
             unit: None,
             replayed: true,
         }
+    }
+
+    /// The same outcome, whose refusal shows its caller the texts that the record only commits to.
+    pub(crate) fn revealed(mut self, known: Option<&Known>) -> Self {
+        if let Err(Refusal::Rejected(rejection)) = &mut self.reply {
+            erasable::reveal(rejection, known);
+        }
+        self
     }
 
     /// The same outcome with another answer type.

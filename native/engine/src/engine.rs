@@ -12,6 +12,7 @@ use crate::approval::ApprovalBook;
 use crate::budget::{Ledger, Slot};
 use crate::chain::Chain;
 use crate::command::Caller;
+use crate::erasable::Salts;
 use crate::keys::InvocationId;
 use crate::rates::Rates;
 use crate::recover::Recovering;
@@ -85,6 +86,8 @@ pub struct Engine {
     pub(crate) approvals: ApprovalBook,
     pub(crate) runs: RunBook,
     pub(crate) chain: Chain,
+    /// For texts that can be erased. Not kept over a restart: each has its own random bytes.
+    pub(crate) salts: Salts,
     /// Latest time that was applied, Unix nanoseconds.
     pub(crate) last_time: i64,
     /// Configuration of the last recovered record: what ran before this start; empty at the first one.
@@ -98,9 +101,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An empty engine.
+    /// An empty engine. The salts are its only source of anything random: the same ones give the same bytes.
     #[must_use]
-    pub fn new(compiled: Arc<Compiled>) -> Self {
+    pub fn new(compiled: Arc<Compiled>, salts: Salts) -> Self {
         Self {
             health: HealthBook::new(&compiled),
             ledger: Ledger::new(&compiled),
@@ -114,6 +117,7 @@ impl Engine {
             sessions: SessionBook::new(millis_to_nanos(compiled.reservations().session_ttl_millis)),
             runs: RunBook::default(),
             chain: Chain::default(),
+            salts,
             last_time: 0,
             ran_before: String::new(),
             deletions: Vec::new(),

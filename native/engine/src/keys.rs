@@ -21,6 +21,7 @@
 //! | runs | `p` str(tenant) id16 SHA-256 | a payload |
 //! | runs | `d` SHA-256 | `WorkflowDefinition` by its version |
 //! | keys | str(tenant) SHA-256(idempotency key) | `StepKeyRecord` |
+//! | seals | `v` SHA-256 | `ErasableValueRecord` by its commitment |
 use sha2::{Digest, Sha256};
 
 /// The 16 bytes of an invocation's id.
@@ -143,6 +144,14 @@ pub(crate) fn step_key(tenant: &str, idempotency_key: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(tenant.len() + 34);
     text(&mut key, tenant);
     key.extend_from_slice(&Sha256::digest(idempotency_key.as_bytes()));
+    key
+}
+
+/// A text that records only commit to.
+pub(crate) fn erasable_value(digest: &[u8; 32]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(33);
+    key.push(b'v');
+    key.extend_from_slice(digest);
     key
 }
 

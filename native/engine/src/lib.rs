@@ -21,6 +21,7 @@
 //! | `session` | what is remembered of a session |
 //! | `control` | budgets adjusted, configuration replaced, control services' own writes |
 //! | `chain`, `record`, `encode`, `keys` | the audit log and the layout of the store |
+//! | `erasable` | texts that records only commit to |
 //! | `requests` | which request ids may have been used |
 //! | `recover`, `recompute`, `views` | the state from the store, decisions from records, the state for others |
 //!
@@ -46,6 +47,7 @@ mod digest;
 mod encode;
 mod ending;
 mod engine;
+mod erasable;
 mod expire;
 mod fit;
 mod hit;
@@ -75,6 +77,7 @@ mod workflow;
 
 pub use command::{AdmitExtra, Applied, Cached, Caller, EndExtra, Method, RateWait, Refusal, StepResult};
 pub use engine::Engine;
+pub use erasable::Salts;
 pub use expire::MOST_EXPIRED;
 pub use recompute::RecomputeError;
 pub use recover::{RecoverError, Recovered};

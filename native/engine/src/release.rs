@@ -66,11 +66,17 @@ impl Engine {
         let held = ending::held(record);
         let reply = ReleaseResponse { released: Some(held) };
         let mut audit = self.record(now, EventKind::InvocationReleased, caller, &record.invocation);
+        // The sidecar's own words are always the same.
+        let reason = if extra.by_sidecar {
+            request.reason.clone()
+        } else {
+            self.salts.commit(&mut unit.writes, &request.reason)
+        };
         audit.body = Some(Body::HoldEnded(HoldEnded {
             held: Some(held),
             charged: Some(ZERO),
             charges: Vec::new(),
-            reason: request.reason.clone(),
+            reason,
         }));
         unit.append(&mut self.chain, audit);
         if record.settled_by_sidecar && !record.request_key.is_empty() {

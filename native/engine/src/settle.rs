@@ -137,9 +137,13 @@ impl Engine {
             late,
             overdraft: amount::min(charged.all, held) != charged.all,
         };
+        let mut attempts = request.attempts.clone();
+        for attempt in attempts.iter_mut().filter(|attempt| !attempt.detail.is_empty()) {
+            attempt.detail = self.salts.commit(&mut unit.writes, &attempt.detail);
+        }
         let mut audit = self.record(now, EventKind::InvocationSettled, caller, &record.invocation);
         audit.body = Some(Body::Settlement(SettlementRecord {
-            attempts: request.attempts.clone(),
+            attempts,
             charged: reply.charged,
             released: reply.released,
             charges: ending::charges(&touched),

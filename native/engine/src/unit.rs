@@ -29,6 +29,8 @@ pub mod family {
     pub const OUTBOX: u32 = 11;
     /// Results of workflow steps by their idempotency key.
     pub const KEYS: u32 = 12;
+    /// Checkpoints of the audit log, and the texts that its records only commit to.
+    pub const SEALS: u32 = 13;
 }
 
 /// One write.

@@ -10,6 +10,7 @@ from fairlead.approval.model import OPEN, InvalidName, approval_id, as_of, state
 from fairlead.approval.paging import InvalidToken, PageToken, list_digest
 from fairlead.approval.store import Approvals, Reader
 from fairlead.approval.votes import Votes
+from fairlead.audit.erasure.reading import Texts
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
 from fairlead.control.requests import ControlRequest
@@ -66,7 +67,7 @@ class ApprovalDeskService:
             now = self._clock()
             answer = await asyncio.to_thread(identity.first_answer, self._reader, pb.DecideApprovalResponse, now)
             if answer is not None:
-                return answer
+                return await self._readable(answer)
             # The core knows the open ones only; of the others the store knows how they ended.
             _still_open(await self._find(request.name))
             # Vote, state, audit record and the answer to the request id are one commit unit.
@@ -88,7 +89,12 @@ class ApprovalDeskService:
                     _still_open(await self._find(request.name))
                 raise
             self._votes.announce(approval_id(request.name))
-            return pb.DecideApprovalResponse(approval=result.approval)
+            return await self._readable(pb.DecideApprovalResponse(approval=result.approval))
+
+    async def _readable(self, answer: pb.DecideApprovalResponse) -> pb.DecideApprovalResponse:
+        """An answer of the core, which only commits to what people wrote."""
+        await asyncio.to_thread(Texts(self._reader).fill_in, answer.approval)
+        return answer
 
     def _page(self, request: pb.ListApprovalsRequest, before: bytes | None) -> pb.ListApprovalsResponse:
         size = min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead.audit.erasure.reading import Texts
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, keys
 
@@ -36,14 +37,15 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """Reads approvals. Every call sees what is committed at that moment, and blocks for the length of one read."""
+    """Reads approvals as people see them, with the texts that they only commit to. Every call sees what is committed at
+    that moment, and blocks for the length of its reads."""
 
     reader: Reader
 
     def get(self, approval: bytes) -> state_pb2.ApprovalRecord | None:
         """The record of the 16 bytes of an id, or None."""
         value = self.reader.get(Family.APPROVALS, keys.approval(approval))
-        return None if value is None else state_pb2.ApprovalRecord.FromString(value)
+        return None if value is None else self._read(value)
 
     def open_ids(self, tenant: str) -> list[bytes]:
         """The ids of those that are not ended, the oldest first, of one tenant or (empty) of all."""
@@ -57,7 +59,7 @@ class Approvals:
                 continue
             value = self.reader.get(Family.APPROVALS, keys.approval(approval))
             if value is not None:
-                yield approval, state_pb2.ApprovalRecord.FromString(value), len(value)
+                yield approval, self._read(value), len(value)
 
     def _open(self, tenant: str) -> Iterator[tuple[bytes, bytes]]:
         return self.reader.scan(Family.STATE, prefix=keys.open_approval(tenant, b""))
@@ -80,4 +82,9 @@ class Approvals:
         """The approvals before an id (None: all), the newest first: id, record and size in bytes."""
         end = None if before is None else keys.approval(before)
         for key, value in self.reader.scan(Family.APPROVALS, end=end, reverse=True):
-            yield key, state_pb2.ApprovalRecord.FromString(value), len(value)
+            yield key, self._read(value), len(value)
+
+    def _read(self, value: bytes) -> state_pb2.ApprovalRecord:
+        record = state_pb2.ApprovalRecord.FromString(value)
+        Texts(self.reader).fill_in(record.approval)
+        return record

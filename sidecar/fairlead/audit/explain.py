@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fairlead.audit.approval_narrative import narrate_approval
+from fairlead.audit.erasure.model import revealed
 from fairlead.audit.narrative import narrate
 from fairlead.audit.store import AuditLog, Invocations
 from fairlead.audit.tool_narrative import narrate_tool_call
@@ -99,7 +100,7 @@ def _add_events(
 
 
 def _records(response: audit_service_pb2.ExplainInvocationResponse) -> list[audit_record_pb2.AuditRecord]:
-    return [event.record for event in response.events]
+    return [revealed(event) for event in response.events]
 
 
 def _timestamp(unix_nanos: int) -> Timestamp:

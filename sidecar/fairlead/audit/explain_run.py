@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from fairlead.audit.erasure.model import revealed
 from fairlead.audit.model import parse_record
 from fairlead.audit.run_narrative import narrate_run
 from fairlead.audit.store import AuditLog, Invocations
@@ -65,7 +66,7 @@ def explain_run(
         event = log.event(stored, log.hash_before(sequence))
         if event.record.tenant in ("", record.tenant):
             response.events.append(event)
-    story = narrate_run((event.record for event in response.events), record.state)
+    story = narrate_run((revealed(event) for event in response.events), record.state)
     response.narrative.extend(story[:MAX_SENTENCES])
     if len(story) > MAX_SENTENCES:
         notes.append(f"{len(story) - MAX_SENTENCES:,} more sentences are left out.")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from fairlead.audit.erasure.model import digests, kept_value
+from fairlead.audit.erasure.reading import Texts
 from fairlead.audit.model import GENESIS, StoredRecord, Undecodable, event_of
 from fairlead.audit.tokens import START, Position
 from fairlead.audit.trimming.beginning import Beginning, LogTrimmed, beginning_of
@@ -210,7 +211,11 @@ class Invocations:
         """The record of an approval, by `approvals/apr_…` or the id alone, or None."""
         approval = keys.approval_id_bytes(name.removeprefix("approvals/"))
         stored = None if approval is None else self._reader.get(Family.APPROVALS, keys.approval(approval))
-        return None if stored is None else state_pb2.ApprovalRecord.FromString(stored)
+        if stored is None:
+            return None
+        record = state_pb2.ApprovalRecord.FromString(stored)
+        Texts(self._reader).fill_in(record.approval)
+        return record
 
     def find_tool_call(self, call: str, tenant: str = "") -> state_pb2.ToolCallRecord | None:
         """The record of a tool call, or None."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from fairlead.audit.erasure.model import revealed
 from fairlead.audit.rendering import event_to_dict
 from fairlead.audit.summary import kind_name, summarize
 from fairlead.audit.wording import utc
@@ -91,7 +92,7 @@ class _Told:
                 utc(event.record.time_unix_nanos),
                 kind_name(event.record.kind),
                 event.record_hash.hex()[:12],
-                summarize(event.record),
+                summarize(revealed(event)),
             )
             for event in self.events
         ]

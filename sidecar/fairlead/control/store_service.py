@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import grpc
 
+from fairlead.audit.erasure.model import MARK, digests_in
+from fairlead.audit.erasure.reading import Texts
 from fairlead.control.errors import Refusal, answer
 from fairlead.control.identity import NOBODY, current
 from fairlead.internal.v1 import command_pb2, state_pb2, workflow_pb2
@@ -88,6 +90,7 @@ def _add_tool_call(answer: command_pb2.Known, store: Reader, needs: command_pb2.
     if needs.approval_key and (value := store.get(Family.APPROVALS, needs.approval_key)) is not None:
         answer.approval.CopyFrom(state_pb2.ApprovalRecord.FromString(value))
         answer.approval_found = True
+        _add_texts(answer, store)
         call_key = call_key or _call_key(answer.approval.approval.tenant, answer.approval.call)
     if needs.tool_key and (value := store.get(Family.TOOLS, needs.tool_key)) is not None:
         answer.tool_key.CopyFrom(state_pb2.ToolKeyRecord.FromString(value))
@@ -97,6 +100,16 @@ def _add_tool_call(answer: command_pb2.Known, store: Reader, needs: command_pb2.
     if call_key and (value := store.get(Family.TOOLS, call_key)) is not None:
         answer.call.CopyFrom(state_pb2.ToolCallRecord.FromString(value))
         answer.call_found = True
+
+
+def _add_texts(answer: command_pb2.Known, store: Reader) -> None:
+    """What the votes of the approval commit to: for the refusal that the core gives, never for its records."""
+    texts = Texts(store)
+    for vote in answer.approval.approval.votes:
+        for digest in digests_in(vote.reason):
+            text = texts.value(digest)
+            if text is not None:
+                answer.texts[MARK + digest.hex()] = text
 
 
 def _call_key(tenant: str, name: str) -> bytes:

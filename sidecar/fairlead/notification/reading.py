@@ -109,6 +109,7 @@ class Reading:
             raise LogDamaged(stored.sequence, str(error)) from error
         if not any(record.kind in receiver.selection.kinds for receiver in receivers):
             return
+        record = self._runs.texts.record(record, stored.record_bytes)
         facts = facts_of(record)
         if not facts.workflow:
             facts = replace(facts, workflow=self._workflow(facts.tenant, facts.run))

@@ -102,4 +102,4 @@ class Stories:
             if recent is not None:
                 yield recent
             elif (stored := self._log.record(sequence)) is not None:
-                yield parse_record(stored.record_bytes)
+                yield self._runs.texts.record(parse_record(stored.record_bytes), stored.record_bytes)

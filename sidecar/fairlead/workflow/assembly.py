@@ -41,6 +41,7 @@ def whole(runs: Runs, record: workflow_pb2.RunRecord, *, payloads: bool, step: s
         run.steps.append(shown)
     if not found:
         raise UnknownStep(f"run {record.run} has no step {step}")
+    runs.texts.fill_in(run)
     return run
 
 

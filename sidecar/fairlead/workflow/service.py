@@ -91,6 +91,7 @@ class RunService:
             last = found.run
             reads_left -= found.read_bytes
             if run is not None:
+                self._runs.texts.fill_in(run)
                 response.runs.append(run)
         return response
 

@@ -78,7 +78,7 @@ class RunSteering:
         except _Ended as ended:
             # Said again: it is so already. Whoever lost the answer to the first call gets what became of it.
             if ended.record.failure.code == _CANCELLED:
-                return pb.CancelRunResponse(run=run_of(ended.record))
+                return pb.CancelRunResponse(run=await self._readable(run_of(ended.record)))
             raise
 
     async def pause(self, request: pb.PauseRunRequest, caller: Identity) -> pb.PauseRunResponse:
@@ -143,7 +143,12 @@ class RunSteering:
 
     async def _asking(self, command: command_pb2.Command) -> run_pb2.Run:
         with faults_refused():
-            return (await apply_asking(self._core, self._reader, command)).run
+            return await self._readable((await apply_asking(self._core, self._reader, command)).run)
+
+    async def _readable(self, run: run_pb2.Run) -> run_pb2.Run:
+        """A run as the core gives it, which only commits to why it failed."""
+        await asyncio.to_thread(self._runs.texts.fill_in, run)
+        return run
 
     async def _steer(self, command: command_pb2.Command, name: str, caller: Identity) -> run_pb2.Run:
         """Applies a command about an open run."""

@@ -14,6 +14,7 @@ from operator import attrgetter
 from threading import Lock
 from typing import Protocol
 
+from fairlead.audit.erasure.reading import Texts
 from fairlead.internal.v1 import workflow_pb2
 from fairlead.store import Family, keys
 
@@ -67,10 +68,11 @@ class _Entry:
 
 
 class Runs:
-    """Reads runs. Safe to use from any thread."""
+    """Reads runs, as they are stored: `texts` has what their failures only commit to. Safe to use from any thread."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self.texts = Texts(reader)
         self._lock = Lock()
         self._definitions: OrderedDict[str, workflow_pb2.WorkflowDefinition] = OrderedDict()
 

@@ -177,7 +177,8 @@ class RunWatchService:
         for sequence in self._runs.events(tenant, run, after, CHUNK_RECORDS):
             stored = self._log.record(sequence)
             if stored is not None:
-                found.append(parse_record(stored.record_bytes))
+                record = parse_record(stored.record_bytes)
+                found.append(self._runs.texts.record(record, stored.record_bytes))
             elif isinstance(gap := missing(self._log, sequence), LogDamaged):
                 raise gap
             else:

@@ -88,19 +88,22 @@ impl Engine {
         (id, record): (&ApprovalId, ApprovalRecord),
     ) -> Result<Approval, Refusal> {
         let roles = self.may_vote(caller, command, &record)?;
-        let vote = ApprovalVote {
+        let mut vote = ApprovalVote {
             operator: caller.operator.to_owned(),
             roles,
             decision: command.decision,
-            reason: command.reason.clone(),
+            reason: String::new(),
             vote_time: Some(timestamp(now)),
             digest: command.digest.clone(),
         };
         if vote.decision() == ApprovalDecision::Edit {
             let edited = self.edited(now, &record, &command.edited_arguments)?;
+            vote.reason = self.salts.commit(&mut unit.writes, &command.reason);
             return Ok(self.edit(unit, now, caller, (id, record), vote, edited));
         }
         let resolution = super::resolution::of_vote(&record, command)?;
+        // INVARIANT (E1): nothing can refuse the vote any more, so what it is kept for comes in this unit.
+        vote.reason = self.salts.commit(&mut unit.writes, &command.reason);
         Ok(self.vote(unit, now, caller, (id, record), vote, resolution))
     }
 

@@ -15,6 +15,7 @@ use prost::Message;
 use super::{Document, NewApproval, Waiting};
 use crate::command::{Applied, Caller, Refusal};
 use crate::engine::Engine;
+use crate::erasable::Salts;
 use crate::keys::{self, ApprovalId};
 use crate::rejection::{Reason, Rejection};
 use crate::unit::{Unit, Write, family};
@@ -78,7 +79,7 @@ impl Desk {
     fn about(subject: ApprovalSubject, operator: Option<&str>) -> Self {
         let compiled = Arc::new(Compiled::compile(&config()).unwrap());
         let mut desk = Self {
-            engine: Engine::new(Arc::clone(&compiled)),
+            engine: Engine::new(Arc::clone(&compiled), Salts::new([7; 32])),
             compiled,
             now: START,
             units: Vec::new(),
@@ -210,7 +211,7 @@ impl Desk {
                 None => state.remove(&(write.family, write.key.clone())),
             };
         }
-        self.engine = Engine::new(Arc::clone(&self.compiled));
+        self.engine = Engine::new(Arc::clone(&self.compiled), Salts::new([7; 32]));
         for ((family, key), value) in state {
             self.engine.recover(family, &key, &value).unwrap();
         }

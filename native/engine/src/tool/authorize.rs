@@ -81,6 +81,7 @@ impl Engine {
             Ok(applied) => applied,
             Err(refusal) => Applied::refused(refusal),
         }
+        .revealed(known)
     }
 
     fn try_authorize(

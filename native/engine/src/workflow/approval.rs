@@ -5,6 +5,7 @@ use fairlead_workflow::run::{Event, Resolution, Verdict};
 
 use crate::approval::ApprovalChange;
 use crate::engine::{Engine, UnitBuilder};
+use crate::erasable;
 use crate::keys;
 
 /// What people said in the end.
@@ -40,6 +41,8 @@ impl Engine {
             .rev()
             .find(|vote| vote.decision() == ApprovalDecision::Reject)
             .map_or("", |vote| vote.reason.as_str());
+        // The result of a step is the run's content, which has the text; what failed has what can be erased.
+        let text = erasable::text_of(&unit.writes, reason);
         let (said, by) = match change {
             ApprovalChange::Approved => (Said::Yes, voters(ApprovalDecision::Approve)),
             ApprovalChange::Rejected => (Said::No, voters(ApprovalDecision::Reject)),
@@ -68,7 +71,11 @@ impl Engine {
                         document: &approval.arguments,
                         by: &by,
                     },
-                    Said::No => Verdict::Rejected { reason, by: &by },
+                    Said::No => Verdict::Rejected {
+                        reason,
+                        text: text.as_deref().unwrap_or(reason),
+                        by: &by,
+                    },
                     Said::Nothing => Verdict::Expired,
                 },
             }

@@ -12,6 +12,7 @@ use super::start::invalid;
 use crate::admit::timestamp;
 use crate::command::{Applied, Caller, Refusal, StepResult};
 use crate::engine::{Engine, UnitBuilder};
+use crate::erasable;
 use crate::keys::{self, RunId};
 use crate::rejection::{Reason, Rejection};
 use crate::validate::MOST_DETAIL_CHARS;
@@ -221,19 +222,21 @@ impl Engine {
         let now = self.tick(now)?;
         let retry_after_nanos = validate_failure(request)?;
         let found = self.find_attempt(caller, request.attempt.as_ref())?;
+        let mut unit = UnitBuilder::new();
+        let message = self.salts.commit(&mut unit.writes, &request.message);
         let event = Event::Fail {
             attempt: found.attempt,
             code: &request.code,
-            message: &request.message,
+            message: &message,
             non_retryable: request.non_retryable,
             outcome_unknown: request.outcome_unknown,
             retry_after_nanos,
             returned: request.returned,
         };
-        let mut unit = UnitBuilder::new();
         let outcome = self
             .drive(&mut unit, now, &found.id, &event)
             .map_err(|refused| refusal(&refused))?;
+        erasable::keep_named(&mut unit.writes);
         let key = found.attempt.key;
         let step = self.runs.get(&found.id).and_then(|open| open.run.step(key));
         let reply = FailStepResponse {

@@ -261,6 +261,7 @@ impl Engine {
                         approval: "",
                         verdict: Verdict::Rejected {
                             reason: &reason,
+                            text: &reason,
                             by: &[],
                         },
                     }
@@ -300,7 +301,12 @@ impl Engine {
                 .unwrap_or_default(),
         );
         self.has_room_for_approval(&run.tenant, document.bytes.len())?;
-        let title = if title.is_empty() { &step } else { title };
+        // A title is a template: it may have what the run is about in it.
+        let title = &match title {
+            "" => step.clone(),
+            title if unknown => title.to_owned(),
+            title => self.salts.commit(&mut unit.writes, title),
+        };
         Ok(self.open_approval(
             unit,
             now,

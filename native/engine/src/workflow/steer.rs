@@ -10,6 +10,7 @@ use super::record::shown;
 use super::start::invalid;
 use crate::command::{Applied, Caller, Refusal};
 use crate::engine::{Engine, UnitBuilder};
+use crate::erasable;
 use crate::keys::{self, RunId};
 use crate::rejection::{Reason, Rejection};
 use crate::validate::{MOST_DETAIL_CHARS, MOST_ID_CHARS};
@@ -121,9 +122,16 @@ impl Engine {
             .map(|open| shown(open.run.record()))
             .unwrap_or_default();
         let mut unit = UnitBuilder::new();
+        let kept = self.salts.commit(&mut unit.writes, reason);
+        let event = &match event {
+            Event::Cancel { .. } => Event::Cancel { reason: &kept },
+            Event::Pause { .. } => Event::Pause { reason: &kept },
+            other => (*other).clone(),
+        };
         let outcome = self
             .drive_for(&mut unit, now, caller, &id, event)
             .map_err(|refused| wrong_state(name, &refused))?;
+        erasable::keep_named(&mut unit.writes);
         if outcome.repeated {
             return Ok(Applied::replay(view));
         }

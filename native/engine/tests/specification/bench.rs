@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_engine::{AdmitExtra, Applied, Caller, EndExtra, Engine, Refusal, Rejection, family};
+use fairlead_engine::{AdmitExtra, Applied, Caller, EndExtra, Engine, Refusal, Rejection, Salts, Write, family};
 use fairlead_plan::{Compiled, UnixNanos};
 use fairlead_wire::internal::{
     self, AdjustBudget, BudgetView, EngineConfig, InvocationRecord, Known, NeedsRecord, RequestRecord,
@@ -26,6 +26,9 @@ pub const DAY: i64 = 24 * HOUR;
 /// 2026-03-02 10:00:00 UTC, a Monday.
 pub const MONDAY: i64 = 1_772_445_600 * SECOND;
 
+/// What every text of people and agents begins with on the bench, so that none gets by (E1).
+pub const SAID: &str = "said:";
+
 pub struct Bench {
     pub engine: Engine,
     pub now: i64,
@@ -46,7 +49,7 @@ impl Bench {
     pub fn given(config: EngineConfig) -> Self {
         let compiled = compile(&config);
         let configs = BTreeMap::from([(config.version.clone(), Arc::clone(&compiled))]);
-        let mut engine = Engine::new(Arc::clone(&compiled));
+        let mut engine = Engine::new(Arc::clone(&compiled), Salts::new([7; 32]));
         engine.set_workflows(workflows_of(&config));
         let mut bench = Self {
             engine,
@@ -140,7 +143,7 @@ impl Bench {
         let request = ReleaseRequest {
             request_id,
             invocation: invocation.to_owned(),
-            reason: "not sent".to_owned(),
+            reason: format!("{SAID} not sent"),
         };
         self.release_as(Caller::agent("acme", "bot"), &request)
     }
@@ -278,6 +281,7 @@ impl Bench {
     pub fn take_any<T>(&mut self, applied: Applied<T>) -> Result<T, Refusal> {
         if let Some(unit) = applied.unit {
             self.last_power = unit.power;
+            check_texts(&unit.writes);
             let mut sequences = Vec::new();
             for write in unit.writes {
                 if write.family == family::AUDIT {
@@ -358,9 +362,27 @@ impl Bench {
     }
 }
 
+/// What people and agents wrote is only where it can be erased, and something in the same unit says so (E1).
+fn check_texts(writes: &[Write]) {
+    let has = |value: &[u8], what: &str| String::from_utf8_lossy(value).contains(what);
+    let (texts, others): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.family == family::SEALS);
+    let others: Vec<_> = others.iter().filter_map(|write| write.value.as_deref()).collect();
+    assert!(!others.iter().any(|value| has(value, SAID)), "{others:?}");
+    for kept in texts {
+        let value = internal::ErasableValueRecord::decode(kept.value.as_deref().unwrap()).unwrap();
+        let digest = Sha256::new()
+            .chain_update(&value.salt)
+            .chain_update(&value.value)
+            .finalize();
+        assert_eq!(kept.key[1..], digest[..]);
+        let commitment = format!("erasable:sha256:{digest:x}");
+        assert!(others.iter().any(|other| has(other, &commitment)), "{value:?}");
+    }
+}
+
 /// A new engine from the store.
 pub fn recovered(compiled: Arc<Compiled>, store: &BTreeMap<(u32, Vec<u8>), Vec<u8>>, now: i64) -> Engine {
-    let mut engine = Engine::new(compiled);
+    let mut engine = Engine::new(compiled, Salts::new([7; 32]));
     for ((family, key), value) in store {
         engine.recover(*family, key, value).unwrap();
     }
@@ -515,6 +537,7 @@ pub fn failed(model: &str, outcome: AttemptOutcome) -> Attempt {
     Attempt {
         model: model.to_owned(),
         outcome: outcome as i32,
+        detail: format!("{SAID} it fell over"),
         ..Attempt::default()
     }
 }

@@ -1,5 +1,5 @@
 //! Vectors that Rust and Python share.
-use fairlead_engine::{Caller, Engine, family};
+use fairlead_engine::{Caller, Engine, Salts, family};
 use fairlead_plan::UnixNanos;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ fn the_chain_is_what_the_vectors_say() {
 /// The engine writes the vectors itself: regenerate with `FAIRLEAD_WRITE_GOLDEN=1`.
 #[test]
 fn the_engine_writes_the_vectors() {
-    let mut engine = Engine::new(compile(&config()));
+    let mut engine = Engine::new(compile(&config()), Salts::new([7; 32]));
     let mut vectors = Vec::new();
     let mut prev = "0".repeat(64);
     for number in 0..4_i64 {

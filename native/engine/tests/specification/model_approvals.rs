@@ -6,7 +6,7 @@ use fairlead_wire::v1::{
     AdmitRequest, Amount, ApprovalDecision, ApprovalState, ApprovalSubject, EventKind, InvocationState,
 };
 
-use crate::bench::{Bench, HOUR, budget, call, config, money, route, used};
+use crate::bench::{Bench, HOUR, SAID, budget, call, config, money, route, used};
 use crate::tool_bench::{tier, with_tools};
 
 const APPROVE: ApprovalDecision = ApprovalDecision::Approve;
@@ -248,7 +248,7 @@ fn what_is_refused_or_not_decided_holds_nothing_any_more() {
         (denied.reason, denied.metadata["state"].as_str()),
         (Reason::PolicyDenied, "REJECTED")
     );
-    assert_eq!(denied.metadata["reason"], "seen");
+    assert_eq!(denied.metadata["reason"], "said: seen");
     bench.after(HOUR);
     let late = bench.admit(&back(&forgotten, &later)).unwrap_err();
     assert_eq!(late.metadata["state"], "EXPIRED", "also before the sweep");
@@ -482,7 +482,7 @@ fn a_vote_is_on_the_price_that_was_shown() {
     let command = DecideApproval {
         approval: asked.approval.trim_start_matches("approvals/").to_owned(),
         decision: APPROVE as i32,
-        reason: "seen".to_owned(),
+        reason: format!("{SAID} seen"),
         digest: shown.digest.replace(|digit| digit != '0', "0"),
         ..DecideApproval::default()
     };

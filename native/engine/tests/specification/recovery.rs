@@ -1,5 +1,5 @@
 //! After a crash everything that was committed is there, and nothing else.
-use fairlead_engine::family;
+use fairlead_engine::{Salts, family};
 use fairlead_wire::internal::WindowKind;
 
 use crate::bench::{Bench, MINUTE, budget, call, compile, config, recovered, used};
@@ -38,7 +38,7 @@ fn the_recovered_state_is_the_state_before() {
 
 #[test]
 fn a_record_that_cannot_be_understood_stops_recovery() {
-    let mut engine = fairlead_engine::Engine::new(compile(&config()));
+    let mut engine = fairlead_engine::Engine::new(compile(&config()), Salts::new([7; 32]));
     assert!(engine.recover(family::STATE, b"\x00", b"").is_err());
     assert!(
         engine

@@ -4,7 +4,7 @@ use fairlead_wire::internal::{DecideApproval, Effect};
 use fairlead_wire::v1::authorize_tool_response::Outcome;
 use fairlead_wire::v1::{ApprovalDecision, ApprovalState, AuthorizeToolRequest, EventKind, ToolOutcome, ToolPending};
 
-use crate::bench::{Bench, HOUR};
+use crate::bench::{Bench, HOUR, SAID};
 use crate::tool_bench::{pay, rule, with_tools};
 
 const APPROVE: ApprovalDecision = ApprovalDecision::Approve;
@@ -131,7 +131,7 @@ fn one_refusal_ends_it_and_the_agent_is_told_why() {
     assert_eq!(denied.reason, Reason::PolicyDenied);
     assert_eq!(
         (denied.metadata["state"].as_str(), denied.metadata["reason"].as_str()),
-        ("REJECTED", "seen")
+        ("REJECTED", "said: seen")
     );
     assert_ne!(
         bench.pending(&pay("k", r#"{"amount": 500}"#)).ticket,
@@ -147,7 +147,7 @@ fn nobody_signs_what_he_did_not_see() {
     let command = DecideApproval {
         approval: pending.approval.trim_start_matches("approvals/").to_owned(),
         decision: APPROVE as i32,
-        reason: "fine".to_owned(),
+        reason: format!("{SAID} fine"),
         digest: "0".repeat(64),
         ..DecideApproval::default()
     };

@@ -14,7 +14,7 @@ use fairlead_wire::v1::{
 };
 use prost::Message;
 
-use crate::bench::{Bench, config};
+use crate::bench::{Bench, SAID, config};
 
 type Store = BTreeMap<(u32, Vec<u8>), Vec<u8>>;
 
@@ -25,6 +25,10 @@ pub fn known(store: &Store, needs: &NeedsRecord) -> Known {
     if let Some(value) = store.get(&(family::APPROVALS, needs.approval_key.clone())) {
         let record = ApprovalRecord::decode(value.as_slice()).unwrap();
         call.clone_from(&record.call);
+        let votes = record.approval.iter().flat_map(|approval| &approval.votes);
+        known.texts = votes
+            .filter_map(|vote| Some((vote.reason.clone(), text(store, &vote.reason)?)))
+            .collect();
         known.approval = Some(record);
         known.approval_found = true;
     }
@@ -46,6 +50,17 @@ pub fn known(store: &Store, needs: &NeedsRecord) -> Known {
         .map(|value| internal::StepKeyRecord::decode(value.as_slice()).unwrap());
     known.step_key_found = known.step_key.is_some();
     known
+}
+
+/// The text of a commitment, while it is kept.
+pub fn text(store: &Store, commitment: &str) -> Option<String> {
+    let digest = commitment.strip_prefix("erasable:sha256:")?;
+    let bytes = (0..digest.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digest[at..at + 2], 16).unwrap());
+    let key: Vec<u8> = std::iter::once(b'v').chain(bytes).collect();
+    let kept = internal::ErasableValueRecord::decode(store.get(&(family::SEALS, key))?.as_slice()).unwrap();
+    Some(kept.value)
 }
 
 /// Calls that have ended, with their keys.
@@ -252,7 +267,7 @@ impl Bench {
         let command = DecideApproval {
             approval: name.trim_start_matches("approvals/").to_owned(),
             decision: decision as i32,
-            reason: "seen".to_owned(),
+            reason: format!("{SAID} seen"),
             digest: self.approval(name).digest,
             edited_arguments: edited.to_vec(),
             ..DecideApproval::default()

@@ -16,7 +16,7 @@ use fairlead_wire::v1::{
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, SAID};
 use crate::tool_bench::with_tools;
 
 pub const BOT: Caller<'static> = Caller::agent("acme", "bot");
@@ -107,6 +107,8 @@ pub fn json_text(text: &str) -> String {
 pub fn approval(id: &str, needs: &[&str], tier: &str, show: &str) -> StepDefinition {
     let kind = Kind::Approval(ApprovalTask {
         tier: tier.to_owned(),
+        // In two parts, because the definition itself is no text of somebody.
+        title: format!(r#""${{'sa' + 'id: what about {id}'}}""#),
         show: show.to_owned(),
         ..ApprovalTask::default()
     });
@@ -263,7 +265,7 @@ impl Bench {
         let mut request = FailStepRequest {
             attempt: Some(attempt(lease)),
             code: code.to_owned(),
-            message: "it did not go well".to_owned(),
+            message: format!("{SAID} it did not go well"),
             ..FailStepRequest::default()
         };
         change(&mut request);
@@ -286,7 +288,7 @@ impl Bench {
         let request = CancelRunRequest {
             request_id: self.request_id(),
             name: run.to_owned(),
-            reason: "not needed any more".to_owned(),
+            reason: format!("{SAID} not needed any more"),
         };
         let applied = self.engine.cancel_run(UnixNanos(self.now), BOT, &request);
         self.take(applied)
@@ -296,7 +298,7 @@ impl Bench {
         let request = PauseRunRequest {
             request_id: self.request_id(),
             name: run.to_owned(),
-            reason: String::new(),
+            reason: format!("{SAID} wait a moment"),
         };
         let applied = self.engine.pause_run(UnixNanos(self.now), BOT, &request);
         self.take(applied)
@@ -363,7 +365,7 @@ impl Bench {
         let mut command = DecideApproval {
             approval: approval.name.strip_prefix("approvals/").unwrap().to_owned(),
             decision: decision as i32,
-            reason: "looked at it".to_owned(),
+            reason: format!("{SAID} looked at it"),
             digest: approval.digest.clone(),
             ..DecideApproval::default()
         };

@@ -21,7 +21,7 @@ use fairlead_wire::v1::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::bench::{Bench, HOUR, MINUTE, SECOND};
+use crate::bench::{Bench, HOUR, MINUTE, SAID, SECOND};
 use crate::workflow_bench::{
     BOT, acting, agent, approval, attempt, child, for_each, text, wait, wish, with, with_workflows, workflow,
 };
@@ -313,6 +313,7 @@ impl World {
         let request = FailStepRequest {
             attempt: Some(attempt(&self.works[at].lease)),
             code: if self.dice.percent(10) { "BAD_INPUT" } else { "FLAKY" }.to_owned(),
+            message: format!("{SAID} it broke"),
             returned: self.dice.percent(30),
             ..FailStepRequest::default()
         };

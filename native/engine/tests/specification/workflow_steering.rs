@@ -8,7 +8,7 @@ use fairlead_wire::v1::{
 };
 use prost::Message;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, SAID};
 use crate::workflow_bench::{BOT, agent, with_workflows, workflow};
 
 const ASHA: Caller<'static> = Caller::operator("asha");
@@ -23,7 +23,7 @@ fn the_log_says_who_steers_a_run() {
     let mut bench = Bench::given(with_workflows(vec![two_steps()]));
     let name = bench.start("w", "{}").name;
     let now = UnixNanos(bench.now);
-    let (request_id, reason) = ("r".to_owned(), "look first".to_owned());
+    let (request_id, reason) = ("r".to_owned(), format!("{SAID} look first"));
     let pause = PauseRunRequest {
         request_id: request_id.clone(),
         name: name.clone(),

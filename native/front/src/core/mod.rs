@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection, Workflows};
+use fairlead_engine::{Applied, Engine, Reason, Refusal, Rejection, Salts, Workflows};
 use fairlead_plan::Compiled;
 use fairlead_seal::Unsealed;
 use fairlead_wire::internal::{EngineConfig, Known, NeedsRecord, Secrets};
@@ -143,10 +143,11 @@ impl Core {
             Arc::clone(&compiled),
             Arc::clone(&workflows),
         ));
+        let engine = new_engine(&running).map_err(NewError::Fault)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
-                    engine: new_engine(&running),
+                    engine,
                     phase: Phase::Empty,
                     queue: CommitQueue::default(),
                     waits: WaitQueue::default(),
@@ -311,11 +312,13 @@ fn compile(config: &EngineConfig) -> Result<(Arc<Compiled>, Arc<Workflows>), Vec
     Ok((Arc::new(compiled), Arc::new(workflows)))
 }
 
-/// An empty engine of a configuration.
-fn new_engine(running: &Running) -> Engine {
-    let mut engine = Engine::new(Arc::clone(&running.compiled));
+/// An empty engine of a configuration, with salts that nobody can guess: without them there is no engine.
+fn new_engine(running: &Running) -> Result<Engine, String> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| format!("the operating system gives no random bytes: {error}"))?;
+    let mut engine = Engine::new(Arc::clone(&running.compiled), Salts::new(seed));
     engine.set_workflows(Arc::clone(&running.workflows));
-    engine
+    Ok(engine)
 }
 
 /// The store failed while a unit was on its way.

@@ -59,7 +59,7 @@ impl Core {
         match state.phase {
             Phase::Available => return Err(RecoverError("the core is already recovered".to_owned())),
             Phase::Empty | Phase::Failed => {
-                state.engine = new_engine(&self.running());
+                state.engine = new_engine(&self.running()).map_err(RecoverError)?;
                 state.phase = Phase::Recovering;
             }
             Phase::Recovering => {}

@@ -182,8 +182,10 @@ pub enum Verdict<'a> {
     },
     /// No.
     Rejected {
-        /// Why.
+        /// Why, for records.
         reason: &'a str,
+        /// Why, for the step's result.
+        text: &'a str,
         /// Who.
         by: &'a [String],
     },

@@ -123,9 +123,9 @@ impl Run {
                 ]);
                 return self.succeed(turn, key, output);
             }
-            Verdict::Rejected { reason, by } => {
+            Verdict::Rejected { reason, text, by } => {
                 let message = format!("people said no: {reason}");
-                (refused(reason, by), "APPROVAL_REJECTED", message)
+                (refused(text, by), "APPROVAL_REJECTED", message)
             }
             Verdict::Expired => {
                 let message = "nobody decided in time".to_owned();

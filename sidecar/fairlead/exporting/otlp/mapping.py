@@ -17,6 +17,7 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.logs.v1 import logs_pb2
 
+from fairlead.audit.erasure.model import revealed
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.otlp.attributes import of_fairlead
 from fairlead.exporting.otlp.genai import of_generative_ai
@@ -81,7 +82,7 @@ def _begun(
 
 
 def _put_record(log: logs_pb2.LogRecord, event: audit_service_pb2.AuditEvent, *, include_record: bool) -> None:
-    record = event.record
+    record = revealed(event)
     name, facts = event_name(record.kind), facts_of(record)
     warned_of = not _WARNED_OF.isdisjoint((name.rpartition(".")[2], facts.state))
     log.time_unix_nano = log.observed_time_unix_nano = record.time_unix_nanos

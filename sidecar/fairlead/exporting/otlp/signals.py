@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from fairlead.audit.erasure.model import revealed
 from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.destination import TAKEN, Outcome, Source
 from fairlead.exporting.otlp import answer, mapping
@@ -82,7 +83,7 @@ class Traces:
 
     def message(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Message | None:
         """The spans that end with the records; most records end none."""
-        spans = self._tracing.spans(event.record for event in events)
+        spans = self._tracing.spans(revealed(event) for event in events)
         return tracing_request.request(spans, source.identity, self._program_version) if spans else None
 
     def checkpoint(self, checkpoint: SignedCheckpoint, source: Source) -> Message | None:

@@ -284,7 +284,14 @@ class NeedsRecord(_message.Message):
     def __init__(self, request_keys: _Optional[_Iterable[bytes]] = ..., invocation_key: _Optional[bytes] = ..., tool_key: _Optional[bytes] = ..., call_key: _Optional[bytes] = ..., approval_key: _Optional[bytes] = ..., step_key: _Optional[bytes] = ...) -> None: ...
 
 class Known(_message.Message):
-    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer", "tool_key", "tool_key_found", "call", "call_found", "approval", "approval_found", "step_key", "step_key_found")
+    __slots__ = ("request", "request_found", "invocation", "invocation_found", "answer", "tool_key", "tool_key_found", "call", "call_found", "approval", "approval_found", "step_key", "step_key_found", "texts")
+    class TextsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FOUND_FIELD_NUMBER: _ClassVar[int]
     INVOCATION_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +305,7 @@ class Known(_message.Message):
     APPROVAL_FOUND_FIELD_NUMBER: _ClassVar[int]
     STEP_KEY_FIELD_NUMBER: _ClassVar[int]
     STEP_KEY_FOUND_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     request: _state_pb2.RequestRecord
     request_found: bool
     invocation: _state_pb2.InvocationRecord
@@ -311,7 +319,8 @@ class Known(_message.Message):
     approval_found: bool
     step_key: _workflow_pb2.StepKeyRecord
     step_key_found: bool
-    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ..., tool_key: _Optional[_Union[_state_pb2.ToolKeyRecord, _Mapping]] = ..., tool_key_found: bool = ..., call: _Optional[_Union[_state_pb2.ToolCallRecord, _Mapping]] = ..., call_found: bool = ..., approval: _Optional[_Union[_state_pb2.ApprovalRecord, _Mapping]] = ..., approval_found: bool = ..., step_key: _Optional[_Union[_workflow_pb2.StepKeyRecord, _Mapping]] = ..., step_key_found: bool = ...) -> None: ...
+    texts: _containers.ScalarMap[str, str]
+    def __init__(self, request: _Optional[_Union[_state_pb2.RequestRecord, _Mapping]] = ..., request_found: bool = ..., invocation: _Optional[_Union[_state_pb2.InvocationRecord, _Mapping]] = ..., invocation_found: bool = ..., answer: _Optional[bytes] = ..., tool_key: _Optional[_Union[_state_pb2.ToolKeyRecord, _Mapping]] = ..., tool_key_found: bool = ..., call: _Optional[_Union[_state_pb2.ToolCallRecord, _Mapping]] = ..., call_found: bool = ..., approval: _Optional[_Union[_state_pb2.ApprovalRecord, _Mapping]] = ..., approval_found: bool = ..., step_key: _Optional[_Union[_workflow_pb2.StepKeyRecord, _Mapping]] = ..., step_key_found: bool = ..., texts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SnapshotQuery(_message.Message):
     __slots__ = ("limit", "tenant", "budget", "instance", "after")

@@ -99,10 +99,10 @@ class Agent:
         request = work_pb.CompleteStepRequest(attempt=attempt, output=json.dumps(output).encode())
         self._work.CompleteStep(request, metadata=self._metadata, timeout=TIMEOUT_SECONDS)
 
-    def fail(self, lease: work_pb.StepLease, code: str, *, final: bool = False) -> None:
+    def fail(self, lease: work_pb.StepLease, code: str, *, final: bool = False, message: str = "no") -> None:
         """Ends an attempt without a result."""
         attempt = work_pb.AttemptRef(run=lease.run, step=lease.step, epoch=lease.epoch, lease=lease.lease)
-        request = work_pb.FailStepRequest(attempt=attempt, code=code, message="no", non_retryable=final)
+        request = work_pb.FailStepRequest(attempt=attempt, code=code, message=message, non_retryable=final)
         self._work.FailStep(request, metadata=self._metadata, timeout=TIMEOUT_SECONDS)
 
     def do(self, queue: str, output: Any = None) -> work_pb.StepLease:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fairlead.audit.model import link
+from fairlead.client import PolicyDenied
 from fairlead.store import Family, keys, open_store
 from fairlead.v1 import audit_record_pb2, audit_service_pb2, audit_service_pb2_grpc
 
+from . import runs
 from .calls import Agent
 from .harness import Daemon
-from .people import command
+from .people import client, command, pending, refund, vote
 
 
 def verify(directory: Path, bundle: str, *anchors: str) -> tuple[int, str]:
@@ -172,8 +177,72 @@ def test_an_operators_words_are_erased_and_the_log_still_verifies(tmp_path: Path
         (tmp_path / "key.pub").write_text(command(daemon, "audit", "key").stdout)
         (tmp_path / "anchor").write_text(command(daemon, "audit", "checkpoint").stdout)
         erase = ("audit", "erase", str(record["sequence"]), "--reason", "request 4711")
-        assert command(daemon, *erase).stdout == f"1 value of record {record['sequence']} erased\n"
+        done = command(daemon, *erase)
+        assert done.stdout == f"1 value of record {record['sequence']} erased\n", done.stderr
         assert command(daemon, *erase).returncode == 1
         assert "Jane" not in command(daemon, "audit", "tail", "--json", "-n", "1000").stdout
         assert command(daemon, "audit", "export", "--bundle", str(tmp_path / "bundle")).returncode == 0
         assert verify(tmp_path, "bundle", "anchor")[0] == 0
+
+
+def test_what_people_and_workers_wrote_is_forgotten_everywhere(tmp_path: Path) -> None:
+    with runs.running(tmp_path) as daemon:
+        worker, desk = runs.Agent(daemon), runs.Desk(daemon)
+        name = worker.start()
+        (lease,) = worker.lease("parser")
+        worker.fail(lease, "NO_ROW", message="nothing of Jane Doe")
+        worker.do("parser", {"parts": [1]})
+        worker.do("scorer", 1)
+        approval = runs.approval_of(desk, name)
+        vote(daemon, "asha", "approve", approval, "Jane Doe called")
+        said = vote(daemon, "ben", "reject", approval, "Jane Doe cannot pay")
+        assert [one["reason"] for one in said["votes"]] == ["Jane Doe called", "Jane Doe cannot pay"]
+        other = worker.start("short", "s-2")
+        worker.call("CancelRun", request_id="c-1", name=other, reason="Jane Doe asked")
+        assert desk.run(other).failure.message == "Jane Doe asked"
+        with client(daemon) as agent:
+            ticket = pending(refund(agent, "k"))
+            vote(daemon, "asha", "reject", ticket.approval, "ask Jane Doe first")
+            with pytest.raises(PolicyDenied) as denied:
+                refund(agent, "k", ticket=ticket.ticket)
+            assert denied.value.metadata["reason"] == "ask Jane Doe first"
+
+        def told() -> dict[str, str]:
+            shown = command(daemon, "run", "show", name).stdout
+            return {
+                "run": str(desk.run(name)) + shown,
+                "explain run": command(daemon, "explain", name).stdout,
+                "other run": command(daemon, "explain", other).stdout,
+                "approval": command(daemon, "approvals", "show", ticket.approval).stdout,
+                "explain call": command(daemon, "explain", ticket.approval).stdout,
+                "tail": command(daemon, "audit", "tail", "-n", "1000").stdout,
+                "watch": str([message.event for message in worker.watch(name, 1)]),
+            }
+
+        before = told()
+        assert not [place for place, text in before.items() if "Jane Doe" not in text or "erasable:" in text]
+        lines = command(daemon, "audit", "tail", "--json", "-n", "1000").stdout.splitlines()
+        records = [json.loads(line) for line in lines]
+        assert not any("Jane" in json.dumps(one["record"]) for one in records)
+        # Every commitment of a record is one that can be erased, and comes with its value.
+        for one in records:
+            values = {value["digest"] for value in one.get("values", ())}
+            assert set(re.findall("erasable:sha256:([0-9a-f]{64})", json.dumps(one["record"]))) == values
+        (tmp_path / "key.pub").write_text(command(daemon, "audit", "key").stdout)
+        (tmp_path / "anchor").write_text(command(daemon, "audit", "checkpoint").stdout)
+        for what in (("--run", name), ("--run", other), ("--approval", ticket.approval)):
+            done = command(daemon, "audit", "erase", *what, "--reason", "request 4711")
+            assert done.returncode == 0 and not done.stderr, done.stderr
+            assert "were erased before" in command(daemon, "audit", "erase", *what, "--reason", "again").stderr
+        after = told()
+        assert not [place for place, text in after.items() if "Jane" in text or "erasable:" in text]
+        assert not [place for place, text in after.items() if "(erased)" not in text]
+        with client(daemon) as agent, pytest.raises(PolicyDenied) as denied:
+            refund(agent, "k", ticket=ticket.ticket)
+        assert denied.value.metadata["reason"] == "(erased)"
+        assert command(daemon, "audit", "export", "--bundle", str(tmp_path / "bundle")).returncode == 0
+        assert verify(tmp_path, "bundle", "anchor")[0] == 0
+        assert daemon.terminate() == 0 and "Jane" not in daemon.log_text()
+        with open_store(daemon.data) as store:
+            for family in Family:
+                assert not [key for key, value in store.scan(family) if b"Jane" in key + value], family

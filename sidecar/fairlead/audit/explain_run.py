@@ -40,7 +40,7 @@ def explain_run(
     record = runs.find(run)
     if record is None:
         return None
-    gathering = _Gathering(log, invocations, runs, record)
+    gathering = Gathering(log, invocations, runs, record)
     sequences = gathering.sequences()
     response = audit_service_pb2.ExplainRunResponse(
         name=name_of(record.run), state=record.state, create_time=timestamp(record.create_time_unix_nanos)
@@ -74,7 +74,7 @@ def explain_run(
     return response
 
 
-class _Gathering:
+class Gathering:
     """Finds the records."""
 
     def __init__(self, log: AuditLog, invocations: Invocations, runs: Runs, record: workflow_pb2.RunRecord) -> None:

@@ -36,20 +36,24 @@ class ErasableValue(_message.Message):
     def __init__(self, digest: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., value: _Optional[str] = ...) -> None: ...
 
 class EraseValuesRequest(_message.Message):
-    __slots__ = ("request_id", "sequence", "reason")
+    __slots__ = ("request_id", "sequence", "reason", "name")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     sequence: int
     reason: str
-    def __init__(self, request_id: _Optional[str] = ..., sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    name: str
+    def __init__(self, request_id: _Optional[str] = ..., sequence: _Optional[int] = ..., reason: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class EraseValuesResponse(_message.Message):
-    __slots__ = ("erased",)
+    __slots__ = ("erased", "notes")
     ERASED_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     erased: int
-    def __init__(self, erased: _Optional[int] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, erased: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EventFilter(_message.Message):
     __slots__ = ("tenant", "kinds", "invocation", "run")

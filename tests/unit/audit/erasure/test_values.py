@@ -91,7 +91,7 @@ def test_another_value_under_the_digest_is_none() -> None:
 
 
 def test_what_is_quoted_is_one_text_each() -> None:
-    said, kept = commitment("broke", bytes(16))
+    said, _ = commitment("broke", bytes(16))
     record = audit_record_pb2.AuditRecord(
         step=audit_record_pb2.StepEvent(failure=run_pb2.Failure(message=f"{said} and {said}, not {said}0"))
     )

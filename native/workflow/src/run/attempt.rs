@@ -160,16 +160,24 @@ impl Run {
         };
         let why = failure(code, *message, &self.name(key));
         if *returned {
+            let is_winding_down = self.is_winding_down(key);
+            // What no record says could not be found to be erased.
+            let message = if is_winding_down { "" } else { *message };
             self.edit(key, |step| {
                 step.attempts = step.attempts.saturating_sub(1);
-                step.failure = Some(why);
+                step.failure = Some(Failure {
+                    message: message.to_owned(),
+                    ..why
+                });
             });
-            if self.is_winding_down(key) {
+            if is_winding_down {
                 self.cancel_step(turn, key);
             } else {
                 self.make_ready(turn, key);
+                let colon = if message.is_empty() { "" } else { ": " };
+                let said = format!("given back before it began{colon}{message}");
                 self.says(&mut turn.effects, EventKind::StepRetried, key, |event| {
-                    event.failure = Some(failure(code, "given back before it began", ""));
+                    event.failure = Some(failure(code, said, ""));
                 });
             }
         } else if *outcome_unknown {

@@ -1,4 +1,6 @@
 //! Responses of slices, decoded with the generated types.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use fairlead_events::{Encoded, Filter, Place, Problem, Values, Wish, encode};
 use fairlead_wire::v1::audit_record::Body;
 use fairlead_wire::v1::{
@@ -232,7 +234,7 @@ fn what_is_before_the_damage_is_given_and_the_problem_named() {
 fn values_come_with_the_records_that_commit_to_them() {
     let mut record = record(1, 0);
     record.agent = format!("erasable:sha256:{}", "0".repeat(64));
-    let entries = vec![stored(&record), stored(&self::record(2, 4))];
+    let entries = [stored(&record), stored(&self::record(2, 4))];
     let value = ErasableValue {
         digest: vec![1; 32],
         salt: vec![2; 16],

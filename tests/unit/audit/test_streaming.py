@@ -314,6 +314,21 @@ def test_a_quiet_log_is_told_at_once_and_a_busy_one_once_a_pause(monkeypatch: py
     run(test)
 
 
+def test_who_is_behind_reads_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async def pause(draining: asyncio.Event) -> None:
+            raise AssertionError("more is there")
+
+        monkeypatch.setattr(streaming, "_pause", pause)
+        monkeypatch.setattr(streaming, "CHUNK_RECORDS", 10)
+        life = Life(LOG)
+        life.commit(55)
+        async with aclosing(life.stream()) as stream:
+            assert [sequences(await take(stream)) for _ in range(55)] == [[n] for n in range(1, 56)]
+
+    run(test)
+
+
 def test_a_drain_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         monkeypatch.setattr(streaming, "PACE_SECONDS", 3600)

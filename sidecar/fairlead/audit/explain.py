@@ -42,8 +42,8 @@ def _explain_invocation(
     response = audit_service_pb2.ExplainInvocationResponse(
         invocation=known.invocation, state=known.state, create_time=_timestamp(known.create_time_unix_nanos)
     )
-    missing = _add_events(response, log, sequences)
-    response.narrative.extend(narrate(_records(response), known.state))
+    missing, whole = _add_events(response, log, sequences)
+    response.narrative.extend(narrate(_records(response), known.state, whole=whole))
     response.narrative.extend(missing)
     return response
 
@@ -54,8 +54,8 @@ def _explain_tool_call(
     response = audit_service_pb2.ExplainInvocationResponse(
         invocation=call.call, tool_call_state=call.state, create_time=_timestamp(call.create_time_unix_nanos)
     )
-    missing = _add_events(response, log, sequences)
-    response.narrative.extend(narrate_tool_call(_records(response), call.state))
+    missing, whole = _add_events(response, log, sequences)
+    response.narrative.extend(narrate_tool_call(_records(response), call.state, whole=whole))
     response.narrative.extend(missing)
     return response
 
@@ -64,7 +64,7 @@ def _explain_approval(log: AuditLog, asked: state_pb2.ApprovalRecord) -> audit_s
     """An approval that is about something else than a tool call, such as a step of a run."""
     approval = asked.approval
     response = audit_service_pb2.ExplainInvocationResponse(invocation=approval.name, create_time=approval.create_time)
-    missing = _add_events(response, log, asked.sequences)
+    missing, _ = _add_events(response, log, asked.sequences)
     response.narrative.extend(narrate_approval(_records(response)))
     if approval.run:
         step = f"step {visible(approval.step)} of " if approval.step else ""
@@ -76,8 +76,8 @@ def _explain_approval(log: AuditLog, asked: state_pb2.ApprovalRecord) -> audit_s
 
 def _add_events(
     response: audit_service_pb2.ExplainInvocationResponse, log: AuditLog, sequences: Iterable[int]
-) -> list[str]:
-    """Adds the records; what is missing is said."""
+) -> tuple[list[str], bool]:
+    """Adds the records; what is missing is said, and false when the first ones were trimmed."""
     missing, trimmed = [], 0
     first = log.beginning().first_sequence
     for sequence in sorted(sequences):
@@ -96,7 +96,7 @@ def _add_events(
         are = "record was" if trimmed == 1 else "records were"
         begins = f"the log, which begins with record {first} (retention.audit)"
         missing.append(f"{trimmed:,} earlier {are} trimmed from {begins}.")
-    return missing
+    return missing, not trimmed
 
 
 def _records(response: audit_service_pb2.ExplainInvocationResponse) -> list[audit_record_pb2.AuditRecord]:

@@ -47,10 +47,6 @@ def explain_run(
     )
     notes = gathering.notes
     beginning = log.beginning()
-    first = log.record(beginning.first_sequence) if beginning.size else None
-    if first is not None and record.create_time_unix_nanos <= parse_record(first.record_bytes).time_unix_nanos:
-        began = f"The log begins with record {beginning.first_sequence} (retention.audit)"
-        notes.append(f"{began}: what happened to this run before was trimmed from it.")
     sequences = [sequence for sequence in sequences if sequence > beginning.size]
     room = MAX_BYTES
     for place, sequence in enumerate(sequences):
@@ -66,6 +62,10 @@ def explain_run(
         event = log.event(stored, log.hash_before(sequence))
         if event.record.tenant in ("", record.tenant):
             response.events.append(event)
+    started = any(event.record.kind == audit_record_pb2.EVENT_KIND_RUN_STARTED for event in response.events)
+    if beginning.size and not started:
+        began = f"The log begins with record {beginning.first_sequence} (retention.audit)"
+        notes.append(f"{began}: what happened to this run before was trimmed from it.")
     story = narrate_run((revealed(event) for event in response.events), record.state)
     response.narrative.extend(story[:MAX_SENTENCES])
     if len(story) > MAX_SENTENCES:

@@ -10,13 +10,17 @@ from fairlead.audit.wording import visible
 from fairlead.budget.model import count, format_amount
 from fairlead.v1 import audit_record_pb2, decision_pb2
 
+ORDER_NOT_TOLD = "Order: it cannot be told, because the first records were trimmed from the log."
 _PENDING = audit_record_pb2.EVENT_KIND_INVOCATION_PENDING
 _VOTED = audit_record_pb2.EVENT_KIND_APPROVAL_VOTED
 _DECISIONS = (audit_record_pb2.EVENT_KIND_INVOCATION_ADMITTED, audit_record_pb2.EVENT_KIND_INVOCATION_REJECTED)
 
 
-def narrate(records: Sequence[audit_record_pb2.AuditRecord], state: audit_record_pb2.InvocationState) -> list[str]:
-    """The story of an invocation whose records are given in sequence order."""
+def narrate(
+    records: Sequence[audit_record_pb2.AuditRecord], state: audit_record_pb2.InvocationState, *, whole: bool = True
+) -> list[str]:
+    """The story of an invocation whose records are given in sequence order; not the `whole` when the first ones were
+    trimmed from the log."""
     sentences: list[str] = []
     for record in records:
         body = record.WhichOneof("body")
@@ -34,7 +38,7 @@ def narrate(records: Sequence[audit_record_pb2.AuditRecord], state: audit_record
         sentences.append("Still waiting for people; the hold stays open until they have decided.")
     if state == audit_record_pb2.INVOCATION_STATE_OPEN:
         sentences.append("The hold is still open: no settlement or release has been recorded.")
-    sentences.append(order_of_check(records))
+    sentences.append(order_of_check(records) if whole else ORDER_NOT_TOLD)
     return sentences
 
 

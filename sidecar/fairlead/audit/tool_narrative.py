@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fairlead.approval.model import state_name
 from fairlead.audit import approval_narrative, sentences, wording
+from fairlead.audit.narrative import ORDER_NOT_TOLD
 from fairlead.audit.wording import visible
 from fairlead.budget.model import count
 from fairlead.v1 import audit_record_pb2
@@ -20,9 +21,10 @@ _NOT_OVER = {
 
 
 def narrate_tool_call(
-    records: Sequence[audit_record_pb2.AuditRecord], state: audit_record_pb2.ToolCallState
+    records: Sequence[audit_record_pb2.AuditRecord], state: audit_record_pb2.ToolCallState, *, whole: bool = True
 ) -> list[str]:
-    """The story of a tool call whose records are given in sequence order."""
+    """The story of a tool call whose records are given in sequence order; not the `whole` when the first ones were
+    trimmed from the log."""
     story: list[str] = []
     for record in records:
         body = record.WhichOneof("body")
@@ -34,7 +36,7 @@ def narrate_tool_call(
             story.append(approval_narrative.event(record))
     if state in _NOT_OVER:
         story.append(_NOT_OVER[state])
-    story.append(order_of_permission(records))
+    story.append(order_of_permission(records) if whole else ORDER_NOT_TOLD)
     return story
 
 

@@ -125,8 +125,10 @@ class LogFile:
             if hash_of(last[0]) == last[1]:
                 self._last = last[0]
             elif self._first is not None:
-                # Of another log, or of one that a power cut has shortened: not to be continued.
-                _log.warning("the file has records of another log: a new one is begun", extra={"path": str(self._path)})
+                # Of another log, of one that a power cut has shortened, or trimmed: nothing tells which, so it is not
+                # continued.
+                told = "the file ends with a record that is not in the log: a new one is begun"
+                _log.warning(told, extra={"path": str(self._path)})
                 self._rotate()
 
     def _begin(self) -> None:

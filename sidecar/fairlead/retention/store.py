@@ -82,17 +82,27 @@ def old_calls(reader: Reader, before_unix_nanos: int) -> Iterator[OldCall]:
         for _, value in reader.scan(Family.TOOLS, start=prefix + _ENDED, end=prefix + _ENDED + time):
             record = state_pb2.ToolCallRecord.FromString(value)
             if record.state in _GOES and record.end_time_unix_nanos < before_unix_nanos:
-                approvals = _approvals(AuditLog(reader), record)
+                approvals = _approvals(reader, record)
                 yield OldCall(record.tenant, record.call, record.idempotency_key, approvals)
 
 
-def _approvals(log: AuditLog, call: state_pb2.ToolCallRecord) -> frozenset[str]:
-    """The approvals that a call ever waited for, by what the audit log tells of it."""
-    found = {call.approval}
+def _approvals(reader: Reader, call: state_pb2.ToolCallRecord) -> frozenset[str]:
+    """The approvals that a call ever waited for, by what the audit log tells of it; of a call whose records were
+    trimmed, by looking at all approvals that were asked for in its time."""
+    log, found = AuditLog(reader), {call.approval}
     for sequence in call.sequences:
         stored = log.record(sequence)
         if stored is not None:
             found.add(parse_record(stored.record_bytes).tool.approval.removeprefix("approvals/"))
+    if call.approval and min(call.sequences, default=0) < log.beginning().first_sequence:
+        start, end = (
+            (nanos // NANOS_PER_MILLI).to_bytes(6, "big")
+            for nanos in (call.create_time_unix_nanos, call.end_time_unix_nanos + NANOS_PER_MILLI)
+        )
+        for _, value in reader.scan(Family.APPROVALS, start=start, end=end):
+            asked = state_pb2.ApprovalRecord.FromString(value)
+            if asked.call == call.call:
+                found.add(asked.approval.name.removeprefix("approvals/"))
     return frozenset(found - {""})
 
 

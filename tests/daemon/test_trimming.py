@@ -123,6 +123,8 @@ def test_a_destination_that_is_away_costs_a_bounded_disk_and_is_told_what_it_mis
             assert offline.returncode == 0 and "it begins with record" in offline.stdout, (
                 offline.stdout + offline.stderr
             )
+            early = command(daemon, "audit", "verify", "--offline", "--from", "1")
+            assert early.returncode != 0 and "record 1 was trimmed" in early.stderr, early
     # The other destination was there all the time: it has everything, from the first record on.
     lines = [line for line in lines_of(path) if "sequence" in json.loads(line)]
     result = verify_export(lines)

@@ -236,6 +236,7 @@ def opened(arguments: argparse.Namespace) -> Iterator[Source]:
     if arguments.socket is not None:
         raise operator.Unreachable("--offline needs a data directory: name it with --data instead of --socket")
     from fairlead.audit.model import Undecodable
+    from fairlead.audit.trimming.beginning import LogTrimmed
     from fairlead.audit.watch import LogDamaged
     from fairlead.control.errors import Refusal
     from fairlead.store import StoreError, StoreLocked, StoreUnavailable, open_store
@@ -252,5 +253,5 @@ def opened(arguments: argparse.Namespace) -> Iterator[Source]:
             print(f"fairlead: no sidecar runs on {arguments.data}: reading it offline", file=sys.stderr)
         try:
             yield OfflineLog(store)
-        except (StoreUnavailable, LogDamaged, Undecodable, Refusal) as error:
+        except (StoreUnavailable, LogDamaged, LogTrimmed, Undecodable, Refusal) as error:
             raise operator.Unreachable(str(error)) from error

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.audit.store import AuditLog
+from fairlead.audit.trimming.beginning import Beginning
 from fairlead.audit.watch import LogDamaged
 from fairlead.control.errors import Refusal
 from fairlead.internal.v1 import command_pb2, workflow_pb2
@@ -94,6 +96,45 @@ def test_records_that_nobody_wants_cost_no_writes_until_there_are_many() -> None
         (command,) = world.core.applied
         assert not command.control_write.power
         assert outbox.deliveries.cursor("desk") == 301
+
+    run(test)
+
+
+def test_a_log_that_is_trimmed_keeps_what_receivers_still_read_and_they_go_on_behind_a_gap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        world = World()
+        outbox = await begun(world)
+        world.say("INVOCATION_ADMITTED")
+        await drain(outbox)
+        # After a start, not read yet how far it is: nothing goes.
+        starting = world.outbox()
+        await starting.load()
+        assert (starting.read_up_to(1000), outbox.read_up_to(1000)) == (0, 1)
+        for _ in range(5):
+            world.say()
+        assert outbox.read_up_to(1000) == 1
+        await drain(outbox)
+        assert outbox.read_up_to(1000) == 6
+        (write,) = outbox.put_cursors()
+        assert write.key == keys.outbox_cursor("desk")
+        for _ in range(20):
+            world.say()
+        # Whoever is too far behind is not waited for.
+        assert (outbox.read_up_to(20), outbox.read_up_to(19)) == (6, 26)
+        gone = AuditLog(world.store).record(12)
+        assert gone is not None
+        beginning = Beginning(13, gone.record_hash, "note").write()
+        world.store.put(beginning.family, beginning.key, beginning.value)
+        world.store.delete_ranges([(Family.AUDIT, b"", keys.audit(13))])
+        with caplog.at_level(logging.ERROR):
+            await drain(outbox)
+        (line,) = [record for record in caplog.records if "trimmed" in record.message]
+        assert vars(line)["records"] == 6 and vars(line)["receivers"] == "desk"
+        await deliver(outbox)
+        told = [json.loads(body)["data"]["sequence"] for _, _, body in world.sender.sent]
+        assert told == [*range(2, 7), *range(13, 27)]
 
     run(test)
 

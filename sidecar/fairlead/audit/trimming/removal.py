@@ -4,7 +4,7 @@ two batches. Nothing has to be remembered: what is left is what is still there, 
 | goes | found by |
 |---|---|
 | checkpoints before the beginning, with their leaves, and roots of the tree | two ranges of keys, at once |
-| values that records only commit to | the records |
+| values that nothing else commits to | the records |
 | which records are about a run | the records |
 | records | a range of keys for each slice, in the same batch as what is found by them |
 """
@@ -29,6 +29,8 @@ SLICE_RECORDS = 4096
 # Most that is read for a slice.
 SLICE_BYTES = 8 << 20
 _RUN = b"run_"
+# Their values may be those of an approval or a run as well, or of later records: they stay.
+_SHARED = ("decision", "tool", "approval", "run", "step")
 
 
 class Removing(Reader, Protocol):
@@ -90,8 +92,9 @@ def _beside(key: bytes, value: bytes) -> Iterator[tuple[Family, bytes]]:
     except Undecodable:
         # It goes; what it may have committed to cannot be told.
         return
-    for digest in digests(record, stored.record_bytes):
-        yield Family.SEALS, keys.erasable_value(digest)
+    if record.WhichOneof("body") not in _SHARED:
+        for digest in digests(record, stored.record_bytes):
+            yield Family.SEALS, keys.erasable_value(digest)
     # Cheap: most records have none.
     if _RUN in stored.record_bytes:
         run = keys.run_id_bytes(record.run.run or record.step.run)

@@ -22,7 +22,7 @@ from fairlead.audit.transparency.note import InvalidNote
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.rotation import full_files, remove_oldest, set_aside, synced_directory
 from fairlead.exporting.settings import Exporter, Rotation
-from fairlead.exporting.thread import OwnThread
+from fairlead.exporting.thread import OneAtATime, OwnThread
 from fairlead.v1 import audit_service_pb2
 
 _BLOCK_BYTES = 64 << 10
@@ -207,17 +207,15 @@ class LogFile:
 class FileDestination:
     """The file as a destination, written on a thread of its own."""
 
-    def __init__(self, exporter: Exporter) -> None:
+    def __init__(self, exporter: Exporter, computing: OneAtATime) -> None:
+        self._computing = computing
         self._file = LogFile(Path(exporter.path), exporter.rotation)
         self._thread = OwnThread("fairlead-export-file")
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Writes the records down to the disk."""
-
-        def write() -> None:
-            self._file.write([line_of(event) for event in events], source.hash_of)
-
-        return await self._written(write)
+        lines = await self._computing.run(lambda: [line_of(event) for event in events])
+        return await self._written(lambda: self._file.write(lines, source.hash_of))
 
     async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
         """Writes the checkpoint down to the disk."""

@@ -10,6 +10,7 @@ from fairlead.exporting.destination import Destination
 from fairlead.exporting.file import FileDestination
 from fairlead.exporting.settings import Exporter
 from fairlead.exporting.stdout import StdoutDestination
+from fairlead.exporting.thread import OneAtATime
 
 
 class Places:
@@ -20,27 +21,28 @@ class Places:
         self._reader = reader
         self._clock = clock
         self._program_version = program_version
-        self._stdout = StdoutDestination()
+        self._computing = OneAtATime()
+        self._stdout = StdoutDestination(self._computing)
 
     def destination(self, exporter: Exporter) -> Destination:
         """The destination of an exporter; nothing is opened or connected yet."""
         match exporter.kind:
             case "file":
-                return FileDestination(exporter)
+                return FileDestination(exporter, self._computing)
             case "stdout":
                 return self._stdout
             case "cloudevents":
                 from fairlead.exporting.webhook import WebhookDestination
 
-                return WebhookDestination(exporter, self._clock, self._program_version)
+                return WebhookDestination(exporter, self._clock, self._program_version, self._computing)
             case "otlp" if exporter.protocol == "http":
                 from fairlead.exporting.otlp.http_collector import HttpCollector
 
-                return HttpCollector(exporter, self._clock, self._program_version)
+                return HttpCollector(exporter, self._clock, self._program_version, self._computing)
             case "otlp":
                 from fairlead.exporting.otlp.grpc_collector import GrpcCollector
 
-                return GrpcCollector(exporter, self._program_version)
+                return GrpcCollector(exporter, self._program_version, self._computing)
             case "otlp-traces":
                 return self._traces(exporter)
 
@@ -53,5 +55,5 @@ class Places:
 
         signal = Traces(self._program_version, Tracing(Stories(self._reader), exporter.sample))
         if exporter.protocol == "http":
-            return HttpCollector(exporter, self._clock, self._program_version, signal)
-        return GrpcCollector(exporter, self._program_version, signal)
+            return HttpCollector(exporter, self._clock, self._program_version, self._computing, signal)
+        return GrpcCollector(exporter, self._program_version, self._computing, signal)

@@ -1,7 +1,8 @@
-"""A thread of its own for writes that may block for ever: a disk that hangs, a pipe that nobody reads.
+"""Where exporters work: what computes has one turn for all of them, what may block for ever (a disk that hangs, a pipe
+that nobody reads) a thread of its own.
 
-On the event loop's threads they would take the place of control calls. Nobody waits for this thread at the end of the
-process.
+On the event loop's threads such writes would take the place of control calls. Nobody waits for such a thread at the
+end of the process.
 """
 
 from __future__ import annotations
@@ -14,6 +15,19 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
+
+
+class OneAtATime:
+    """Runs on the event loop's threads what computes, one after the other: exporters that all do at once would keep the
+    interpreter from the commit writer, for which calls wait. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """The result of some work."""
+        async with self._turn:
+            return await asyncio.to_thread(work)
 
 
 class OwnThread:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import ssl
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.cloudevents import BATCH_TYPE, batch, checkpoint_batch
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.settings import Exporter
+from fairlead.exporting.thread import OneAtATime
 from fairlead.notification import signature
 from fairlead.notification.model import Answer, Verdict
 from fairlead.notification.sender import HttpSender
@@ -25,15 +25,18 @@ _UNACCEPTABLE = frozenset((400, 422))
 class WebhookDestination:
     """The webhook. Belongs to one event loop."""
 
-    def __init__(self, exporter: Exporter, clock: Callable[[], int], program_version: str) -> None:
+    def __init__(
+        self, exporter: Exporter, clock: Callable[[], int], program_version: str, computing: OneAtATime
+    ) -> None:
         """`clock` gives Unix nanoseconds."""
+        self._computing = computing
         self._exporter = exporter
         self._clock = clock
         self._sender = HttpSender(clock, program_version, trusting(exporter.trusted))
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one request."""
-        body = await asyncio.to_thread(batch, events, source.identity)
+        body = await self._computing.run(lambda: batch(events, source.identity))
         return await self._send(batch_id(self._exporter.name, events[0].record_hash, events[-1].record_hash), body)
 
     async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:

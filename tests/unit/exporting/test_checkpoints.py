@@ -28,6 +28,7 @@ from fairlead.exporting.lane import Readable
 from fairlead.exporting.rotation import full_files
 from fairlead.exporting.service import Exporting
 from fairlead.exporting.settings import Exporter, Rotation
+from fairlead.exporting.thread import OneAtATime
 from fairlead.store import Family, keys
 from tests.unit.audit.records import T0
 from tests.unit.audit.transparency.logs import Recording, SealedLog, private, rewritten
@@ -215,7 +216,7 @@ async def exported(path: Path, rotation: Rotation, lives: int = 3) -> SealedLog:
     for number in range(lives):
         log.commit(3)
         await log.seal()
-        life = Life(log, FileDestination(Exporter("disk", "file", path=str(path), rotation=rotation)))
+        life = Life(log, FileDestination(Exporter("disk", "file", path=str(path), rotation=rotation), OneAtATime()))
         await life.until(log.sealing.size)
         log.commit(4)
         await life.acknowledged(7 * (number + 1))
@@ -302,12 +303,12 @@ def test_a_restart_reads_where_a_file_ends_also_behind_checkpoints(tmp_path: Pat
         await log.seal()
         path.rename(tmp_path / "audit.jsonl.00000000000000000001")
         # Only the checkpoint is new: it is all that the new file has.
-        life = Life(log, FileDestination(Exporter("disk", "file", path=str(path))))
+        life = Life(log, FileDestination(Exporter("disk", "file", path=str(path)), OneAtATime()))
         await life.until(7)
         await life.exporting.stop(5)
         assert path.read_text().startswith('{"checkpoint"') and path.read_text().count("\n") == 1
         log.commit(2)
-        again = Life(log, FileDestination(Exporter("disk", "file", path=str(path))))
+        again = Life(log, FileDestination(Exporter("disk", "file", path=str(path)), OneAtATime()))
         await again.acknowledged(9)
         await again.exporting.stop(5)
         lines = path.read_text().splitlines()
@@ -315,7 +316,7 @@ def test_a_restart_reads_where_a_file_ends_also_behind_checkpoints(tmp_path: Pat
         # Its first record has to follow the last one that was signed.
         assert verified(lines, [log.key]).valid
         log.commit(1)
-        third = Life(log, FileDestination(Exporter("disk", "file", path=str(path))))
+        third = Life(log, FileDestination(Exporter("disk", "file", path=str(path)), OneAtATime()))
         await third.acknowledged(10)
         await third.exporting.stop(5)
         lines = path.read_text().splitlines()

@@ -12,6 +12,7 @@ import pytest
 from fairlead.audit.transparency.exported import verify_export
 from fairlead.exporting.destination import TAKEN, Outcome, not_taken
 from fairlead.exporting.settings import Exporter
+from fairlead.exporting.thread import OneAtATime
 from fairlead.exporting.webhook import WebhookDestination
 from fairlead.notification.signature import signature
 from tests.unit.audit.records import INVOCATION, T0
@@ -24,7 +25,7 @@ KEYS = (b"first-signing-key-0123456789", b"second-signing-key-0123456789")
 
 def hook(port: int, **facts: Any) -> WebhookDestination:
     exporter = Exporter("siem", "cloudevents", url=f"http://127.0.0.1:{port}/in", keys=KEYS, headers={"x-team": "blue"})
-    return WebhookDestination(replace(exporter, **facts), lambda: T0, "1.2.3")
+    return WebhookDestination(replace(exporter, **facts), lambda: T0, "1.2.3", OneAtATime())
 
 
 def test_a_receiver_gets_signed_batches_from_which_the_chain_can_be_verified() -> None:

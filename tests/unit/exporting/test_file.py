@@ -16,6 +16,7 @@ from fairlead.exporting.destination import TAKEN
 from fairlead.exporting.file import FileDestination, LogFile, Unusable, line_of
 from fairlead.exporting.rotation import full_files
 from fairlead.exporting.settings import Exporter, Rotation
+from fairlead.exporting.thread import OneAtATime
 from tests.unit.audit.records import chain, started
 from tests.unit.exporting.logs import EVENTS, HASHES, LOG, SOURCE, run
 
@@ -45,7 +46,7 @@ def test_lines_are_those_of_an_export_and_verify_as_one(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
 
     async def test() -> None:
-        destination = FileDestination(Exporter("disk", "file", path=str(path)))
+        destination = FileDestination(Exporter("disk", "file", path=str(path)), OneAtATime())
         assert await destination.deliver(EVENTS[:20], SOURCE) is TAKEN
         assert await destination.deliver(EVENTS[20:], SOURCE) is TAKEN
         await destination.close()
@@ -203,7 +204,7 @@ def problems(path: Path) -> Sequence[str]:
     found: list[str] = []
 
     async def test() -> None:
-        destination = FileDestination(Exporter("disk", "file", path=str(path)))
+        destination = FileDestination(Exporter("disk", "file", path=str(path)), OneAtATime())
         outcome = await destination.deliver(EVENTS[:1], SOURCE)
         found.append(outcome.problem)
         await destination.close()

@@ -19,6 +19,7 @@ from fairlead.exporting.otlp.grpc_collector import GrpcCollector
 from fairlead.exporting.otlp.http_collector import HttpCollector
 from fairlead.exporting.otlp.mapping import log_record, request
 from fairlead.exporting.settings import Exporter
+from fairlead.exporting.thread import OneAtATime
 from fairlead.v1 import amount_pb2, audit_record_pb2, decision_pb2
 from tests.unit.audit.records import T0, admitted, chain, record, settled
 from tests.unit.exporting.collecting import (
@@ -124,7 +125,7 @@ def test_a_request_says_which_sidecar_it_is_from() -> None:
 
 def grpc_exporter(port: int, **facts: Any) -> GrpcCollector:
     made = Exporter("otlp", "otlp", url=f"http://127.0.0.1:{port}", retry=QUICK, headers={"x-team": "blue"})
-    return GrpcCollector(replace(made, **facts), "1.2.3")
+    return GrpcCollector(replace(made, **facts), "1.2.3", OneAtATime())
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -237,7 +238,7 @@ def test_tls_is_trusted_by_the_given_certificates_alone() -> None:
 
 def http_exporter(port: int, scheme: str = "http", **facts: Any) -> HttpCollector:
     made = Exporter("otlp", "otlp", url=f"{scheme}://127.0.0.1:{port}", protocol="http", headers={"x-team": "blue"})
-    return HttpCollector(replace(made, **facts), lambda: T0, "1.2.3")
+    return HttpCollector(replace(made, **facts), lambda: T0, "1.2.3", OneAtATime())
 
 
 def http_answer(status: str, body: bytes = b"", *headers: str) -> bytes:

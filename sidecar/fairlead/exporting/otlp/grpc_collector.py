@@ -18,6 +18,7 @@ from fairlead.audit.transparency.checkpoint import SignedCheckpoint
 from fairlead.exporting.destination import TAKEN, Outcome, Source, not_taken
 from fairlead.exporting.otlp.signals import Logs, Signal
 from fairlead.exporting.settings import Exporter
+from fairlead.exporting.thread import OneAtATime
 from fairlead.v1 import audit_service_pb2
 
 _DEFAULT_PORT = 4317
@@ -29,15 +30,18 @@ _DETAILS = "grpc-status-details-bin"
 class GrpcCollector:
     """The collector. Belongs to one event loop."""
 
-    def __init__(self, exporter: Exporter, program_version: str, signal: Signal | None = None) -> None:
+    def __init__(
+        self, exporter: Exporter, program_version: str, computing: OneAtATime, signal: Signal | None = None
+    ) -> None:
         """`signal` is logs unless it is given."""
+        self._computing = computing
         self._exporter = exporter
         self._signal = signal or Logs(program_version, include_record=exporter.include_record)
         self._channel: grpc.aio.Channel | None = None
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one call."""
-        return await self._send(await asyncio.to_thread(self._signal.message, events, source), len(events))
+        return await self._send(await self._computing.run(lambda: self._signal.message(events, source)), len(events))
 
     async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:
         """Makes one call."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from fairlead.exporting import webhook
 from fairlead.exporting.destination import TAKEN, Outcome, Source
 from fairlead.exporting.otlp.signals import Logs, Signal
 from fairlead.exporting.settings import Exporter
+from fairlead.exporting.thread import OneAtATime
 from fairlead.notification.sender import HttpSender
 from fairlead.v1 import audit_service_pb2
 
@@ -22,9 +22,15 @@ class HttpCollector:
     """The collector. Belongs to one event loop."""
 
     def __init__(
-        self, exporter: Exporter, clock: Callable[[], int], program_version: str, signal: Signal | None = None
+        self,
+        exporter: Exporter,
+        clock: Callable[[], int],
+        program_version: str,
+        computing: OneAtATime,
+        signal: Signal | None = None,
     ) -> None:
         """`clock` gives Unix nanoseconds; `signal` is logs unless it is given."""
+        self._computing = computing
         self._exporter = exporter
         self._signal = signal or Logs(program_version, include_record=exporter.include_record)
         self._sender = HttpSender(clock, program_version, webhook.trusting(exporter.trusted))
@@ -34,7 +40,7 @@ class HttpCollector:
 
     async def deliver(self, events: Sequence[audit_service_pb2.AuditEvent], source: Source) -> Outcome:
         """Makes one request."""
-        body = await asyncio.to_thread(lambda: self._body(self._signal.message(events, source)))
+        body = await self._computing.run(lambda: self._body(self._signal.message(events, source)))
         return await self._send(body, len(events))
 
     async def publish(self, checkpoint: SignedCheckpoint, source: Source) -> Outcome:

@@ -22,7 +22,7 @@ from fairlead.tracing.spans import span
 from fairlead.v1 import audit_record_pb2 as pb
 from fairlead.v1 import run_pb2
 
-_ATTEMPT_ENDED = {
+ATTEMPT_ENDED = {
     pb.EVENT_KIND_STEP_SUCCEEDED: "",
     pb.EVENT_KIND_STEP_COMPENSATED: "",
     pb.EVENT_KIND_STEP_RETRIED: "retried",
@@ -86,12 +86,9 @@ def span_of_run(
     )
 
 
-def span_of_attempt(record: pb.AuditRecord, run: workflow_pb2.RunRecord, began_at: int) -> trace_pb2.Span | None:
-    """The span of an attempt at a step, that began at a time in Unix nanoseconds and ended with this record; None when
-    no attempt ended with it."""
-    event, outcome = record.step, _ATTEMPT_ENDED.get(record.kind)
-    if outcome is None or not event.epoch:
-        return None
+def span_of_attempt(record: pb.AuditRecord, run: workflow_pb2.RunRecord, began_at: int) -> trace_pb2.Span:
+    """The span of an attempt at a step, that began at a time in Unix nanoseconds and ended with this record."""
+    event, outcome = record.step, ATTEMPT_ENDED[record.kind]
     around = context_of_step(run, event.step)
     own = Context(around.trace_id, identity.span_id("attempt", event.run, event.step, event.epoch))
     facts: dict[str, Value] = {

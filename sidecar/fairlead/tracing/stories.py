@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fairlead.audit.model import parse_record
 from fairlead.audit.store import AuditLog, Invocations, Reader
 from fairlead.internal.v1 import workflow_pb2
-from fairlead.tracing.runs import BEGINS
+from fairlead.tracing.runs import ATTEMPT_ENDED, BEGINS
 from fairlead.v1 import audit_record_pb2 as pb
 from fairlead.workflow.model import InvalidName, run_id
 from fairlead.workflow.store import Runs
@@ -64,22 +64,29 @@ class Stories:
         return self._runs.record(tenant, run)
 
     def begin(self, record: pb.AuditRecord) -> None:
-        """Remembers when a step, or an attempt at it, began."""
-        if record.kind not in BEGINS:
-            return
+        """Remembers when a step, or an attempt at it, began. A later attempt is not the beginning of its step: whoever
+        goes on in the middle looks for that when the step has ended."""
+        if record.kind in BEGINS:
+            self._begin(record, first=record.step.epoch <= 1)
+
+    def _begin(self, record: pb.AuditRecord, *, first: bool) -> None:
         event = record.step
-        self._began.setdefault((event.run, event.step, 0), record.time_unix_nanos)
+        if first:
+            self._began.setdefault((event.run, event.step, 0), record.time_unix_nanos)
         if record.kind == pb.EVENT_KIND_STEP_LEASED:
             self._began[event.run, event.step, event.epoch] = record.time_unix_nanos
         while len(self._began) > BEGINNINGS:
             self._began.popitem(last=False)
 
-    def began(self, record: pb.AuditRecord, epoch: int = 0) -> int:
-        """When the step of a record began, or one attempt at it; the record's own time when that is not known."""
+    def began(self, record: pb.AuditRecord, epoch: int = 0) -> int | None:
+        """When the step of a record began, or one attempt at it; the record's own time when that is not known, None
+        when the attempt has ended before: what people say of an unknown one is no attempt."""
         event = record.step
         known = self._began.get((event.run, event.step, epoch))
         if known is None:
-            self._look(record)
+            ended = self._look(record)
+            if epoch in ended:
+                return None
             known = self._began.get((event.run, event.step, epoch))
         return record.time_unix_nanos if known is None else known
 
@@ -87,12 +94,20 @@ class Stories:
         """Forgets what has ended."""
         self._began.pop((record.step.run, record.step.step, epoch), None)
 
-    def _look(self, record: pb.AuditRecord) -> None:
+    def _look(self, record: pb.AuditRecord) -> set[int]:
+        """Reads when the step and its attempts began; the epochs of those that have ended before the record."""
+        ended: set[int] = set()
         run = run_id(f"runs/{record.step.run}")
         sequences = [one for one in self._runs.events(record.tenant, run) if one < record.sequence]
         for other in self._records(sequences[-MAX_LOOKED_AT:], record.sequence, MAX_LOOKED_AT):
             if other.HasField("step") and other.step.step == record.step.step:
-                self.begin(other)
+                if other.kind in BEGINS:
+                    # In the order of the log, so the first one counts.
+                    self._begin(other, first=True)
+                if other.kind in ATTEMPT_ENDED and other.step.epoch:
+                    ended.add(other.step.epoch)
+                    self.end(other, other.step.epoch)
+        return ended
 
     def _records(self, sequences: list[int], upto: int, most: int = MAX_RECORDS) -> Iterator[pb.AuditRecord]:
         for sequence in sequences[:most]:

@@ -90,11 +90,12 @@ class Tracing:
         if run is None or not self._wanted(runs.context_of_run(run)):
             return
         epoch = record.step.epoch
-        attempt = runs.span_of_attempt(record, run, self._stories.began(record, epoch)) if epoch else None
-        if attempt is not None:
-            yield attempt
-            self._stories.end(record, epoch)
-        step = runs.span_of_step(record, run, self._stories.began(record))
+        if epoch and record.kind in runs.ATTEMPT_ENDED:
+            began_at = self._stories.began(record, epoch)
+            if began_at is not None:
+                yield runs.span_of_attempt(record, run, began_at)
+                self._stories.end(record, epoch)
+        step = runs.span_of_step(record, run, self._stories.began(record) or record.time_unix_nanos)
         if step is not None:
             yield step
             self._stories.end(record)

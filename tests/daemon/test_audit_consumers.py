@@ -18,20 +18,24 @@ def test_a_collector_goes_on_after_a_kill_without_a_gap(tmp_path: Path) -> None:
         seen: list[int] = []
         for life in range(2):
             stub = audit_service_pb2_grpc.AuditServiceStub(daemon.operator())
-            watch = audit_service_pb2.WatchEventsRequest(subscriber="siem", from_start=life == 0)
+            # One record in a response first, then batches.
+            watch = audit_service_pb2.WatchEventsRequest(
+                subscriber="siem", from_start=life == 0, max_events=1000 * life
+            )
             stream = stub.WatchEvents(watch, timeout=60)
             stream.initial_metadata()
             for n in range(3):
                 Agent(daemon).admit(f"call-{life}-{n}")
             newest = stub.ListEvents(audit_service_pb2.ListEventsRequest(page_size=1, descending=True)).events[0]
             for response in stream:
-                seen.append(response.event.record.sequence)
+                events = response.events or [response.event]
+                seen += [event.record.sequence for event in events]
                 stub.AcknowledgeEvents(
                     audit_service_pb2.AcknowledgeEventsRequest(
                         request_id=str(uuid.uuid4()), subscriber="siem", resume_token=response.resume_token
                     )
                 )
-                if response.event.record.sequence == newest.record.sequence:
+                if seen[-1] >= newest.record.sequence:
                     break
             stream.cancel()
             if life == 0:

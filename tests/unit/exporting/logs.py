@@ -98,7 +98,10 @@ class Life:
     """One life of a sidecar's exporters over a store."""
 
     def __init__(
-        self, desk: Destination, store: FakeStore | None = None, records: Sequence[StoredRecord] = LOG
+        self,
+        desk: Destination | Callable[[Exporter], Destination],
+        store: FakeStore | None = None,
+        records: Sequence[StoredRecord] = LOG,
     ) -> None:
         self.records = records
         self.store = store or FakeStore()
@@ -112,7 +115,7 @@ class Life:
 
         def make(exporter: Exporter) -> Destination:
             self.made.append(exporter)
-            return desk
+            return desk(exporter) if callable(desk) else desk
 
         readable = Readable(self.consumers, AuditLog(self.store), self.feed, Seals(self.store), Unsealed())
         self.exporting = Exporting(readable, make, lambda: 0.0, pace_seconds=0)

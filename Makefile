@@ -6,7 +6,7 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
-.PHONY: help setup demo test test-rust test-python test-wheel test-compat test-clients test-telemetry wheel lint format proto bench bench-peers clean
+.PHONY: help setup demo test test-rust test-python test-wheel test-compat test-clients test-telemetry test-cluster wheel lint format proto bench bench-peers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ test-clients: setup ## Build the example clients of every language and compare w
 
 test-telemetry: setup .venv-telemetry/.dependencies ## Show traces in a real Phoenix and alerts of a real Prometheus; minutes, not a part of test
 	$(BIN)/python -m pytest -c tests/telemetry/pytest.ini --rootdir . tests/telemetry
+
+test-cluster: setup ## Try deploy/ on a real API server: kube-apiserver, etcd, kubectl and helm on the PATH or in KUBEBUILDER_ASSETS
+	$(BIN)/python -m pytest -c tests/cluster/pytest.ini --rootdir . tests/cluster
 
 lint: setup ## Formatting, lints, types, generated code
 	$(BIN)/ruff format --check $(PY_SOURCES)

@@ -25,6 +25,11 @@ MANIFESTS = Path(__file__).parents[3] / "deploy/manifests"
 REVIEW: dict[str, Any] = json.loads((Path(__file__).parent / "reviews/pod.json").read_text())
 
 
+# What kube-apiserver 1.36.3 sent: a pod as controllers make it, one with a name, one of `kubectl apply --server-side`
+# as a dry run and for real. tests/cluster has an API server send more.
+SENT = [json.loads(line) for line in (Path(__file__).parent / "reviews/kubernetes-1.36.jsonl").read_text().splitlines()]
+
+
 def asking(**pod: Any) -> dict[str, Any]:
     """The review, about a pod with these fields."""
     made = copy.deepcopy(REVIEW)
@@ -68,6 +73,21 @@ def test_a_pod_that_asks_gets_what_inject_makes() -> None:
     }
     del pod["metadata"]["creationTimestamp"], pod["metadata"]["managedFields"]
     kubernetes_validate.validate(pod, "1.37", strict=True)
+
+
+@pytest.mark.parametrize("sent", SENT, ids=lambda sent: sent["request"]["options"].get("fieldManager", "api"))
+def test_what_an_api_server_sent_gets_the_sidecar(sent: dict[str, Any]) -> None:
+    done = review(json.dumps(sent).encode(), SETTINGS)
+    metadata = sent["request"]["object"]["metadata"]
+    assert (done.outcome, done.uid) == ("injected", sent["request"]["uid"])
+    assert done.pod == f"support/{metadata.get('name') or metadata['generateName']}"
+    pod = patched(sent, done.answer["response"])
+    assert [each["name"] for each in pod["spec"]["initContainers"]] == ["fairlead"]
+    assert pod["metadata"]["labels"]["fairlead/sidecar"] == "true"
+    metadata = {
+        key: value for key, value in pod["metadata"].items() if key not in ("managedFields", "creationTimestamp")
+    }
+    kubernetes_validate.validate({**pod, "metadata": metadata}, "1.36", strict=True)
 
 
 def pod_of(kind: str, template: dict[str, Any], owner: str) -> dict[str, Any]:

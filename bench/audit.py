@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import configuration
 from bench.processes import LOAD, Sidecar, in_turns, load, running
@@ -28,6 +27,7 @@ from fairlead.audit.model import GENESIS, StoredRecord, event_of
 from fairlead.audit.store import AuditLog
 from fairlead.audit.transparency.bundle import bundle
 from fairlead.audit.transparency.checkpoint import Checkpoint, SignedCheckpoint
+from fairlead.audit.transparency.keys import pem_of, private_key
 from fairlead.audit.transparency.note import SignerKey, VerifierKey
 from fairlead.audit.transparency.proofs import Proofs
 from fairlead.audit.transparency.sealing import EVERY_RECORDS, Sealing
@@ -101,7 +101,7 @@ def in_process() -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as name, open_store(Path(name)) as store:
         store.write((Family.AUDIT, key, value) for key, value in entries)
         reading = asyncio.run(_catch_up(store))
-    signer = SignerKey("fairlead.audit/" + "0" * 32, Ed25519PrivateKey.generate())
+    signer = SignerKey("fairlead.audit/" + "0" * 32, private_key(pem_of(bytes(32))))
     checkpoint = Checkpoint(signer.name, RECORDS, bytes(32), bytes(32), 1)
     signing = median(lambda: [SignedCheckpoint.of(checkpoint, [signer]) for _ in range(200)])
     verifying = median(lambda: _verify(lines, key), turns=3)
@@ -206,7 +206,7 @@ async def _sealed(store: Store) -> tuple[StraightCore, Sealing]:
     feed = CommitFeed(asyncio.get_running_loop())
     core = StraightCore(store, feed)
     sealing = Sealing(core, store, feed, time.time_ns)
-    sealing.use(Ed25519PrivateKey.generate())
+    sealing.use(private_key(pem_of(bytes(32))))
     await sealing.load()
     return core, sealing
 

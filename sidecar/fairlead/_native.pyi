@@ -6,7 +6,17 @@ method of a handle raises `EngineFault`.
 
 from typing import final
 
-__all__ = ["ClosedError", "ConfigError", "Core", "DoesNotFit", "EngineFault", "Tree", "encode_events"]
+__all__ = [
+    "ClosedError",
+    "ConfigError",
+    "Core",
+    "DoesNotFit",
+    "EngineFault",
+    "SigningKey",
+    "Tree",
+    "encode_events",
+    "is_signed",
+]
 
 class ConfigError(ValueError):
     """The configuration is not valid."""
@@ -66,6 +76,25 @@ class Tree:
         """With the records that follow, as the log stores them: key, and hash with bytes. Raises DoesNotFit, which says
         what does not.
         """
+
+@final
+class SigningKey:
+    """An Ed25519 key that signs."""
+
+    def __new__(cls, pem: str) -> SigningKey:
+        """The key of a PEM text (PKCS #8, not encrypted). Raises ValueError, which says why it is none, never what it
+        is.
+        """
+
+    @property
+    def public(self) -> bytes:
+        """Its public half, 32 bytes."""
+
+    def sign(self, text: bytes) -> bytes:
+        """The signature of a text, 64 bytes."""
+
+def is_signed(public: bytes, text: bytes, signature: bytes) -> bool:
+    """True when the signature is that of the text with this public Ed25519 key."""
 
 @final
 class Core:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from fairlead._native import ClosedError, ConfigError, Core, DoesNotFit, EngineFault, Tree, encode_events
+from fairlead._native import (
+    ClosedError,
+    ConfigError,
+    Core,
+    DoesNotFit,
+    EngineFault,
+    SigningKey,
+    Tree,
+    encode_events,
+    is_signed,
+)
 
 __all__ = [
     "ClosedError",
@@ -10,9 +20,11 @@ __all__ = [
     "Core",
     "DoesNotFit",
     "EngineFault",
+    "SigningKey",
     "Tree",
     "compile_config",
     "encode_events",
+    "is_signed",
 ]
 
 

@@ -8,6 +8,7 @@
 //! * A handle belongs to the process that made it: after a fork its threads are gone, so every method refuses.
 mod error;
 mod events;
+mod key;
 mod tree;
 
 use std::process;
@@ -25,6 +26,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 use crate::error::{ClosedError, ConfigError, DoesNotFit, EngineFault, config_error, start_error};
+use crate::key::SigningKey;
 use crate::tree::Tree;
 
 /// The extension's own allocator: calls allocate on one thread and free on another, which the C library's pays for with
@@ -258,6 +260,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Core>()?;
     module.add_class::<Tree>()?;
+    module.add_class::<SigningKey>()?;
+    module.add_function(wrap_pyfunction!(key::is_signed, module)?)?;
     module.add_function(wrap_pyfunction!(events::encode_events, module)?)?;
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("ClosedError", py.get_type::<ClosedError>())?;

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from fairlead.native import SigningKey
 
 # In the data directory.
 KEY_FILE = "audit.key"
 _MAX_BYTES = 4096
+_SECRET_BYTES = 32
+# What PKCS #8 has in front of the secret bytes of an Ed25519 key (RFC 8410, section 7).
+_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 
 
 class KeyUnusable(ValueError):
     """There is no key to sign with; the message says where it should be, never what it is."""
 
 
-def private_key(pem: str) -> Ed25519PrivateKey:
+def private_key(pem: str) -> SigningKey:
     """The key of a PEM text (PKCS #8, not encrypted), as `openssl genpkey -algorithm ed25519` makes it."""
     try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyUnusable("is not a private key in PEM (PKCS #8) without a passphrase") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyUnusable("is not an Ed25519 key: make one with openssl genpkey -algorithm ed25519")
-    return key
+        return SigningKey(pem)
+    except ValueError as error:
+        raise KeyUnusable(str(error)) from None
 
 
-def own_key(data: Path) -> Ed25519PrivateKey:
+def pem_of(secret: bytes) -> str:
+    """The PEM text of a key with these 32 secret bytes."""
+    return f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(_PKCS8 + secret).decode()}\n-----END PRIVATE KEY-----\n"
+
+
+def own_key(data: Path) -> SigningKey:
     """The key in a data directory, made with mode 0600 when it is not there; raises `KeyUnusable`."""
     path = data / KEY_FILE
     try:
@@ -54,7 +53,7 @@ def own_key(data: Path) -> Ed25519PrivateKey:
 
 def _make(path: Path) -> None:
     """All or nothing: half a key would be no key for ever."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = pem_of(os.urandom(_SECRET_BYTES)).encode()
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

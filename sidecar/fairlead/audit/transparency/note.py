@@ -16,8 +16,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from fairlead.native import SigningKey, is_signed
 
 _ED25519 = b"\x01"
 _MARK = "— "
@@ -66,11 +65,7 @@ class VerifierKey:
 
     def made(self, text: str, signature: bytes) -> bool:
         """True when the signature is this key's over the text."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return is_signed(self.public, text.encode(), signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +73,12 @@ class SignerKey:
     """A private key with its name."""
 
     name: str
-    private: Ed25519PrivateKey
+    private: SigningKey
 
     @property
     def verifier(self) -> VerifierKey:
         """Its public half."""
-        return VerifierKey(self.name, self.private.public_key().public_bytes_raw())
+        return VerifierKey(self.name, self.private.public)
 
 
 def sign(text: str, signers: Iterable[SignerKey]) -> str:

@@ -17,8 +17,6 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from fairlead.audit.model import Undecodable
 from fairlead.audit.store import AuditLog, Reader
 from fairlead.audit.transparency.checkpoint import KEY_CHANGED, ORIGIN_PREFIX, Checkpoint, SignedCheckpoint
@@ -27,7 +25,7 @@ from fairlead.audit.transparency.store import Seals
 from fairlead.control.commands import Core, apply, apply_here, to_the_end
 from fairlead.control.errors import Refusal
 from fairlead.internal.v1 import command_pb2, state_pb2
-from fairlead.native import DoesNotFit, Tree
+from fairlead.native import DoesNotFit, SigningKey, Tree
 from fairlead.store import CommitFeed, Family, StoreUnavailable, keys
 from fairlead.v1 import audit_record_pb2
 
@@ -76,7 +74,7 @@ class Sealing:
         self._random_bytes = random_bytes
         self._tree = Tree()
         self._state = state_pb2.AuditSealRecord()
-        self._keys: list[Ed25519PrivateKey] = []
+        self._keys: list[SigningKey] = []
         self._last: SignedCheckpoint | None = None
         self._newer = asyncio.Event()
         self._key_changed = asyncio.Event()
@@ -120,10 +118,9 @@ class Sealing:
         """Who signed before, the last one first."""
         return list(self._state.former_public_keys)
 
-    def use(self, key: Ed25519PrivateKey) -> None:
+    def use(self, key: SigningKey) -> None:
         """Signs with this key from now on; the one that signed last vouches for it."""
-        raw = key.private_bytes_raw()
-        known = (one for one in self._keys if one.private_bytes_raw() != raw)
+        known = (one for one in self._keys if one.public != key.public)
         recorded = self._state.public_key
         self._keys = [key, *(one for one in known if str(self._signer(one).verifier) == recorded)]
         if recorded not in ("", self.public_key):
@@ -314,7 +311,7 @@ class Sealing:
             raise DoesNotFit(f"record {tree.size + 1} of the audit log is missing")
         return tree.grown(entries)
 
-    def _signer(self, key: Ed25519PrivateKey) -> SignerKey:
+    def _signer(self, key: SigningKey) -> SignerKey:
         return SignerKey(self.origin, key)
 
     def _stop_signing(self, error: Exception) -> None:

@@ -8,16 +8,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from fairlead.audit.model import GENESIS, StoredRecord, link
 from fairlead.audit.store import AuditLog
 from fairlead.audit.transparency.bundle import bundle
+from fairlead.audit.transparency.keys import pem_of, private_key
 from fairlead.audit.transparency.note import VerifierKey
 from fairlead.audit.transparency.proofs import Proofs
 from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.transparency.verify import BundleVerification, BundleVerifier
 from fairlead.internal.v1 import command_pb2
+from fairlead.native import SigningKey
 from fairlead.store import CommitFeed, Family, keys
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
 from tests.unit.audit.fakes import FakeCore, FakeStore
@@ -88,9 +88,9 @@ class Recording(FakeCore):
         return super().apply(command)
 
 
-def private(seed: int) -> Ed25519PrivateKey:
+def private(seed: int) -> SigningKey:
     """The same key for the same seed."""
-    return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+    return private_key(pem_of(bytes([seed]) * 32))
 
 
 async def grown(sizes: Sequence[int]) -> tuple[SealedLog, list[str]]:

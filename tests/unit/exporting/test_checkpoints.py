@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import logging
@@ -25,14 +26,24 @@ from fairlead.exporting import metrics
 from fairlead.exporting.destination import TAKEN, Destination, not_taken
 from fairlead.exporting.file import FileDestination
 from fairlead.exporting.lane import Readable
+from fairlead.exporting.otlp.grpc_collector import GrpcCollector
+from fairlead.exporting.otlp.http_collector import HttpCollector
+from fairlead.exporting.otlp.signals import Traces
 from fairlead.exporting.rotation import full_files
 from fairlead.exporting.service import Exporting
 from fairlead.exporting.settings import Exporter, Rotation
 from fairlead.exporting.thread import OneAtATime
+from fairlead.exporting.webhook import WebhookDestination
+from fairlead.notification.signature import signature
 from fairlead.store import Family, keys
+from fairlead.tracing.stories import Stories
+from fairlead.tracing.tracing import Tracing
+from tests.unit.audit.fakes import FakeStore
 from tests.unit.audit.records import T0
 from tests.unit.audit.transparency.logs import Recording, SealedLog, private, rewritten
-from tests.unit.exporting.logs import QUICK, Desk, run
+from tests.unit.exporting.collecting import Request, attribute, collecting, log_records
+from tests.unit.exporting.logs import QUICK, SOURCE, Desk, run
+from tests.unit.notification.web import web
 
 
 class Life:
@@ -82,7 +93,7 @@ def test_a_checkpoint_comes_behind_its_records_and_the_newest_one_says_it_all() 
             await log.seal()
         life = Life(log, desk)
         await life.until(9)
-        # Behind the first batch there was one of so many records, too; Desk checks that nothing came early.
+        # Behind the first batch there was one of so many records, too.
         assert desk.signed == [3, 5, 9][-len(desk.signed) :] and desk.signed[-1] == 9
         log.commit(2)
         await life.acknowledged(11)
@@ -93,6 +104,7 @@ def test_a_checkpoint_comes_behind_its_records_and_the_newest_one_says_it_all() 
         assert 'fairlead_audit_export_checkpoint_size{exporter="desk"} 11\n' in metrics.page(life.exporting)
         await life.exporting.stop(5)
         assert desk.signed[-2:] == [9, 11], "none comes twice in one life"
+        assert desk.early == []
         again = Life(log, desk)
         await again.until(11)
         assert desk.signed[-2:] == [11, 11], "the next one does not know what the last one has sent"
@@ -199,6 +211,75 @@ def test_the_checkpoint_that_hands_on_trust_is_never_left_out() -> None:
         assert result.valid and result.signed is not None and result.signed.size == 16
         without = verified([json.dumps(line) for line in [*lines, {"checkpoint": notes[16]}]], [former])
         assert not without.valid and "cannot be trusted" in without.chain.problem
+
+    run(test)
+
+
+# How ------------------------------------------------------------------------------------------------------------------
+
+
+async def some_checkpoint() -> SignedCheckpoint:
+    log = await sealed_log()
+    log.commit(3)
+    return SignedCheckpoint.unverified(await log.seal())
+
+
+def test_a_receiver_of_cloudevents_gets_an_event_of_its_own_type_whose_data_is_a_line() -> None:
+    async def test() -> None:
+        signed = await some_checkpoint()
+        async with web() as server:
+            exporter = Exporter("siem", "cloudevents", url=f"http://127.0.0.1:{server.port}/", keys=(b"k" * 32,))
+            destination = WebhookDestination(exporter, lambda: T0, "1.2.3", OneAtATime())
+            for _ in range(2):
+                assert await destination.publish(signed, SOURCE) is TAKEN
+            await destination.close()
+        (_, headers, body), (_, again, _) = server.requests
+        (event,) = json.loads(body)
+        assert event == {
+            "specversion": "1.0",
+            "id": hashlib.sha256(signed.note.encode()).hexdigest(),
+            "source": f"/fairlead/logs/{SOURCE.identity}",
+            "type": "dev.fairlead.audit.checkpoint",
+            "time": "2026-11-18T11:06:40.000000000Z",
+            "datacontenttype": "application/json",
+            "data": {"checkpoint": signed.note},
+        }
+        assert headers["webhook-id"] == again["webhook-id"]
+        seconds = int(headers["webhook-timestamp"])
+        assert headers["webhook-signature"] == signature(b"k" * 32, headers["webhook-id"], seconds, body)
+
+    run(test)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_collector_gets_a_log_record_with_the_note_and_one_of_traces_nothing(protocol: str) -> None:
+    async def test() -> None:
+        signed = await some_checkpoint()
+        requests: list[Request] = []
+        traces = Traces("1.2.3", Tracing(Stories(FakeStore())))
+        if protocol == "grpc":
+            async with collecting() as collector:
+                exporter = Exporter("otlp", "otlp", url=f"http://127.0.0.1:{collector.port}")
+                logs: Destination = GrpcCollector(exporter, "1.2.3", OneAtATime())
+                assert await logs.publish(signed, SOURCE) == TAKEN
+                assert await GrpcCollector(exporter, "1.2.3", OneAtATime(), traces).publish(signed, SOURCE) is TAKEN
+                await logs.close()
+            requests = collector.requests
+        else:
+            async with web() as server:
+                exporter = Exporter("otlp", "otlp", url=f"http://127.0.0.1:{server.port}", gzip=False)
+                logs = HttpCollector(exporter, lambda: T0, "1.2.3", OneAtATime())
+                assert await logs.publish(signed, SOURCE) == TAKEN
+                spans = HttpCollector(exporter, lambda: T0, "1.2.3", OneAtATime(), traces)
+                assert await spans.publish(signed, SOURCE) is TAKEN
+                await logs.close()
+            requests = [Request.FromString(body) for _, _, body in server.requests]
+        (request,) = requests
+        (record,) = log_records(request)
+        assert record.event_name == "fairlead.audit.checkpoint" and record.body.string_value == signed.note
+        assert record.time_unix_nano == T0
+        assert attribute(record, "fairlead.audit.checkpoint.size") == 3
+        assert attribute(record, "fairlead.audit.checkpoint.origin") == signed.checkpoint.origin
 
     run(test)
 

@@ -285,6 +285,15 @@ def seal_tile(number: int) -> bytes:
     return b"t" + number.to_bytes(8, "big")
 
 
+SEAL_TRIMMED_VALUE = b"w"
+"""What the keys begin with that say of a value that a record that commits to it was trimmed."""
+
+
+def trimmed_value(digest: bytes) -> bytes:
+    """That a record was trimmed that commits to a value which stays, by the commitment's 32 bytes."""
+    return SEAL_TRIMMED_VALUE + digest
+
+
 def erasable_value(digest: bytes) -> bytes:
     """A value that an audit record only commits to, by the commitment's 32 bytes."""
     return b"v" + digest

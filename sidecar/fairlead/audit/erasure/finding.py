@@ -47,11 +47,22 @@ class Values:
             raise Unknown
         for sequence in sequences:
             found.update(dict.fromkeys(self.of_record(sequence) or ()))
+        if not is_run:
+            # What the approval has of records that were trimmed.
+            found.update(dict.fromkeys(self._of_approval(name)))
         return list(found)
 
     def kept(self, found: list[bytes]) -> list[bytes]:
         """Those that are still there."""
         return [one for one in found if self._reader.get(Family.SEALS, keys.erasable_value(one)) is not None]
+
+    def _of_approval(self, name: str) -> Iterator[bytes]:
+        """The digests of an approval, or of that of a call."""
+        call = self._invocations.find(name) or self._invocations.find_tool_call(name)
+        record = self._invocations.find_approval(name if call is None else call.approval)
+        if record is not None:
+            for text in (record.approval.tool, *(vote.reason for vote in record.approval.votes)):
+                yield from digests_in(text)
 
     def _of_run(self, name: str, found: dict[bytes, None], notes: list[str]) -> list[int]:
         """Where the records of a run are; adds what its state has, which may be no record's."""

@@ -4,7 +4,7 @@ two batches. Nothing has to be remembered: what is left is what is still there, 
 | goes | found by |
 |---|---|
 | checkpoints before the beginning, with their leaves, and roots of the tree | two ranges of keys, at once |
-| values that nothing else commits to | the records |
+| values that nothing else commits to; others go [later](shared.py) | the records |
 | which records are about a run | the records |
 | records | a range of keys for each slice, in the same batch as what is found by them |
 """
@@ -12,7 +12,7 @@ two batches. Nothing has to be remembered: what is left is what is still there, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fairlead.audit.erasure.model import digests
@@ -20,6 +20,7 @@ from fairlead.audit.model import Undecodable, parse_record
 from fairlead.audit.store import Reader, split_entry
 from fairlead.audit.transparency.merkle import TILE_LEAVES
 from fairlead.audit.trimming.beginning import Beginning
+from fairlead.audit.trimming.shared import Shared, Write, subjects_of
 from fairlead.store import Family, keys
 
 Range = tuple[Family, bytes, bytes]
@@ -29,8 +30,6 @@ SLICE_RECORDS = 4096
 # Most that is read for a slice.
 SLICE_BYTES = 8 << 20
 _RUN = b"run_"
-# Their values may be those of an approval or a run as well, or of later records: they stay.
-_SHARED = ("decision", "tool", "approval", "run", "step")
 
 
 class Removing(Reader, Protocol):
@@ -54,27 +53,31 @@ class Slice:
     """The key behind the last one."""
     beside: tuple[tuple[Family, bytes], ...]
     """Keys of what goes with them."""
+    shared: tuple[Shared, ...]
+    """Values that stay for others."""
 
     def remove(self, store: Removing) -> None:
         """Removes it. Only between two batches of the commit writer. INVARIANT: what is found by the records goes
         first; when only that has gone, it is looked for again."""
-        if self.beside:
-            store.write([(family, key, None) for family, key in self.beside])
+        writes: list[Write] = [(family, key, None) for family, key in self.beside]
+        for one in self.shared:
+            writes += one.writes(store)
+        if writes:
+            store.write(writes)
         store.delete_ranges([(Family.AUDIT, b"", self.end)])
 
 
 def slices(reader: Reader, beginning: Beginning) -> Iterator[Slice]:
     """What is left of the records before the beginning, a slice at a time. Blocks for as long as it reads."""
-    records, size, beside = 0, 0, list[tuple[Family, bytes]]()
+    found, size = _Found(), 0
     for key, value in reader.scan(Family.AUDIT, end=keys.audit(beginning.first_sequence)):
-        records += 1
         size += len(value)
-        beside += _beside(key, value)
-        if records == SLICE_RECORDS or size >= SLICE_BYTES:
-            yield Slice(records, key + b"\0", tuple(beside))
-            records, size, beside = 0, 0, []
-    if records:
-        yield Slice(records, keys.audit(beginning.first_sequence), tuple(beside))
+        found.add(key, value)
+        if found.records == SLICE_RECORDS or size >= SLICE_BYTES:
+            yield found.slice(key + b"\0")
+            found, size = _Found(), 0
+    if found.records:
+        yield found.slice(keys.audit(beginning.first_sequence))
 
 
 def proofs(beginning: Beginning) -> list[Range]:
@@ -85,18 +88,36 @@ def proofs(beginning: Beginning) -> list[Range]:
     ]
 
 
-def _beside(key: bytes, value: bytes) -> Iterator[tuple[Family, bytes]]:
-    try:
-        stored = split_entry(key, value)
-        record = parse_record(stored.record_bytes)
-    except Undecodable:
-        # It goes; what it may have committed to cannot be told.
-        return
-    if record.WhichOneof("body") not in _SHARED:
+@dataclass(slots=True)
+class _Found:
+    """What was found of a slice."""
+
+    records: int = 0
+    beside: list[tuple[Family, bytes]] = field(default_factory=list)
+    shared: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Takes an entry of the log."""
+        self.records += 1
+        try:
+            stored = split_entry(key, value)
+            record = parse_record(stored.record_bytes)
+        except Undecodable:
+            # It goes; what it may have committed to cannot be told.
+            return
+        subjects = subjects_of(record, stored.record_bytes)
         for digest in digests(record, stored.record_bytes):
-            yield Family.SEALS, keys.erasable_value(digest)
-    # Cheap: most records have none.
-    if _RUN in stored.record_bytes:
-        run = keys.run_id_bytes(record.run.run or record.step.run)
-        if run is not None:
-            yield Family.RUNS, keys.run_event(record.tenant, run, stored.sequence)
+            if subjects is None:
+                self.beside.append((Family.SEALS, keys.erasable_value(digest)))
+            else:
+                self.shared[digest] = self.shared.get(digest, frozenset()) | subjects
+        # Cheap: most records have none.
+        if _RUN in stored.record_bytes:
+            run = keys.run_id_bytes(record.run.run or record.step.run)
+            if run is not None:
+                self.beside.append((Family.RUNS, keys.run_event(record.tenant, run, stored.sequence)))
+
+    def slice(self, end: bytes) -> Slice:
+        """All of it, up to a key."""
+        shared = (Shared(digest, subjects) for digest, subjects in self.shared.items())
+        return Slice(self.records, end, tuple(self.beside), tuple(shared))

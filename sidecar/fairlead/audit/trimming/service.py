@@ -24,6 +24,7 @@ from fairlead.audit.transparency.sealing import Sealing
 from fairlead.audit.trimming.beginning import Beginning
 from fairlead.audit.trimming.choice import Choosing, Cut, Sealed, kept_bytes
 from fairlead.audit.trimming.removal import Removing, Slice, proofs, slices
+from fairlead.audit.trimming.shared import settled
 from fairlead.config.sections.retention import AuditRetention
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal
@@ -35,6 +36,8 @@ from fairlead.v1 import audit_record_pb2
 
 TRIMMED = "retention.audit_trimmed"
 RETRY_SECONDS = 10.0
+# Values of one look, and of one pause between two batches.
+SETTLED_AT_ONCE = 256
 # Consumers that a record names of those that it was not waited for.
 _MOST_NAMED = 16
 
@@ -110,6 +113,7 @@ class Trimming:
             try:
                 size = self._sealing.size
                 await self.remove()
+                await self.settle()
                 while True:
                     await self.trim()
                     size = max(size, self._sealing.size)
@@ -143,6 +147,8 @@ class Trimming:
         begun = await to_the_end(self._begin(kept, now, by_age=by_age))
         if begun:
             await self.remove()
+        if by_age:
+            await self.settle()
         return begun
 
     async def _begin(self, kept: AuditRetention, now: int, *, by_age: bool) -> bool:
@@ -207,6 +213,18 @@ class Trimming:
             await self._between(self._store.close_log)
             fields = {"records": removed, "first_sequence": beginning.first_sequence}
             _log.info("trimmed records of the audit log removed", extra=fields)
+
+    async def settle(self) -> None:
+        """Removes values that trimmed records shared with what is not there any more. Raises `StoreUnavailable`."""
+        size, after = self.beginning.size, b""
+        while True:
+            look = partial(settled, self._store, size, self._consumers.head, after, SETTLED_AT_ONCE)
+            writes, after = await asyncio.to_thread(look)
+            if writes:
+                await self._between(partial(self._store.write, writes))
+            if not after:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _between(self, work: Callable[[], None]) -> None:
         await asyncio.wrap_future(self._writer.between_batches(work))

@@ -347,6 +347,14 @@ class AuditBeginningRecord(_message.Message):
     record_bytes: int
     def __init__(self, first_sequence: _Optional[int] = ..., prev_hash: _Optional[bytes] = ..., note: _Optional[str] = ..., frontier: _Optional[_Iterable[bytes]] = ..., log_hash: _Optional[bytes] = ..., record_bytes: _Optional[int] = ...) -> None: ...
 
+class TrimmedValueRecord(_message.Message):
+    __slots__ = ("subjects", "last_sequence")
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    subjects: _containers.RepeatedScalarFieldContainer[bytes]
+    last_sequence: int
+    def __init__(self, subjects: _Optional[_Iterable[bytes]] = ..., last_sequence: _Optional[int] = ...) -> None: ...
+
 class ErasableValueRecord(_message.Message):
     __slots__ = ("salt", "value")
     SALT_FIELD_NUMBER: _ClassVar[int]

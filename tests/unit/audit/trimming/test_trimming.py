@@ -31,7 +31,7 @@ from fairlead.config.sections.retention import AuditRetention
 from fairlead.control.errors import CODES, Refusal
 from fairlead.internal.v1 import state_pb2
 from fairlead.store import Family, StoreUnavailable, keys
-from fairlead.v1 import audit_record_pb2, audit_service_pb2
+from fairlead.v1 import approval_service_pb2, audit_record_pb2, audit_service_pb2
 from tests.unit.audit.transparency.logs import verified
 from tests.unit.audit.trimming.lives import DAY, Life
 
@@ -299,6 +299,58 @@ def test_what_lies_beside_trimmed_records_goes_with_them() -> None:
         assert [keys.audit_sequence(key[-8:]) for key in life.store.families[Family.RUNS]] == [size + 2]
         assert [one.checkpoint.size for one in life.checkpoints()] == [size, 2 * size]
         assert keys.seal_tile(0) not in seals and keys.seal_tile(1) in seals
+        await life.log.seal()
+        check_whole(life)
+
+    run(test)
+
+
+def test_a_value_that_an_approval_or_a_later_record_has_stays_until_they_are_gone() -> None:
+    async def test() -> None:
+        life = await Life().begin()
+        name = "apr_" + "0a" * 16
+        approval = keys.approval_id_bytes(name)
+        assert approval is not None
+        life.store.put(Family.APPROVALS, keys.approval(approval), b"")
+        kept_text, kept_write = commitment("as agreed with her", b"a" * 16)
+        erased_text, _ = commitment("erased before", b"b" * 16)
+        life.store.put(kept_write.family, kept_write.key, kept_write.value)
+
+        def vote() -> None:
+            for text in (kept_text, erased_text):
+                given = approval_service_pb2.ApprovalVote(reason=text)
+                life.commit(1, approval=audit_record_pb2.ApprovalEvent(approval=name, vote=given))
+
+        async def trimmed() -> None:
+            life.now += 10 * DAY
+            assert await life.trimming.trim(by_age=True)
+
+        def is_there() -> bool:
+            seals = life.store.families[Family.SEALS]
+            assert not [key for key in seals if key.startswith(keys.SEAL_TRIMMED_VALUE)] or kept_write.key in seals
+            return kept_write.key in seals
+
+        life.kept = kept(age_days=1)
+        vote()
+        await life.sealed(50, 50)
+        await trimmed()
+        assert is_there() and life.beginning.size == 52
+        # A later record copies it, and then the approval is forgotten.
+        vote()
+        await life.sealed(50)
+        del life.store.families[Family.APPROVALS][keys.approval(approval)]
+        life.commit(5)
+        await life.trimming.settle()
+        noticed = life.head
+        await life.sealed(50)
+        await trimmed()
+        assert life.beginning.size < noticed and is_there(), "records up to where that was noticed may have it"
+        life = await life.again()
+        await life.trimming.settle()
+        assert is_there()
+        await life.sealed(50)
+        await trimmed()
+        assert life.beginning.size >= noticed and not is_there()
         await life.log.seal()
         check_whole(life)
 

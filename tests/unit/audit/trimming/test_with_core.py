@@ -18,7 +18,7 @@ from fairlead.audit.verification import verify_store
 from fairlead.config.sections.retention import AuditRetention
 from fairlead.internal.v1 import command_pb2, workflow_pb2
 from fairlead.store import Family, keys
-from fairlead.v1 import audit_service_pb2, gate_service_pb2, run_pb2
+from fairlead.v1 import approval_service_pb2, audit_service_pb2, gate_service_pb2, run_pb2
 from fairlead.v1 import workflow_service_pb2 as pb
 from fairlead.workflow.model import run_id, step_state_name
 from fairlead.workflow.store import Runs
@@ -107,7 +107,10 @@ def test_what_is_open_goes_on_when_its_records_are_trimmed(tmp_path: Path) -> No
         async with living(tmp_path) as (life, sealing, trimming):
             assert not sealing.problem
             steps = {one.id: one for one in (await life.run(name)).steps}
-            await life.vote(steps["review"].approval)
+            approval = steps["review"].approval
+            await life.vote(approval)
+            await sealing.seal()
+            voted = sealing.size
             signal = pb.SignalRunRequest(request_id="g-1", name=name, signal="payment", payload=b"{}")
             await life.desk.steering.signal(signal, ASHA)
             await life.do("mailer", {"sent": True})
@@ -139,9 +142,11 @@ def test_what_is_open_goes_on_when_its_records_are_trimmed(tmp_path: Path) -> No
             assert verified.valid and verified.first_sequence == cut + 1
             assert AuditLog(life.store).head_position().sequence == verified.head_sequence
             assert verify_store(life.store).valid
-            # Another trim goes on from the first one.
-            assert await trimming.trim(by_age=True) and trimming.beginning.size > cut
+            # Another trim goes on from the first one. What somebody wrote is still shown with what it is about.
+            assert await trimming.trim(by_age=True) and trimming.beginning.size == voted
             assert verify_store(life.store).valid
+            shown = await life.approvals.get(approval_service_pb2.GetApprovalRequest(name=approval))
+            assert [one.reason for one in shown.approval.votes] == ["all there"]
             assert command_pb2.Snapshot.FromString(life.core.snapshot()).open_reservations == 0
 
     run(test)

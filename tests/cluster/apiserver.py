@@ -69,7 +69,7 @@ class Cluster:
     def __init__(self, port: int, authority: Path, directory: Path) -> None:
         self._address = f"https://{HOST}:{port}"
         self._context = ssl.create_default_context(cafile=str(authority))
-        self._kubeconfig = directory / "kubeconfig"
+        self.kubeconfig = directory / "kubeconfig"
         # kubectl keeps what it has discovered, and discovers again what is not there.
         self._home = directory / "home"
         self._home.mkdir()
@@ -83,12 +83,12 @@ class Cluster:
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
-        self._kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig.write_text(yaml.safe_dump(config))
 
     def kubectl(self, *arguments: str, given: str | None = None) -> tuple[str, str]:
         """What it prints, and its warnings; raises Refused."""
         done = subprocess.run(
-            [program("kubectl"), f"--kubeconfig={self._kubeconfig}", *arguments],
+            [program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments],
             input=given,
             env={**os.environ, "HOME": str(self._home)},
             capture_output=True,
@@ -100,14 +100,14 @@ class Cluster:
             raise Refused(done.stderr)
         return done.stdout, done.stderr
 
-    def apply(self, documents: list[Document], namespace: str | None = None) -> list[Made]:
-        """Server-side and strictly: first as a dry run of all, then for real."""
+    def apply(self, documents: list[Document], namespace: str | None = None, *, dry_run: bool = False) -> list[Made]:
+        """Server-side and strictly: first as a dry run of all, then, unless that was asked for, for real."""
         text = yaml.safe_dump_all(documents)
         where = ["--namespace", namespace] if namespace else []
         command = ["apply", "--server-side", "--validate=strict", "--filename=-", "--output=json", *where]
-        if not any(document["kind"] == "Namespace" for document in documents):
-            self.kubectl(*command, "--dry-run=server", given=text)
-        output, warnings = self.kubectl(*command, given=text)
+        output, warnings = self.kubectl(*command, "--dry-run=server", given=text)
+        if not dry_run:
+            output, warnings = self.kubectl(*command, given=text)
         found = json.loads(output)
         items = found["items"] if found["kind"] == "List" else [found]
         return [Made(item, warnings.splitlines()) for item in items]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
 import yaml
 
 from fairlead.injection.workload import PODS
@@ -16,8 +19,9 @@ from tests.contract.test_chart import CHART, EXAMPLE, SIDECAR, by_library
 from tests.contract.test_deployment import MANIFESTS, PLAIN, documents
 from tests.contract.test_kustomize import KUSTOMIZE, kustomization, sorted_lists
 
-from .apiserver import Cluster, Document, Made, program
+from .apiserver import Cluster, Document, Made, Refused, program
 
+AUTHORITY = trustme.CA().cert_pem.bytes()
 # The standard is enforced on pods, and warned of on what makes them.
 STANDARD = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -51,7 +55,9 @@ def test_manifests_are_taken_without_a_warning(cluster: Cluster, restricted: str
         # Its namespace is made first, by itself; nothing answers behind the Service, so nobody must be sent there.
         first, *found = found
         cluster.apply([first])
-        found = [document for document in found if document["kind"] != "MutatingWebhookConfiguration"]
+        *found, configuration = found
+        assert configuration["kind"] == "MutatingWebhookConfiguration"
+        assert doubts(cluster.apply([configuration], dry_run=True)) == []
     own = any("namespace" in document["metadata"] for document in found)
     if found:
         assert doubts(cluster.apply(found, None if own else restricted)) == []
@@ -155,8 +161,11 @@ def example(tmp_path: Path) -> Path:
 
 
 def helm(directory: Path, *arguments: str) -> str:
+    """What the command prints, run in this directory."""
+    command = [program("helm"), *arguments]
+    environment = {**os.environ, "HOME": str(directory)}
     done = subprocess.run(
-        [program("helm"), *arguments], cwd=directory, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -204,3 +213,27 @@ def test_a_strict_lint_has_nothing_to_say_and_the_chart_is_packed(tmp_path: Path
 
 def test_an_agent_s_chart_passes_a_strict_lint(example: Path) -> None:
     helm(example, "lint", "--strict", ".")
+
+
+def test_the_chart_is_installed_upgraded_and_removed(cluster: Cluster, tmp_path: Path) -> None:
+    where = namespace(cluster, "installed", STANDARD)
+    values: Document = {
+        "networkPolicy": {"enabled": True},
+        "configuration": "apiVersion: fairlead/v1\ntenants: []\n",
+        # Nothing answers behind its Service: no other test has such namespaces.
+        "webhook": {
+            "enabled": True,
+            "namespaceLabels": {"nobody": "here"},
+            "certificate": {"certManager": False, "caBundle": base64.b64encode(AUTHORITY).decode()},
+        },
+    }
+    to = ["--kubeconfig", str(cluster.kubeconfig), "--namespace", where]
+    for command in ("install", "upgrade"):
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+        helm(tmp_path, command, "release", str(CHART), "--values", "values.yaml", *to)
+        values["webhook"]["replicas"] = 3
+    path = f"/apis/apps/v1/namespaces/{where}/deployments/fairlead-webhook"
+    assert cluster.call("GET", path).document["spec"]["replicas"] == 3
+    helm(tmp_path, "uninstall", "release", *to)
+    with pytest.raises(Refused, match="not found"):
+        cluster.call("GET", path)

@@ -251,7 +251,7 @@ class Daemon:
         )
         self._audit = AuditLogService(store, feed, consumers, sealing)
         readable = Readable(consumers, AuditLog(store), feed, Seals(store), sealing)
-        places = Places(time.time_ns, program_version(), store)
+        places = Places(time.time_ns, program_version(), store, feed)
         exporting = self._exporting = Exporting(readable, places.destination, random.random)
         exporting.apply(loaded.config, resolved)
         votes = Votes()

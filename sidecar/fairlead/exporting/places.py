@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairlead.audit.store import Reader
+from fairlead.audit.watch import Feed
 from fairlead.exporting.destination import Destination
 from fairlead.exporting.file import FileDestination
 from fairlead.exporting.settings import Exporter
@@ -16,12 +17,12 @@ from fairlead.exporting.thread import OneAtATime
 class Places:
     """Makes destinations. Belongs to one event loop."""
 
-    def __init__(self, clock: Callable[[], int], program_version: str, reader: Reader) -> None:
-        """`clock` gives Unix nanoseconds; `reader` is the store that the log is in."""
+    def __init__(self, clock: Callable[[], int], program_version: str, reader: Reader, feed: Feed) -> None:
+        """`clock` gives Unix nanoseconds; `reader` is the store that the log is in, `feed` tells how far it is."""
         self._reader = reader
         self._clock = clock
         self._program_version = program_version
-        self._computing = OneAtATime()
+        self._computing = OneAtATime(lambda: feed.sequence)
         self._stdout = StdoutDestination(self._computing)
 
     def destination(self, exporter: Exporter) -> Destination:

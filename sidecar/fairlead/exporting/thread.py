@@ -15,19 +15,37 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
+# The longest rest between two turns.
+REST_SECONDS = 0.05
 
 
 class OneAtATime:
-    """Runs on the event loop's threads what computes, one after the other: exporters that all do at once would keep the
-    interpreter from the commit writer, for which calls wait. Belongs to one event loop."""
+    """Runs on the event loop's threads what computes, one after the other, and half of the time at most while calls go
+    on: exporters that all do as they like would keep the interpreter from the commit writer, for which calls wait.
+    Belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        head: Callable[[], int] = lambda: 0,
+        later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
+        """`head` is the sequence of the last record; `later` runs something after so many seconds, by default the event
+        loop does."""
         self._turn = asyncio.Lock()
+        self._head = head
+        self._later = later
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """The result of some work."""
-        async with self._turn:
+        loop = asyncio.get_running_loop()
+        await self._turn.acquire()
+        head, began = self._head(), loop.time()
+        try:
             return await asyncio.to_thread(work)
+        finally:
+            # What was recorded meanwhile were calls, which want the interpreter next.
+            rest = min(loop.time() - began, REST_SECONDS) if self._head() > head else 0.0
+            (self._later or loop.call_later)(rest, self._turn.release)
 
 
 class OwnThread:

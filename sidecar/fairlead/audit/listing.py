@@ -88,8 +88,10 @@ class Listing:
             before = records[-1].sequence
 
     def _of(self, sequences: Sequence[int], start: int, descending: bool) -> Iterator[StoredRecord]:
+        trimmed = self._log.beginning().size
         for sequence in reversed(sequences) if descending else sequences:
-            if (sequence > start) if descending else (sequence < start):
+            passed = sequence > start if descending else sequence < start
+            if passed or sequence <= trimmed:
                 continue
             record = self._log.record(sequence)
             if record is not None:

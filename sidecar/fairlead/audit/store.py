@@ -59,7 +59,7 @@ def split_entry(key: bytes, value: bytes) -> StoredRecord:
 class AuditLog:
     """Reads the log. Every call sees what is committed at that moment; all of them block for the length of some reads.
 
-    What lies before its beginning is not told of, also while it is still being removed.
+    What lies before its beginning is not listed, also while it is still being removed.
     """
 
     def __init__(self, reader: Reader) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fairlead.audit.store import AuditLog
+from fairlead.audit.transparency.merkle import HASH_BYTES
 from fairlead.audit.transparency.sealing import MOST_RECORDS, Sealing
 from fairlead.audit.transparency.store import Seals
 from fairlead.internal.v1 import command_pb2
@@ -101,6 +102,8 @@ def test_what_the_core_committed_is_signed_without_reading_the_log() -> None:
             await life.sealing.seal()
         assert (life.sealing.size, life.sealing.problem, life.store.of_log) == (304, "", 0)
         assert life.verified() == 304 and Seals(life.store).tile(0) is not None
+        added = [(one.checkpoint.size, len(leaves) // HASH_BYTES) for one, leaves in Seals(life.store).after(0)]
+        assert added == [(1, 1), (2, 1), (302, 300), (304, 2)]
 
     asyncio.run(test())
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from fairlead.audit.erasure.model import digests, digests_in
+from fairlead.audit.erasure.model import digests
+from fairlead.audit.erasure.state import State
 from fairlead.audit.explain_run import Gathering
 from fairlead.audit.model import parse_record
 from fairlead.audit.store import AuditLog, Invocations, Reader
@@ -43,26 +42,23 @@ class Values:
         name = full_name(name)
         is_run = name.startswith("runs/")
         sequences = self._of_run(name, found, notes) if is_run else self._invocations.sequences(name)
-        if not sequences:
-            raise Unknown
-        for sequence in sequences:
-            found.update(dict.fromkeys(self.of_record(sequence) or ()))
         if not is_run:
             # What the approval has of records that were trimmed.
             found.update(dict.fromkeys(self._of_approval(name)))
+        if not sequences and not found:
+            raise Unknown
+        for sequence in sequences:
+            found.update(dict.fromkeys(self.of_record(sequence) or ()))
         return list(found)
 
     def kept(self, found: list[bytes]) -> list[bytes]:
         """Those that are still there."""
         return [one for one in found if self._reader.get(Family.SEALS, keys.erasable_value(one)) is not None]
 
-    def _of_approval(self, name: str) -> Iterator[bytes]:
+    def _of_approval(self, name: str) -> frozenset[bytes]:
         """The digests of an approval, or of that of a call."""
         call = self._invocations.find(name) or self._invocations.find_tool_call(name)
-        record = self._invocations.find_approval(name if call is None else call.approval)
-        if record is not None:
-            for text in (record.approval.tool, *(vote.reason for vote in record.approval.votes)):
-                yield from digests_in(text)
+        return State(self._reader).of_approval(name if call is None else call.approval)
 
     def _of_run(self, name: str, found: dict[bytes, None], notes: list[str]) -> list[int]:
         """Where the records of a run are; adds what its state has, which may be no record's."""
@@ -73,9 +69,7 @@ class Values:
         record = self._runs.find(run)
         if record is None:
             raise Unknown
-        texts: Iterator[str] = (step.failure.message for step in self._runs.steps(record.tenant, run))
-        for text in (record.failure.message, *texts):
-            found.update(dict.fromkeys(digests_in(text, quoted=True)))
+        found.update(dict.fromkeys(State(self._reader).of_run(record.tenant, run)))
         gathering = Gathering(self._log, self._invocations, self._runs, record)
         sequences = gathering.sequences()
         notes += gathering.notes

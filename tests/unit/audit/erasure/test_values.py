@@ -6,13 +6,16 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.audit.erasure.finding import Unknown, Values
 from fairlead.audit.erasure.model import ERASABLE, ERASED, MARK, commitment, digests, revealed
 from fairlead.audit.erasure.reading import Texts
-from fairlead.store import Family
+from fairlead.internal.v1 import state_pb2, workflow_pb2
+from fairlead.store import Family, keys
 from fairlead.v1 import approval_service_pb2, audit_record_pb2, audit_service_pb2, run_pb2
 from tests.unit.audit.fakes import FakeStore
 
@@ -99,3 +102,23 @@ def test_what_is_quoted_is_one_text_each() -> None:
     values = [audit_service_pb2.ErasableValue(digest=digest, value="broke")]
     event = audit_service_pb2.AuditEvent(record=record, record_bytes=record.SerializeToString(), values=values)
     assert revealed(event).step.failure.message == f"broke and broke, not {said}0"
+
+
+def test_what_only_the_state_has_is_found_by_its_name() -> None:
+    store = FakeStore()
+    said = [commitment(f"{what} by Jane", bytes([salt]) * 16) for salt, what in enumerate(("voted", "failed", "asked"))]
+    run, approval, asked = bytes(range(16)), bytes(16), state_pb2.ApprovalRecord()
+    asked.approval.votes.add(reason=said[0][0])
+    store.put(Family.APPROVALS, keys.approval(approval), asked.SerializeToString())
+    name = f"run_{run.hex()}"
+    record = workflow_pb2.RunRecord(run=name, tenant="acme", failure=run_pb2.Failure(message=f"a {said[1][0]}"))
+    step = workflow_pb2.StepRecord(failure=run_pb2.Failure(message=said[2][0]), approval=f"apr_{approval.hex()}")
+    store.put(Family.RUNS, keys.run("acme", run), record.SerializeToString())
+    store.put(Family.RUNS, keys.step("acme", run, 0, 0), step.SerializeToString())
+    digest = {kept.key[1:] for _, kept in said}
+    values = Values(store)
+    assert values.of_name(f"approvals/apr_{approval.hex()}", []) == [said[0][1].key[1:]]
+    assert set(values.of_name(name, [])) == digest
+    for unknown in ("runs/", "runs/run_1", f"runs/run_{bytes(16).hex()}", "approvals/x", "inv_1", "Jane"):
+        with pytest.raises(Unknown):
+            values.of_name(unknown, [])

@@ -13,7 +13,7 @@ from fairlead.approval.votes import Votes
 from fairlead.audit.erasure.reading import Texts
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
-from fairlead.control.requests import ControlRequest
+from fairlead.control.requests import ControlRequest, reason_violations
 from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.v1 import approval_service_pb2 as pb
 
@@ -153,10 +153,7 @@ def _check(request: pb.DecideApprovalRequest) -> None:
         wrong.append(("edited_arguments", "is for EDIT only"))
     if request.HasField("resolution") and request.decision != _APPROVE:
         wrong.append(("resolution", "is for APPROVE only: it says what became of a step of unknown outcome"))
-    if not request.reason.strip():
-        wrong.append(("reason", "is required: it goes into the audit log"))
-    elif len(request.reason) > REASON_MAX_CHARACTERS:
-        wrong.append(("reason", f"has more than {REASON_MAX_CHARACTERS} characters"))
+    wrong += reason_violations(request.reason, REASON_MAX_CHARACTERS)
     if _DIGEST.fullmatch(request.digest) is None:
         wrong.append(("digest", "must be the digest of the approval that was looked at, 64 hexadecimal digits"))
     try:

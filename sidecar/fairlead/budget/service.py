@@ -12,13 +12,12 @@ from fairlead.budget.model import ANY_TENANT, BudgetName, InvalidName, budget_of
 from fairlead.budget.paging import InvalidToken, PageToken, list_digest
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
-from fairlead.control.requests import ControlRequest, Reader
+from fairlead.control.requests import ControlRequest, Reader, reason_violations
 from fairlead.internal.v1 import command_pb2
 from fairlead.v1 import budget_service_pb2 as pb
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
-REASON_MAX_CHARACTERS = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -80,10 +79,7 @@ class BudgetLedgerService:
         wrong = []
         if not (request.credit.nano_usd or request.credit.tokens or request.credit.requests):
             wrong.append(("credit", "must not be zero in every unit"))
-        if not request.reason.strip():
-            wrong.append(("reason", "is required: it goes into the audit log"))
-        elif len(request.reason) > REASON_MAX_CHARACTERS:
-            wrong.append(("reason", f"has more than {REASON_MAX_CHARACTERS} characters"))
+        wrong += reason_violations(request.reason)
         if wrong:
             raise invalid_argument(*wrong)
         identity = ControlRequest.of(request, method="AdjustBudget", caller=operator)

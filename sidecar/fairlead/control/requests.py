@@ -18,6 +18,7 @@ from fairlead.internal.v1 import command_pb2, state_pb2
 from fairlead.store import Family
 
 REQUEST_ID_MAX_CHARACTERS = 128
+REASON_MAX_CHARACTERS = 1024
 KEPT_HOURS = 24
 _NANOS_PER_HOUR = 3_600_000_000_000
 
@@ -30,6 +31,17 @@ class Reader(Protocol):
     def get(self, family: Family, key: bytes, /) -> bytes | None:
         """The value of a key, or None."""
         ...
+
+
+def reason_violations(
+    reason: str, most_characters: int = REASON_MAX_CHARACTERS, *, for_ever: bool = False
+) -> list[tuple[str, str]]:
+    """What is wrong with the reason of an operator's act, as (path, what); `for_ever`: it cannot be erased later."""
+    if not reason.strip():
+        return [("reason", "is required: it goes into the audit log" + (", for ever" if for_ever else ""))]
+    if len(reason) > most_characters:
+        return [("reason", f"has more than {most_characters} characters")]
+    return []
 
 
 @dataclass(frozen=True, slots=True)

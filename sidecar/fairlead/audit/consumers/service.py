@@ -27,7 +27,7 @@ from fairlead.audit.watch import Feed
 from fairlead.config.sections.limits import Limits
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
-from fairlead.control.requests import ControlRequest
+from fairlead.control.requests import ControlRequest, reason_violations
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import StoreUnavailable
 from fairlead.v1 import audit_record_pb2, audit_service_pb2
@@ -36,7 +36,6 @@ REMOVED, LEFT_BEHIND, CAUGHT_UP = "audit.consumer_removed", "audit.consumer_left
 SKIPPED = "audit.records_skipped"
 MISSED = "audit.records_missed"
 CHECK_INTERVAL_SECONDS = 5.0
-REASON_MAX_CHARACTERS = 1024
 
 _Answer = TypeVar("_Answer", bound=Message)
 _log = logging.getLogger(__name__)
@@ -159,10 +158,7 @@ class Consumers:
         wrong = []
         if not 0 < request.to_sequence < 1 << 63:
             wrong.append(("to_sequence", "is not the sequence of a record"))
-        if not request.reason.strip():
-            wrong.append(("reason", "is required: it goes into the audit log, for ever"))
-        elif len(request.reason) > REASON_MAX_CHARACTERS:
-            wrong.append(("reason", f"has more than {REASON_MAX_CHARACTERS} characters"))
+        wrong += reason_violations(request.reason, for_ever=True)
         if wrong:
             raise invalid_argument(*wrong)
         identity = ControlRequest.of(request, method="SkipEvents", caller=operator)

@@ -10,14 +10,13 @@ from fairlead.audit.faults import faults_refused
 from fairlead.audit.store import Reader
 from fairlead.control.commands import Core, apply, to_the_end
 from fairlead.control.errors import Refusal, invalid_argument
-from fairlead.control.requests import ControlRequest
+from fairlead.control.requests import ControlRequest, reason_violations
 from fairlead.internal.v1 import command_pb2
 from fairlead.store import Family, keys
 from fairlead.v1 import audit_record_pb2
 from fairlead.v1 import audit_service_pb2 as pb
 
 ERASED = "audit.values_erased"
-REASON_MAX_CHARACTERS = 1024
 NAME_MAX_CHARACTERS = 128
 # What one record says was erased, 64 hexadecimal digits each; of more there are several records.
 MOST_IN_A_RECORD = 256
@@ -43,10 +42,7 @@ class ErasureService:
             wrong.append(("name", f"has more than {NAME_MAX_CHARACTERS} characters"))
         elif not request.name and not 0 < request.sequence < 1 << 63:
             wrong.append(("sequence", "is not the sequence of a record"))
-        if not request.reason.strip():
-            wrong.append(("reason", "is required: it goes into the audit log, for ever"))
-        elif len(request.reason) > REASON_MAX_CHARACTERS:
-            wrong.append(("reason", f"has more than {REASON_MAX_CHARACTERS} characters"))
+        wrong += reason_violations(request.reason, for_ever=True)
         if wrong:
             raise invalid_argument(*wrong)
         identity = ControlRequest.of(request, method="EraseValues", caller=operator)

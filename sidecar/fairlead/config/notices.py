@@ -16,6 +16,8 @@ from fairlead.config.sections.workflows import Workflow
 
 # A configuration may have thousands of routes: who has read these knows what is meant.
 NOTICES_MAX = 50
+# Of an audit record of an ordinary decision, as `retention.audit.size` counts it.
+_RECORD_BYTES = 1600
 
 
 def notices(config: Config, running: Config | None = None, *, idle_books: bool = False) -> list[str]:
@@ -40,6 +42,12 @@ def _idle(config: Config) -> Iterator[str]:
     for provider in config.providers:
         if provider.proxy is not None and "*" in provider.proxy.no_proxy:
             yield f"provider {provider.name}: its proxy has no effect: noProxy has *, so every host is reached directly"
+    kept, behind = config.retention.audit.size, config.limits.consumer_lag
+    if kept is not None and behind * _RECORD_BYTES > kept:
+        yield (
+            f"retention.audit.size does not bound the log while a consumer is away: limits.consumerLag lets it keep "
+            f"{behind} records for it, about {behind * _RECORD_BYTES >> 20} MiB"
+        )
     outputs = {policy.effect for policy in config.policies if policy.on == "model.output"}
     if config.limits.cache_bytes == 0:
         uncached = "limits.cacheBytes is 0"

@@ -61,8 +61,11 @@ PROXIED = VALID.replace("kind: ollama}", "kind: ollama, proxy: {url: 'http://h:1
         (VALID + FLAG, "policy p: check.window has no effect"),
         (VALID + FLAG.replace("flag", "redact"), None),
         (VALID + FLAG.replace(", window: 1KiB", ""), None),
+        (VALID + "retention: {audit: {size: 4GiB}}\n", None),
+        (VALID + "retention: {audit: {size: 1GiB}}\n", "retention.audit.size does not bound the log"),
+        (VALID + "retention: {audit: {size: 1GiB}}\nlimits: {consumerLag: 500000}\n", None),
     ],
-    ids=range(24),
+    ids=range(27),
 )  # fmt: skip
 def test_what_has_no_effect_is_said_and_nothing_else(text: str, said: str | None) -> None:
     found = notices(load(text))

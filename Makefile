@@ -6,6 +6,9 @@ NATIVE_SOURCES := $(shell find native proto -name '*.rs' -o -name 'Cargo.toml' -
 RUST_PACKAGES := --workspace --exclude fairlead-pyext
 PY_SOURCES := sidecar tests bench examples
 
+# Cargo and the tests' own makes have nothing to do with the jobs of this one.
+unexport MAKEFLAGS MFLAGS
+
 .PHONY: help setup demo test test-rust test-python test-wheel test-compat test-clients test-telemetry test-cluster wheel lint format proto bench bench-peers clean
 
 help: ## Show the targets
